@@ -1,0 +1,99 @@
+"""The differences between Keras 2 (TensorFlow 2.15, tf_keras) and Keras 3, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+keras: Any = tf.keras
+KERAS_3: bool = hasattr(keras, "ops")
+
+register: Callable[[type], type] = keras.utils.register_keras_serializable(package="tfpfd")
+
+
+def tf_variable(variable: Any) -> tf.Variable:
+    """The TensorFlow variable behind a Keras variable.
+
+    Keras 3 wraps it, and converting the wrapper to a tensor reads the whole table where a gather
+    would read the rows of the batch.
+    """
+    return getattr(variable, "_value", variable)
+
+
+def _deduplicated(gradient: tf.IndexedSlices) -> tf.IndexedSlices:
+    """Sums the slices of a row that occurs several times."""
+    rows, place = tf.unique(gradient.indices)
+    summed = tf.math.unsorted_segment_sum(gradient.values, place, tf.shape(rows)[0])
+    return tf.IndexedSlices(summed, rows, gradient.dense_shape)
+
+
+class SparseOptimizer(keras.optimizers.Optimizer):
+    """Base of optimizers that write `update(gradient, variable, place, rate)` and `slots`.
+
+    `gradient` is a tensor, or `IndexedSlices` in which no row occurs twice; `variable` is a
+    `tf.Variable`, `place` its position among the trainable variables.
+    """
+
+    def __init__(self, learning_rate: Any, name: str, **kwargs: Any) -> None:
+        if KERAS_3:
+            rate = float(learning_rate) if isinstance(learning_rate, int) else learning_rate
+            super().__init__(learning_rate=rate, name=name, **kwargs)
+        else:
+            super().__init__(name=name, jit_compile=False, **kwargs)
+            self._learning_rate = self._build_learning_rate(learning_rate)
+
+    def build(self, variables: list[Any]) -> None:
+        """Makes the state; called by Keras."""
+        done = self.built if KERAS_3 else getattr(self, "_built", False)
+        super().build(variables)
+        if not done:
+            self._built = True
+            self.slots(variables)
+
+    def slots(self, variables: list[Any]) -> None:
+        """Makes the state of each variable with `slot`."""
+        raise NotImplementedError
+
+    def slot(self, variable: Any, name: str, shape: tuple[int, ...], value: float) -> tf.Variable:
+        """Adds a state variable for `variable`, of any `shape`, filled with `value`."""
+        if KERAS_3:
+            return self.add_variable(
+                shape=shape,
+                initializer=keras.initializers.Constant(value),
+                dtype=variable.dtype,
+                name=f"{variable.path.replace('/', '_')}_{name}",
+            )
+        start = tf.fill(shape, tf.cast(value, variable.dtype))
+        return self.add_variable_from_reference(variable, name, shape=shape, initial_value=start)
+
+    def update(self, gradient: Any, variable: tf.Variable, place: int, rate: tf.Tensor) -> None:
+        """Updates one variable and its state."""
+        raise NotImplementedError
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any = None) -> None:
+        """Updates one variable; called by Keras, the rate by Keras 3 alone."""
+        if KERAS_3:
+            place = self._get_variable_index(variable)
+            # Keras 2 has done this already.
+            if isinstance(gradient, tf.IndexedSlices):
+                gradient = _deduplicated(gradient)
+        else:
+            place = self._index_dict[self._var_key(variable)]
+            learning_rate = self.learning_rate
+        rate = tf.cast(learning_rate, variable.dtype)
+        self.update(gradient, tf_variable(variable), place, rate)
+
+    def get_config(self) -> dict[str, Any]:
+        if KERAS_3:
+            return super().get_config()
+        config = super().get_config()
+        config.pop("jit_compile", None)
+        config.pop("is_legacy_optimizer", None)
+        return {**config, "learning_rate": self._serialize_hyperparameter(self._learning_rate)}
+
+
+def regularization(model: Any) -> tf.Tensor:
+    """Sum of the losses that layers of `model` added, scalar."""
+    return tf.add_n([tf.cast(loss, tf.float32) for loss in model.losses] or [tf.zeros([])])

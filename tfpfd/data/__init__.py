@@ -1,0 +1,6 @@
+"""From rows to batches: datasets for `model.fit`, and a sampler of unexposed candidates."""
+
+from tfpfd.data.dataset import from_rows, from_stream
+from tfpfd.data.unexposed import sample_unexposed
+
+__all__ = ["from_rows", "from_stream", "sample_unexposed"]

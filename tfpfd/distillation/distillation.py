@@ -1,0 +1,158 @@
+"""The training model: a student, a scorer of soft labels, and how much the scorer counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from tfpfd._keras import keras, register
+from tfpfd.distillation.labelled import LabelledModel, LastValue, Targets
+from tfpfd.distillation.losses import SoftCrossEntropy, per_row, row_mean
+from tfpfd.distillation.ranker import Ranker
+from tfpfd.distillation.schedule import WarmUp
+
+
+@register
+class Distillation(LabelledModel):
+    """Trains a student on labels and on a teacher's soft labels, and the teacher on labels.
+
+        (1-λ)·L_s(y, f_s) + λ·L_d(f_t, f_s) + L_t(y, f_t)
+
+    f_s and f_t are the logits of student and teacher. No gradient of L_d reaches the teacher, so
+    it learns from the labels alone; a frozen teacher (`trainable = False`) has no L_t and runs in
+    inference mode. λ is 0 during the warm-up. Rows without a label (NaN) count in L_d alone.
+    `predict` returns the student's logits.
+
+    Args:
+      student: the ranker that will be served.
+      teacher: a ranker, or any Keras model from the same inputs to logits `[batch]`.
+      weight: λ, a number, `WarmUp`, or another registered Keras object from step to λ.
+      distillation_loss: L_d, a Keras loss whose targets are the teacher's logits.
+
+    Raises:
+      ValueError: `weight` is outside [0, 1], or a frozen teacher shares inputs with the student.
+      TypeError: `student` is no `Ranker`, or `teacher` no Keras model.
+
+    Reference:
+      Xu et al., "Privileged Features Distillation at Taobao Recommendations", KDD 2020
+      (arXiv 1907.05171), eq. 5 and Algorithm 1.
+    """
+
+    tracked = {
+        "loss": keras.metrics.Mean,
+        "student_loss": keras.metrics.Mean,
+        "teacher_loss": keras.metrics.Mean,
+        "distillation_loss": keras.metrics.Mean,
+        "distillation_weight": LastValue,
+    }
+    prefixes = ("student_", "teacher_")
+
+    def __init__(
+        self,
+        student: Ranker,
+        teacher: keras.Model,
+        weight: float | Any = 0.5,
+        distillation_loss: keras.losses.Loss | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if not isinstance(student, Ranker):
+            raise TypeError(f"`student` must be a Ranker, received {student!r}")
+        if not isinstance(teacher, keras.layers.Layer):
+            raise TypeError(f"`teacher` must be a Keras model, received {teacher!r}")
+        self._shares = getattr(teacher, "encoder", None) is student.encoder
+        if self._shares and not teacher.trainable:
+            raise ValueError(
+                "`teacher` is frozen but shares its encoder with `student`, whose training would "
+                "change it: give the teacher an encoder of its own, or leave it trainable"
+            )
+        self.student = student
+        self.teacher = teacher
+        self.weight = weight if callable(weight) else WarmUp(weight)
+        self.distillation_loss = distillation_loss or SoftCrossEntropy()
+        self.step = self.add_weight(
+            name="step", shape=(), dtype="int64", initializer="zeros", trainable=False
+        )
+        self.built = True
+
+    def call(
+        self, inputs: Mapping[str, tf.Tensor], training: bool | None = None
+    ) -> dict[str, tf.Tensor]:
+        """Logits `[batch]` of `"student"` and `"teacher"`."""
+        shared = self.student.encoder(inputs, training=training)
+        student = self.student(inputs, training=training, shared=shared)
+        if self._shares:
+            teacher = self.teacher(inputs, training=training, shared=shared)
+        else:
+            teacher = self.teacher(inputs, training=training and self.teacher.trainable)
+        return {"student": student, "teacher": teacher}
+
+    def costs(self, outputs: Mapping[str, tf.Tensor], targets: Targets) -> dict[str, tf.Tensor]:
+        """The terms of the loss; see the class."""
+        student, teacher = outputs["student"], tf.reshape(outputs["teacher"], [-1])
+
+        def on_labels(logits: tf.Tensor) -> tf.Tensor:
+            values = per_row(self.label_loss, targets.labels, logits)
+            return row_mean(values, targets.weights, targets.labelled)
+
+        soft = per_row(self.distillation_loss, tf.stop_gradient(teacher), student)
+        terms = {
+            "student_loss": on_labels(student),
+            "teacher_loss": on_labels(teacher),
+            "distillation_loss": row_mean(soft, targets.weights, tf.ones_like(targets.labelled)),
+            "distillation_weight": self.weight(tf.convert_to_tensor(self.step)),
+        }
+        share = terms["distillation_weight"]
+        loss = (1 - share) * terms["student_loss"] + share * terms["distillation_loss"]
+        if self.teacher.trainable:
+            loss += terms["teacher_loss"]
+        return {"loss": loss, **terms}
+
+    def watched(self, outputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """The logits of both."""
+        return {
+            "student_": outputs["student"],
+            "teacher_": tf.reshape(outputs["teacher"], [-1]),
+        }
+
+    def train_step(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """A step of Keras, then the count of steps that the schedule goes by."""
+        logs = super().train_step(*args, **kwargs)
+        # Not the optimizer's count: this one is a weight, so any way of saving the model keeps it.
+        self.step.assign_add(1)
+        return logs
+
+    def predict_step(self, data: Any) -> tf.Tensor:
+        """The student's logits `[batch]`; privileged features are not needed."""
+        inputs, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        return self.student(inputs, training=False)
+
+    def get_config(self) -> dict[str, Any]:
+        parts = ("student", "teacher", "weight", "distillation_loss")
+        serialized = {
+            part: keras.utils.serialize_keras_object(getattr(self, part)) for part in parts
+        }
+        if self._shares:
+            # Keras would write the shared encoder twice, and load it as two.
+            serialized["teacher"]["config"]["encoder"] = None
+        return {"name": self.name, "shares": self._shares, **serialized}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Distillation:
+        revive = keras.utils.deserialize_keras_object
+        student = revive(config["student"])
+        if config["shares"]:
+            teacher = Ranker.from_config(
+                {**config["teacher"]["config"], "encoder": student.encoder}
+            )
+        else:
+            teacher = revive(config["teacher"])
+        return cls(
+            student,
+            teacher,
+            weight=revive(config["weight"]),
+            distillation_loss=revive(config["distillation_loss"]),
+            name=config["name"],
+        )

@@ -1,0 +1,186 @@
+"""What a ranker alone and a distillation have in common: labels that may be missing, metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+import tensorflow as tf
+
+from tfpfd._keras import keras, regularization
+from tfpfd.distillation.losses import CrossEntropy
+
+
+class Targets:
+    """The labels of a batch, of which some may be missing.
+
+    Args:
+      y: `[batch]` or `[batch, 1]` labels in [0, 1], NaN on rows without one.
+      sample_weight: `[batch]` or `[batch, 1]`, or None for 1.
+
+    Attributes:
+      labels: float32 `[batch]`, 0 where there is none.
+      weights: float32 `[batch]` sample weights.
+      labelled: bool `[batch]`, which rows have a label.
+    """
+
+    def __init__(self, y: tf.Tensor, sample_weight: tf.Tensor | None) -> None:
+        y = tf.reshape(tf.cast(y, tf.float32), [-1])
+        self.labelled = tf.logical_not(tf.math.is_nan(y))
+        self.labels = tf.where(self.labelled, y, tf.zeros_like(y))
+        weights = tf.ones_like(y) if sample_weight is None else tf.cast(sample_weight, tf.float32)
+        self.weights = tf.reshape(weights, [-1])
+
+
+class LastValue(keras.metrics.Metric):
+    """Shows the last value it was given."""
+
+    def __init__(self, name: str, **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        self.value = self.add_weight(name="value", shape=(), initializer="zeros")
+
+    def update_state(self, value: tf.Tensor, sample_weight: Any = None) -> None:
+        self.value.assign(value)
+
+    def result(self) -> tf.Tensor:
+        return tf.convert_to_tensor(self.value)
+
+
+class Board:
+    """The metrics of a compiled model.
+
+    A plain object: Keras 2 would count the state of metrics that it finds on a model among the
+    model's weights.
+
+    Args:
+      tracked: names and kinds of the metrics of scalars.
+      prefixes: of the outputs whose logits are watched.
+      given: the metrics that watch each of them.
+    """
+
+    def __init__(
+        self,
+        tracked: Mapping[str, type[keras.metrics.Metric]],
+        prefixes: Iterable[str],
+        given: list[keras.metrics.Metric],
+    ) -> None:
+        self.given = given
+        self.trackers = {name: kind(name=name) for name, kind in tracked.items()}
+        self.watchers = {prefix: [_named(m, prefix + m.name) for m in given] for prefix in prefixes}
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """All of them."""
+        return [*self.trackers.values(), *(m for group in self.watchers.values() for m in group)]
+
+
+def _named(metric: keras.metrics.Metric, name: str) -> keras.metrics.Metric:
+    return type(metric).from_config({**metric.get_config(), "name": name})
+
+
+class LabelledModel(keras.Model):
+    """Base of the models that `fit` trains on labels of which some may be missing.
+
+    A subclass says what a batch costs (`costs`, whose names and metrics are in `tracked`) and
+    which logits the metrics watch (`watched`).
+    """
+
+    tracked: ClassVar[Mapping[str, type[keras.metrics.Metric]]]
+    prefixes: ClassVar[tuple[str, ...]]
+    _board: Any = None
+
+    def costs(self, outputs: Any, targets: Targets) -> dict[str, tf.Tensor]:
+        """Scalars by name; `"loss"`, without the regularization, is what training minimises."""
+        raise NotImplementedError
+
+    def watched(self, outputs: Any) -> dict[str, tf.Tensor]:
+        """Logits `[batch]` that the metrics watch, by the prefix of their names."""
+        raise NotImplementedError
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: keras.losses.Loss | None = None,
+        metrics: Iterable[keras.metrics.Metric] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Configures training.
+
+        Args:
+          optimizer: a Keras optimizer.
+          loss: a Keras loss of labels and logits, such as
+            `keras.losses.BinaryCrossentropy(from_logits=True)`. By default `CrossEntropy()`.
+          metrics: Keras metrics of labels and logits. By default the AUC.
+          **kwargs: as in Keras.
+
+        Raises:
+          TypeError: `loss` is no `keras.losses.Loss`, or a metric no `keras.metrics.Metric`.
+        """
+        label_loss = CrossEntropy() if loss is None else loss
+        if not isinstance(label_loss, keras.losses.Loss):
+            raise TypeError(
+                "`loss` must be a keras.losses.Loss of labels and logits, such as "
+                f"BinaryCrossentropy(from_logits=True), received {loss!r}"
+            )
+        if metrics is None:
+            metrics = [keras.metrics.AUC(name="auc", from_logits=True)]
+        watchers = list(metrics)
+        for metric in watchers:
+            if not isinstance(metric, keras.metrics.Metric):
+                raise TypeError(f"`metrics` must hold keras.metrics.Metric, received {metric!r}")
+        super().compile(optimizer=optimizer, **kwargs)
+        self.label_loss = label_loss
+        self._board = Board(self.tracked, self.prefixes, watchers)
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        """What `fit` and `evaluate` show."""
+        return [] if self._board is None else self._board.metrics
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> tf.Tensor:
+        """The loss of a batch, a scalar; called by Keras."""
+        if y is None:
+            raise ValueError(
+                "expected batches (features, labels) or (features, labels, weights), received "
+                "features alone; a row without a label has the label NaN"
+            )
+        costs = self.costs(y_pred, Targets(y, sample_weight))
+        costs["loss"] += regularization(self)
+        for name, tracker in self._board.trackers.items():
+            tracker.update_state(costs[name], sample_weight=tf.size(y))
+        return costs["loss"]
+
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
+        """The metrics so far; called by Keras."""
+        targets = Targets(y, sample_weight)
+        weights = tf.where(targets.labelled, targets.weights, tf.zeros_like(targets.weights))
+        for prefix, logits in self.watched(y_pred).items():
+            for metric in self._board.watchers[prefix]:
+                metric.update_state(targets.labels, logits, sample_weight=weights)
+        return self.get_metrics_result()
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """What `compile` was given, for Keras."""
+        if self._board is None:
+            return None
+        parts = {
+            "optimizer": self.optimizer,
+            "loss": self.label_loss,
+            "metrics": self._board.given,
+        }
+        return {name: keras.utils.serialize_keras_object(part) for name, part in parts.items()}
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles a loaded model, for Keras."""
+        revive = keras.utils.deserialize_keras_object
+        self.compile(**{name: revive(part) for name, part in config.items()})
+        self.optimizer.build(self.trainable_variables)

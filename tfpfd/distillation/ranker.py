@@ -1,0 +1,170 @@
+"""A ranker: an encoder and a network, with a view of the schema's features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from tfpfd._keras import keras, register
+from tfpfd.distillation.labelled import LabelledModel, Targets
+from tfpfd.distillation.losses import per_row, row_mean
+from tfpfd.layers import FeatureEncoder
+from tfpfd.schema import Schema, Sees
+from tfpfd.schema.schema import SIDES
+
+
+@register
+class Ranker(LabelledModel):
+    """Scores rows of user and item; a Keras model that can be fitted alone or distilled.
+
+    Its weights exist from the start, as the schema knows every size.
+
+    Args:
+      schema: an adapted schema.
+      network: `TwoTower`, `MLP` or another layer from encoded sides to logits; its own one.
+      sees: which features it sees: `"served"`, `"all"`, or `"privileged"` ones alone.
+      encoder: another ranker's encoder, which is then shared: tables and behaviour encoders are
+        the same. Features that it doesn't hold get an encoder of this ranker's own.
+      own: names of features that are not shared although `encoder` holds them.
+
+    Raises:
+      ValueError: `encoder` was made for other features of the same name, `own` names a feature
+        that it doesn't hold, or `network` is in use by another ranker.
+    """
+
+    tracked = {"loss": keras.metrics.Mean}
+    prefixes = ("",)
+
+    def __init__(
+        self,
+        schema: Schema,
+        network: keras.layers.Layer,
+        sees: Sees = "served",
+        encoder: FeatureEncoder | None = None,
+        own: Iterable[str] = (),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        features = schema.features(sees)
+        self.schema = schema
+        self.network = network
+        self.sees = sees
+        self.own = list(own)
+        self.encoder = FeatureEncoder(schema, features) if encoder is None else encoder
+        self._check_encoder()
+        held = self.encoder.features
+        self._shared = [name for name in features if name in held and name not in self.own]
+        rest = [name for name in features if name not in held]
+        self._extra = [
+            self.encoder.like(schema, names, base)
+            for names, base in ((self.own, None), (rest, self.encoder))
+            if names
+        ]
+        self._build_network()
+        self.built = True
+
+    def _check_encoder(self) -> None:
+        features, held = self.schema.features(self.sees), self.encoder.features
+        differing = [name for name in features if held.get(name, features[name]) != features[name]]
+        if differing:
+            raise ValueError(
+                f"`encoder` was made for another schema: {differing} differ, expected the "
+                "features of `schema`"
+            )
+        unknown = [name for name in self.own if name not in held or name not in features]
+        if unknown:
+            raise ValueError(
+                f"`own` names {unknown}: expected features that this ranker sees and `encoder` "
+                f"holds, {sorted(set(held) & set(features))}"
+            )
+
+    def _build_network(self) -> None:
+        shapes = {
+            side: (None, sum(self._width(name) for name in names))
+            for side, names in self._names_by_side().items()
+        }
+        if self.network.built:
+            raise ValueError(
+                "`network` is in use by another ranker: expected a network of this ranker's own"
+            )
+        self.network.build(shapes)
+
+    def _names_by_side(self) -> dict[str, list[str]]:
+        sides = self.schema.sides
+        names = {side: [f.name for f in sides[side]] for side in SIDES[self.sees]}
+        return {side: group for side, group in names.items() if group}
+
+    def _width(self, name: str) -> int:
+        holder = next((e for e in self._extra if name in e.features), self.encoder)
+        return holder.width(name)
+
+    def encode(
+        self,
+        inputs: Mapping[str, tf.Tensor],
+        training: bool | None = None,
+        shared: Mapping[str, tf.Tensor] | None = None,
+    ) -> dict[str, tf.Tensor]:
+        """The vectors of each side.
+
+        Args:
+          inputs: what `Schema.lookup` returns.
+          training: as in Keras.
+          shared: what `encoder` returned for these inputs, when that is known already.
+
+        Returns:
+          `[batch, width]` by side.
+        """
+        vectors: dict[str, tf.Tensor] = {}
+        if self._shared:
+            vectors = dict(self.encoder(inputs, training=training) if shared is None else shared)
+        for encoder in self._extra:
+            vectors.update(encoder(inputs, training=training))
+        return {
+            side: tf.concat([vectors[name] for name in names], axis=1)
+            for side, names in self._names_by_side().items()
+        }
+
+    def call(
+        self,
+        inputs: Mapping[str, tf.Tensor],
+        training: bool | None = None,
+        shared: Mapping[str, tf.Tensor] | None = None,
+    ) -> tf.Tensor:
+        """Logits `[batch]`; the arguments are those of `encode`."""
+        return self.network(self.encode(inputs, training, shared), training=training)
+
+    def costs(self, outputs: tf.Tensor, targets: Targets) -> dict[str, tf.Tensor]:
+        """The mean label loss over the rows that have a label."""
+        values = per_row(self.label_loss, targets.labels, outputs)
+        return {"loss": row_mean(values, targets.weights, targets.labelled)}
+
+    def watched(self, outputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The logits."""
+        return {"": outputs}
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "schema": self.schema.to_dict(),
+            "network": keras.utils.serialize_keras_object(
+                type(self.network).from_config(self.network.get_config())
+            ),
+            "sees": self.sees,
+            "encoder": keras.utils.serialize_keras_object(self.encoder),
+            "own": list(self.own),
+            "trainable": self.trainable,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Ranker:
+        config = dict(config)
+        trainable = config.pop("trainable")
+        config["schema"] = Schema.from_dict(config["schema"])
+        config["network"] = keras.utils.deserialize_keras_object(config["network"])
+        if not isinstance(config["encoder"], FeatureEncoder):
+            config["encoder"] = keras.utils.deserialize_keras_object(config["encoder"])
+        ranker = cls(**config)
+        ranker.trainable = trainable
+        return ranker

@@ -1,0 +1,46 @@
+"""When the teacher starts to count: schedules of the distillation weight λ."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from tfpfd._keras import register
+
+
+@register
+class WarmUp:
+    """λ = 0 before step `steps`, `weight` from that step on: a hard switch.
+
+    Algorithm 1 of "Privileged Features Distillation at Taobao Recommendations" (λ = 0.5,
+    10⁶ steps): an untrained teacher has nothing to say. Steps are counted from 0.
+
+    Args:
+      weight: λ, in [0, 1].
+      steps: number of steps that the student learns from the labels alone.
+
+    Raises:
+      ValueError: `weight` is outside [0, 1], or `steps` is not a non-negative integer.
+    """
+
+    def __init__(self, weight: float = 0.5, steps: int = 0) -> None:
+        if not 0 <= weight <= 1:
+            raise ValueError(f"`weight` must be in [0, 1], received {weight}")
+        if not isinstance(steps, int) or steps < 0:
+            raise ValueError(f"`steps` must be a non-negative integer, received {steps!r}")
+        self.weight = float(weight)
+        self.steps = steps
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        """λ at a step: a float32 scalar for an int64 scalar."""
+        return tf.where(step < self.steps, 0.0, self.weight)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, for Keras."""
+        return {"weight": self.weight, "steps": self.steps}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> WarmUp:
+        """The inverse of `get_config`, for Keras."""
+        return cls(**config)

@@ -1,0 +1,41 @@
+"""Metrics of recommenders, on flat rows and over a catalogue, with honest intervals."""
+
+from tfpfd.evaluation.intervals import (
+    Interval,
+    confidence_interval,
+    mean_over_users,
+    multiplicities,
+    paired_difference,
+    user_bootstrap,
+)
+from tfpfd.evaluation.metrics import (
+    auc,
+    evaluate_rows,
+    expected_calibration_error,
+    group_auc,
+    log_loss,
+)
+from tfpfd.evaluation.ranking import (
+    evaluate_catalogue,
+    ndcg_at_k,
+    ranks_of_relevant,
+    recall_at_k,
+)
+
+__all__ = [
+    "Interval",
+    "auc",
+    "confidence_interval",
+    "evaluate_catalogue",
+    "evaluate_rows",
+    "expected_calibration_error",
+    "group_auc",
+    "log_loss",
+    "mean_over_users",
+    "multiplicities",
+    "ndcg_at_k",
+    "paired_difference",
+    "ranks_of_relevant",
+    "recall_at_k",
+    "user_bootstrap",
+]

@@ -1,0 +1,86 @@
+"""Behaviour encoders: a sequence of embeddings to one vector, blind to masked positions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tensorflow as tf
+
+from tfpfd._keras import keras, register
+
+
+def masked_mean(values: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
+    """Mean over the valid positions; zero where there is none.
+
+    Args:
+      values: `[batch, length, dim]`.
+      valid: bool `[batch, length]`.
+
+    Returns:
+      `[batch, dim]`.
+    """
+    # Selected, not multiplied: a NaN at a masked position must not reach the sum.
+    kept = tf.where(valid[..., None], values, tf.zeros_like(values))
+    count = tf.reduce_sum(tf.cast(valid, values.dtype), axis=1, keepdims=True)
+    return tf.reduce_sum(kept, axis=1) / tf.maximum(count, 1)
+
+
+@register
+class MeanPooling(keras.layers.Layer):
+    """The mean of the embeddings of a sequence."""
+
+    def call(self, inputs: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
+        """See `masked_mean`."""
+        return masked_mean(inputs, valid)
+
+    def width(self, dim: int) -> int:
+        """Width of the output for embeddings of width `dim`."""
+        return dim
+
+
+@register
+class SelfAttention(keras.layers.Layer):
+    """Multi-head self-attention over a sequence, mean-pooled over the mask.
+
+    The behaviour encoder of "Privileged Features Distillation at Taobao Recommendations", which
+    has 4 heads, dimension 32 and length 50. It has no position encoding, so the order of the
+    sequence does not matter.
+
+    Args:
+      heads: number of heads.
+      dim: width of the output; each head has `dim / heads`.
+
+    Raises:
+      ValueError: `dim` can't be divided by `heads`.
+    """
+
+    def __init__(self, heads: int = 4, dim: int = 32, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if dim % heads:
+            raise ValueError(f"`dim` must be a multiple of `heads` ({heads}), received {dim}")
+        self.heads = heads
+        self.dim = dim
+        self.attention = keras.layers.MultiHeadAttention(
+            heads, key_dim=dim // heads, output_shape=dim, name="attention"
+        )
+
+    def call(self, inputs: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
+        """Encodes sequences.
+
+        Args:
+          inputs: `[batch, length, width]`.
+          valid: bool `[batch, length]`.
+
+        Returns:
+          `[batch, dim]`.
+        """
+        inputs = tf.where(valid[..., None], inputs, tf.zeros_like(inputs))
+        attended = self.attention(inputs, inputs, attention_mask=valid[:, None, :])
+        return masked_mean(attended, valid)
+
+    def width(self, dim: int) -> int:
+        """Width of the output for embeddings of width `dim`."""
+        return self.dim
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "heads": self.heads, "dim": self.dim}

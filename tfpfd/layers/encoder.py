@@ -1,0 +1,183 @@
+"""Table rows to vectors: the inputs that a student and its teacher can share."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from tfpfd._keras import keras, register
+from tfpfd.layers.behaviour import MeanPooling, masked_mean
+from tfpfd.layers.tables import Tables
+from tfpfd.schema import Schema, Sequence
+
+
+@register
+class FeatureEncoder(keras.layers.Layer):
+    """Embeds features: one table a vocabulary, for all features and sequences of it.
+
+    Single values are embedded, several values averaged, sequences encoded by `behaviour`. Rankers
+    that are given the same encoder share its tables and its behaviour encoders, and `Distillation`
+    runs it once a batch for all of them.
+
+    Args:
+      schema: an adapted schema.
+      features: names of the features to encode; by default those that are served.
+      dim: width of the embeddings.
+      dims: other widths, by the name of the table.
+      behaviour: the layer that encodes sequences, `MeanPooling()` or `SelfAttention()`; each
+        sequence gets one of its own like it.
+      l2: strength of the penalty on embeddings: `l2` times the sum of squares of an embedding,
+        averaged over the batch (and the values of a row), summed over features. Unlike a
+        penalty on whole tables it touches only the rows of the batch.
+      base: an encoder whose tables are used for the vocabularies that it has.
+
+    Raises:
+      ValueError: the schema is not adapted, or a name in `features` or `dims` is unknown.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        features: Iterable[str] | None = None,
+        dim: int = 16,
+        dims: Mapping[str, int] | None = None,
+        behaviour: keras.layers.Layer | None = None,
+        l2: float = 0.0,
+        base: FeatureEncoder | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        known = schema.features()
+        names = list(schema.features("served") if features is None else features)
+        _check_known("features", names, known)
+        _check_known("dims", dims or {}, {feature.table for feature in known.values()})
+        self.schema = schema
+        self.features = {name: known[name] for name in names}
+        self.dim = dim
+        self.dims = dict(dims or {})
+        self.l2 = l2
+        self.base = base
+        self.behaviour = behaviour or MeanPooling(name="behaviour")
+        self._own = self._new_tables()
+        self._poolers = {
+            name: type(self.behaviour).from_config({**self.behaviour.get_config(), "name": name})
+            for name, feature in self.features.items()
+            if isinstance(feature, Sequence)
+        }
+        for name, pooler in self._poolers.items():
+            # Building by a call works alike on all Keras generations, whatever the layer holds.
+            pooler(tf.zeros([1, 1, self._tables(name).dim]), valid=tf.ones([1, 1], tf.bool))
+        self.built = True
+
+    def _new_tables(self) -> list[Tables]:
+        by_width: dict[int, dict[str, int]] = {}
+        for feature in self.features.values():
+            if self.base is None or feature.table not in self.base.tables:
+                width = self.dims.get(feature.table, self.dim)
+                by_width.setdefault(width, {})[feature.table] = self.schema.table_rows(feature)
+        return [Tables(rows, width, name=f"width_{width}") for width, rows in by_width.items()]
+
+    @property
+    def tables(self) -> dict[str, Tables]:
+        """The variable that holds each vocabulary's table, by the name of the table."""
+        borrowed = self.base.tables if self.base is not None else {}
+        return {**borrowed, **{name: tables for tables in self._own for name in tables.rows}}
+
+    def _tables(self, feature: str) -> Tables:
+        return self.tables[self.features[feature].table]
+
+    def width(self, feature: str) -> int:
+        """Width of the vector of a feature."""
+        dim = self._tables(feature).dim
+        return self._poolers[feature].width(dim) if feature in self._poolers else dim
+
+    def call(
+        self, inputs: Mapping[str, tf.Tensor], training: bool | None = None
+    ) -> dict[str, tf.Tensor]:
+        """Encodes a batch.
+
+        Args:
+          inputs: what `Schema.lookup` returns: int32 `[batch]` or `[batch, length]` by feature.
+          training: as in Keras.
+
+        Returns:
+          `[batch, width]` by feature.
+
+        Raises:
+          ValueError: a feature is missing in `inputs`.
+        """
+        missing = [name for name in self.features if name not in inputs]
+        if missing:
+            raise ValueError(
+                f"missing inputs {missing}: expected table rows (see `Schema.lookup`) of "
+                f"{list(self.features)}, received {sorted(inputs)}"
+            )
+        ids = {
+            name: inputs[name] if feature.length is not None else inputs[name][:, None]
+            for name, feature in self.features.items()
+        }
+        rows = self._gather(ids)
+        if self.l2:
+            squares = [
+                masked_mean(tf.reduce_sum(tf.square(rows[name]), 2, keepdims=True), ids[name] > 0)
+                for name in rows
+            ]
+            self.add_loss(self.l2 * tf.reduce_mean(tf.add_n(squares)))
+        return {name: self._pool(name, rows[name], ids[name] > 0) for name in rows}
+
+    def _gather(self, ids: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Embeddings `[batch, values, dim]` by feature: one gather a width."""
+        names: dict[Tables, list[str]] = {}
+        for name in ids:
+            names.setdefault(self._tables(name), []).append(name)
+        rows: dict[str, tf.Tensor] = {}
+        for tables, group in names.items():
+            shifted = [ids[name] + tables.offset[self.features[name].table] for name in group]
+            gathered = tables(tf.concat(shifted, axis=1))
+            parts = tf.split(gathered, [part.shape[1] for part in shifted], axis=1)
+            rows.update(zip(group, parts, strict=True))
+        return {name: rows[name] for name in ids}
+
+    def _pool(self, name: str, rows: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
+        if name in self._poolers:
+            return self._poolers[name](rows, valid=valid)
+        return rows[:, 0] if self.features[name].length is None else masked_mean(rows, valid)
+
+    def like(
+        self, schema: Schema, features: Iterable[str], base: FeatureEncoder | None
+    ) -> FeatureEncoder:
+        """An encoder with the same settings for other features.
+
+        Args:
+          schema: an adapted schema that holds the features.
+          features: names of the features to encode.
+          base: as in the constructor.
+        """
+        return FeatureEncoder(schema, features, self.dim, self.dims, self.behaviour, self.l2, base)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "schema": self.schema.to_dict(),
+            "features": list(self.features),
+            "dim": self.dim,
+            "dims": dict(self.dims),
+            "behaviour": keras.utils.serialize_keras_object(self.behaviour),
+            "l2": self.l2,
+            "base": None if self.base is None else keras.utils.serialize_keras_object(self.base),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> FeatureEncoder:
+        base = config["base"] and keras.utils.deserialize_keras_object(config["base"])
+        behaviour = keras.utils.deserialize_keras_object(config["behaviour"])
+        schema = Schema.from_dict(config["schema"])
+        return cls(**{**config, "schema": schema, "behaviour": behaviour, "base": base})
+
+
+def _check_known(argument: str, names: Iterable[str], known: Collection[str]) -> None:
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(f"`{argument}` names {unknown}: expected names out of {sorted(known)}")

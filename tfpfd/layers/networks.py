@@ -1,0 +1,141 @@
+"""Networks on top of the encoded features: what makes a logit out of the vectors of the sides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from tfpfd._keras import keras, register
+
+Encoded = Mapping[str, tf.Tensor]
+"""`[batch, width]` by side: `"user"`, `"item"`, `"privileged"`, as far as they are seen."""
+
+
+def dense_stack(
+    units: Sequence[int], width: int, l2: float, name: str, *, last_linear: bool = False
+) -> keras.Sequential:
+    """Dense layers, each followed by batch normalisation and a leaky ReLU.
+
+    Args:
+      units: width of each layer.
+      width: of the input.
+      l2: strength of the L2 penalty on the kernels.
+      name: of the stack.
+      last_linear: whether the last layer goes without normalisation and activation.
+    """
+    stack = keras.Sequential(name=name)
+    for i, size in enumerate(units):
+        regularizer = keras.regularizers.L2(l2) if l2 else None
+        stack.add(keras.layers.Dense(size, kernel_regularizer=regularizer))
+        if i < len(units) - 1 or not last_linear:
+            stack.add(keras.layers.BatchNormalization())
+            stack.add(keras.layers.LeakyReLU())
+    stack.build((None, width))
+    return stack
+
+
+def _check_units(units: Sequence[int]) -> tuple[int, ...]:
+    if not units or any(not isinstance(size, int) or size < 1 for size in units):
+        raise ValueError(
+            f"`units` must be one or more positive integers, the width of each layer, "
+            f"received {units!r}"
+        )
+    return tuple(units)
+
+
+@register
+class TwoTower(keras.layers.Layer):
+    """`scale · ⟨u, v⟩` with u, v the L2-normalised outputs of a user tower and an item tower.
+
+    The student of coarse ranking in "Privileged Features Distillation at Taobao Recommendations":
+    the item tower can be run ahead of the requests. Privileged features, where a teacher sees
+    them, go in on the user side. The last layer of a tower is linear.
+
+    Args:
+      units: width of each layer of a tower; the last is the width of the embeddings.
+      scale: factor of the inner product; logits lie in [-scale, scale].
+      l2: strength of the L2 penalty on the kernels.
+
+    Raises:
+      ValueError: when built without a user or an item side.
+    """
+
+    def __init__(
+        self,
+        units: Sequence[int] = (512, 256, 128),
+        scale: float = 5.0,
+        l2: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.units = _check_units(units)
+        self.scale = scale
+        self.l2 = l2
+
+    def build(self, input_shape: Mapping[str, tuple]) -> None:
+        widths = {side: shape[-1] for side, shape in input_shape.items()}
+        missing = [side for side in ("user", "item") if not widths.get(side)]
+        if missing:
+            raise ValueError(
+                f"TwoTower needs a user and an item side, received {sorted(widths)}: use MLP "
+                "for a ranker that sees privileged features alone"
+            )
+        user = widths["user"] + widths.get("privileged", 0)
+        self.user_tower = dense_stack(self.units, user, self.l2, "user_tower", last_linear=True)
+        self.item_tower = dense_stack(
+            self.units, widths["item"], self.l2, "item_tower", last_linear=True
+        )
+        self.built = True
+
+    def user_embedding(self, encoded: Encoded, training: bool | None = None) -> tf.Tensor:
+        """The scaled user side of the inner product, `[batch, units[-1]]`."""
+        sides = [encoded[side] for side in ("user", "privileged") if side in encoded]
+        output = self.user_tower(tf.concat(sides, axis=1), training=training)
+        return self.scale * tf.math.l2_normalize(output, axis=1)
+
+    def item_embedding(self, encoded: Encoded, training: bool | None = None) -> tf.Tensor:
+        """The item side of the inner product, `[batch, units[-1]]`."""
+        return tf.math.l2_normalize(self.item_tower(encoded["item"], training=training), axis=1)
+
+    def call(self, inputs: Encoded, training: bool | None = None) -> tf.Tensor:
+        """Logits `[batch]` of the encoded features."""
+        user = self.user_embedding(inputs, training=training)
+        return tf.reduce_sum(user * self.item_embedding(inputs, training=training), axis=1)
+
+    def get_config(self) -> dict[str, Any]:
+        config = {"units": list(self.units), "scale": self.scale, "l2": self.l2}
+        return {**super().get_config(), **config}
+
+
+@register
+class MLP(keras.layers.Layer):
+    """Dense layers over all sides that are seen, then one logit.
+
+    Args:
+      units: width of each hidden layer.
+      l2: strength of the L2 penalty on the kernels.
+    """
+
+    def __init__(
+        self, units: Sequence[int] = (512, 256, 128), l2: float = 0.0, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.units = _check_units(units)
+        self.l2 = l2
+
+    def build(self, input_shape: Mapping[str, tuple]) -> None:
+        width = sum(shape[-1] for shape in input_shape.values())
+        self.hidden = dense_stack(self.units, width, self.l2, "hidden")
+        self.logit = keras.layers.Dense(1, name="logit")
+        self.logit.build((None, self.units[-1]))
+        self.built = True
+
+    def call(self, inputs: Encoded, training: bool | None = None) -> tf.Tensor:
+        """Logits `[batch]` of the encoded features."""
+        sides = tf.concat([inputs[side] for side in sorted(inputs)], axis=1)
+        return self.logit(self.hidden(sides, training=training))[:, 0]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "units": list(self.units), "l2": self.l2}

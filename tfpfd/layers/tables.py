@@ -1,0 +1,53 @@
+"""Embedding tables of one width, stored as one variable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfpfd._keras import keras, register, tf_variable
+
+
+@register
+class Tables(keras.layers.Layer):
+    """Embedding tables of one width behind each other in one variable.
+
+    So a batch needs one gather, and a step one sparse update, for dozens of features.
+
+    Args:
+      rows: number of rows of each table, by its name.
+      dim: width of a row.
+    """
+
+    def __init__(self, rows: Mapping[str, int], dim: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        ends = np.cumsum(list(rows.values())).tolist()
+        self.rows = dict(rows)
+        self.dim = dim
+        self.offset = dict(zip(rows, [0, *ends[:-1]], strict=True))
+        # XLA would read and write whole tables where the gather and the update touch a few rows.
+        self.supports_jit = False
+        self.table = self.add_weight(
+            name="table",
+            shape=(ends[-1], dim),
+            initializer=keras.initializers.RandomUniform(-0.05, 0.05),
+        )
+        self.built = True
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Gathers rows.
+
+        Args:
+          inputs: int32 `[batch, values]`, a row of a table plus that table's `offset`.
+
+        Returns:
+          `[batch, values, dim]`.
+        """
+        rows = tf.nn.embedding_lookup(tf_variable(self.table), inputs)
+        return tf.cast(rows, self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rows": dict(self.rows), "dim": self.dim}

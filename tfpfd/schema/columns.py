@@ -1,0 +1,200 @@
+"""One raw column in, a checked array out: the form in which `Lookup` takes it.
+
+A missing value is written "" in a string column, -1 in an integer one and NaN in a numeric one;
+rows of several values are padded with it to a rectangle. A served request writes it the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Rows
+from typing import Any, Literal, NoReturn
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import tensorflow as tf
+
+Kind = Literal["string", "int", "float"]
+MISSING: dict[Kind, Any] = {"string": "", "int": -1, "float": np.nan}
+_EXPECTED: dict[Kind, str] = {
+    "string": "strings",
+    "int": "non-negative integers",
+    "float": "finite numbers",
+}
+
+
+def column(name: str, values: Any, kind: Kind, *, several: bool, optional: bool) -> np.ndarray:
+    """Checks one column and brings it into the form that `Lookup` takes.
+
+    Args:
+      name: of the column, for messages.
+      values: `[rows]`, or with `several` a list, array or None a row, or `[rows, width]`; a pandas
+        Series, a NumPy or pyarrow array, a (ragged) tensor or a list.
+      kind: `"string"`, `"int"` or `"float"`.
+      several: whether a row holds several values.
+      optional: whether a value may be missing.
+
+    Returns:
+      `[rows]`, or with `several` `[rows, width]`: strings, int64 or float32.
+
+    Raises:
+      ValueError: naming the column, what was expected and what came.
+    """
+    if not several:
+        return _single(name, _one_dimensional(name, values), kind, optional)
+    flat, lengths = _flatten(name, values)
+    # A rectangle comes padded already; in a list of values, a missing one is an error.
+    padded = _is_rectangle(values)
+    checked = _single(name, flat, kind, optional=padded, padded=padded)
+    width = max(int(lengths.max(initial=0)), 1)
+    out = np.full((len(lengths), width), MISSING[kind], dtype=object if kind == "string" else None)
+    out[np.arange(width) < lengths[:, None]] = checked
+    return out.astype(checked.dtype) if kind != "string" else out
+
+
+def is_missing(values: np.ndarray) -> np.ndarray:
+    """Which entries of an array that `column` returned are missing."""
+    if values.dtype == object:
+        return values == ""
+    return values < 0 if values.dtype.kind == "i" else np.isnan(values)
+
+
+def _is_rectangle(values: Any) -> bool:
+    return isinstance(values, np.ndarray | tf.Tensor) and len(values.shape) == 2
+
+
+def _one_dimensional(name: str, values: Any) -> pd.Series:
+    if isinstance(values, tf.Tensor):
+        values = values.numpy()
+    elif isinstance(values, pa.Array | pa.ChunkedArray):
+        values = values.to_pandas()
+    elif isinstance(values, tf.RaggedTensor):
+        _refuse(name, "one value a row", "a ragged tensor")
+    if isinstance(values, np.ndarray) and values.ndim != 1:
+        _refuse(name, "one value a row", f"an array of shape {values.shape}")
+    series = values if isinstance(values, pd.Series) else pd.Series(values)
+    if len(series) and isinstance(series.iloc[0], list | tuple | np.ndarray):
+        _refuse(name, "one value a row", f"a row with {type(series.iloc[0]).__name__}")
+    return series
+
+
+def _flatten(name: str, values: Any) -> tuple[pd.Series, np.ndarray]:
+    """All values in one series, and the number of values of each row."""
+    if isinstance(values, tf.RaggedTensor):
+        return pd.Series(values.flat_values.numpy()), values.row_lengths().numpy()
+    if isinstance(values, tf.Tensor):
+        values = values.numpy()
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks()
+    if isinstance(values, pa.Array):
+        if not pa.types.is_list(values.type) and not pa.types.is_large_list(values.type):
+            _refuse(name, "a list of values a row", f"pyarrow {values.type}")
+        lengths = pa.compute.fill_null(pa.compute.list_value_length(values), 0)
+        return values.flatten().to_pandas(), np.asarray(lengths)
+    if isinstance(values, np.ndarray) and values.ndim == 2:
+        return pd.Series(values.ravel()), np.full(len(values), values.shape[1])
+    rows: list[Any] = [[] if _is_null(row) else row for row in values]
+    bad = next((row for row in rows if not isinstance(row, list | tuple | np.ndarray)), None)
+    if bad is not None:
+        _refuse(name, "a list of values a row", f"{type(bad).__name__} {bad!r}")
+    lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+    return _concatenate(rows), lengths
+
+
+def _concatenate(rows: Rows[Any]) -> pd.Series:
+    held = [row for row in rows if len(row)]
+    if not held:
+        return pd.Series([], dtype=object)
+    if all(isinstance(row, np.ndarray) for row in held):
+        return pd.Series(np.concatenate(held))
+    return pd.Series([value for row in held for value in row])
+
+
+def _is_null(row: Any) -> bool:
+    return row is None or row is pd.NA or (isinstance(row, float) and np.isnan(row))
+
+
+def _single(
+    name: str, series: pd.Series, kind: Kind, optional: bool, padded: bool = False
+) -> np.ndarray:
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        series = series.astype(series.cat.categories.dtype)
+    missing = series.isna().to_numpy(dtype=bool)
+    found = "empty" if missing.all() else pd.api.types.infer_dtype(series, skipna=True)
+    values = {"string": _strings, "int": _integers, "float": _floats}[kind](
+        name, series, missing, found, padded
+    )
+    _check_missing(name, is_missing(values), kind, optional)
+    return values
+
+
+def _strings(
+    name: str, series: pd.Series, missing: np.ndarray, found: str, padded: bool
+) -> np.ndarray:
+    if found not in ("string", "bytes", "empty"):
+        hint = "; declare the feature with dtype='int'" if found == "integer" else ""
+        _refuse(name, _EXPECTED["string"], f"{found} values of dtype {series.dtype}{hint}")
+    values = series.to_numpy(dtype=object, copy=True)
+    values[missing] = ""
+    if found == "bytes":
+        try:
+            values = np.array([v if v == "" else v.decode() for v in values], dtype=object)
+        except UnicodeDecodeError as error:
+            _refuse(name, "UTF-8 strings", f"bytes that are not ({error})")
+    return values
+
+
+def _integers(
+    name: str, series: pd.Series, missing: np.ndarray, found: str, padded: bool
+) -> np.ndarray:
+    if found not in ("integer", "floating", "integer-na", "mixed-integer-float", "empty"):
+        hint = "; declare the feature with dtype='string'" if found in ("string", "bytes") else ""
+        _refuse(name, _EXPECTED["int"], f"{found} values of dtype {series.dtype}{hint}")
+    # Only the values held: a missing one would turn 64-bit ids into floats, which lose digits.
+    held = pd.to_numeric(series[~missing]).to_numpy()
+    if held.dtype.kind == "f":
+        odd = held[~np.isfinite(held) | (held != np.floor(held))]
+        if len(odd):
+            _refuse(name, _EXPECTED["int"], f"the number {odd[0]!s}")
+    if held.dtype.kind == "u" and len(held) and held.max() > np.iinfo(np.int64).max:
+        _refuse(name, "integers below 2**63", str(held.max()))
+    values = np.full(len(series), -1, np.int64)
+    values[~missing] = held.astype(np.int64)
+    negative = (values < 0) & ~missing
+    if negative.any() and not padded:
+        _refuse(
+            name,
+            _EXPECTED["int"],
+            f"{negative.sum()} negative of {len(values)}, such as {values[negative][0]}",
+        )
+    return np.maximum(values, -1)
+
+
+def _floats(
+    name: str, series: pd.Series, missing: np.ndarray, found: str, padded: bool
+) -> np.ndarray:
+    numbers = ("integer", "floating", "mixed-integer-float", "integer-na", "boolean", "decimal")
+    if found not in (*numbers, "empty"):
+        _refuse(name, "numbers", f"{found} values of dtype {series.dtype}")
+    values = np.full(len(series), np.nan, np.float32)
+    values[~missing] = series[~missing].to_numpy(dtype=np.float32)
+    if np.isinf(values).any():
+        _refuse(name, _EXPECTED["float"], f"{np.isinf(values).sum()} infinite values")
+    return values
+
+
+def _check_missing(name: str, missing: np.ndarray, kind: Kind, optional: bool) -> None:
+    if optional or not missing.any():
+        return
+    count = "all" if missing.all() else f"{missing.sum()} of"
+    what = "NaN" if kind == "float" else "missing"
+    _refuse(
+        name,
+        _EXPECTED[kind],
+        f"{count} {len(missing)} values {what}; fill them, or declare the feature with "
+        "optional=True",
+    )
+
+
+def _refuse(name: str, expected: str, received: str) -> NoReturn:
+    raise ValueError(f"column '{name}': expected {expected}, received {received}")

@@ -1,0 +1,210 @@
+"""The kinds of feature a schema is made of: plain values that know their table's size."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Literal
+
+Dtype = Literal["string", "int"]
+
+# Every table starts with one row for padding and missing values, so that a mask is `ids > 0`.
+PADDING_ROWS = 1
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"`name` of a feature must be a non-empty string, received {name!r}")
+
+
+def _check_positive(owner: str, argument: str, value: object, least: int = 1) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(
+            f"`{argument}` of feature '{owner}' must be an integer of at least {least}, "
+            f"received {value!r}"
+        )
+
+
+@dataclass(frozen=True)
+class Categorical:
+    """A feature of ids: one a row, or several (`length`).
+
+    Its vocabulary is learned by `Schema.adapt`, unless it is given, hashed, or another feature's.
+
+    Args:
+      name: the column.
+      dtype: `"string"`, or `"int"` for non-negative integers.
+      vocabulary: the known values, when they are given and not learned.
+      hash_buckets: number of rows that values are hashed into, in place of a vocabulary.
+      of: name of the `Categorical` whose vocabulary and table this one uses.
+      oov: number of rows that values outside the vocabulary are spread over by their hash.
+      length: most values a row may hold. None: exactly one. Of longer rows the last are kept.
+      optional: whether a value may be missing (None, NaN, "" or negative).
+      min_count: when learned, a value seen less often is left out of the vocabulary.
+      max_size: when learned, the largest number of values kept, the most frequent first.
+    """
+
+    name: str
+    dtype: Dtype = "string"
+    vocabulary: tuple[str, ...] | tuple[int, ...] | None = field(default=None, repr=False)
+    hash_buckets: int | None = None
+    of: str | None = None
+    oov: int = 1
+    length: int | None = None
+    optional: bool = False
+    min_count: int = 1
+    max_size: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        if self.dtype not in ("string", "int"):
+            raise ValueError(
+                f"`dtype` of feature '{self.name}' must be 'string' or 'int', "
+                f"received {self.dtype!r}"
+            )
+        sources = {"vocabulary": self.vocabulary, "hash_buckets": self.hash_buckets, "of": self.of}
+        given = [name for name, value in sources.items() if value is not None]
+        if len(given) > 1:
+            raise ValueError(
+                f"feature '{self.name}' takes at most one of `vocabulary`, `hash_buckets` and "
+                f"`of`, received {' and '.join(f'`{name}`' for name in given)}"
+            )
+        _check_positive(self.name, "oov", self.oov)
+        _check_positive(self.name, "min_count", self.min_count)
+        for argument in ("hash_buckets", "length", "max_size"):
+            if getattr(self, argument) is not None:
+                _check_positive(self.name, argument, getattr(self, argument))
+        if self.vocabulary is not None:
+            object.__setattr__(self, "vocabulary", tuple(self.vocabulary))
+            self._check_vocabulary()
+
+    def _check_vocabulary(self) -> None:
+        assert self.vocabulary is not None
+        expected = str if self.dtype == "string" else int
+        for value in self.vocabulary:
+            # Empty strings and negative integers are how a missing value is written.
+            missing = value == "" if isinstance(value, str) else value < 0
+            if type(value) is not expected or missing:
+                raise ValueError(
+                    f"`vocabulary` of feature '{self.name}' must hold "
+                    f"{'non-empty strings' if expected is str else 'non-negative integers'}, "
+                    f"received {value!r}"
+                )
+        _check_unique(f"`vocabulary` of feature '{self.name}'", self.vocabulary)
+
+    @property
+    def table(self) -> str:
+        """Name of the vocabulary, and so of the embedding table."""
+        return self.of or self.name
+
+    @property
+    def learned(self) -> bool:
+        """Whether nothing is left for `Schema.adapt` to learn."""
+        return any(x is not None for x in (self.vocabulary, self.hash_buckets, self.of))
+
+    @property
+    def rows(self) -> int:
+        """Rows of the table: padding, out of vocabulary, values."""
+        if self.hash_buckets is not None:
+            return PADDING_ROWS + self.hash_buckets
+        if self.vocabulary is None:
+            raise ValueError(f"feature '{self.name}' has no vocabulary of its own yet")
+        return PADDING_ROWS + self.oov + len(self.vocabulary)
+
+
+@dataclass(frozen=True)
+class Numeric:
+    """A number, put into buckets by edges that are given or learned as quantiles.
+
+    Args:
+      name: the column.
+      buckets: how many buckets of equal frequency `Schema.adapt` aims for.
+      boundaries: ascending bucket edges, when they are given and not learned. A value equal to
+        an edge belongs to the bucket above it.
+      optional: whether a value may be missing (None or NaN).
+    """
+
+    name: str
+    buckets: int = 10
+    boundaries: tuple[float, ...] | None = None
+    optional: bool = False
+
+    length: None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        _check_positive(self.name, "buckets", self.buckets, least=2)
+        if self.boundaries is None:
+            return
+        edges = tuple(float(edge) for edge in self.boundaries)
+        ascending = all(low < high for low, high in itertools.pairwise(edges))
+        if not ascending or not all(math.isfinite(edge) for edge in edges):
+            raise ValueError(
+                f"`boundaries` of feature '{self.name}' must be finite and ascending, "
+                f"received {self.boundaries!r}"
+            )
+        object.__setattr__(self, "boundaries", edges)
+
+    @property
+    def table(self) -> str:
+        """Name of the embedding table."""
+        return self.name
+
+    @property
+    def learned(self) -> bool:
+        """Whether nothing is left for `Schema.adapt` to learn."""
+        return self.boundaries is not None
+
+    @property
+    def rows(self) -> int:
+        """Rows of the table: missing, then one a bucket."""
+        if self.boundaries is None:
+            raise ValueError(f"feature '{self.name}' has no bucket boundaries yet")
+        return PADDING_ROWS + len(self.boundaries) + 1
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """A user's behaviour: ids of another feature's vocabulary in order, the oldest first.
+
+    Args:
+      name: the column; each row holds any number of values, also none.
+      of: name of the `Categorical` whose vocabulary and table the values belong to.
+      length: how many values are used. Of longer rows the last, most recent, are kept.
+    """
+
+    name: str
+    of: str
+    length: int = 50
+
+    optional: bool = field(default=True, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        if not isinstance(self.of, str) or not self.of:
+            raise ValueError(
+                f"`of` of sequence '{self.name}' must name a Categorical, received {self.of!r}"
+            )
+        _check_positive(self.name, "length", self.length)
+
+    @property
+    def table(self) -> str:
+        """Name of the vocabulary, and so of the embedding table."""
+        return self.of
+
+    @property
+    def learned(self) -> bool:
+        """A sequence has nothing of its own to learn."""
+        return True
+
+
+Feature = Categorical | Numeric | Sequence
+
+
+def _check_unique(what: str, values: tuple[Hashable, ...]) -> None:
+    if len(set(values)) != len(values):
+        seen: set[Hashable] = set()
+        twice = next(value for value in values if value in seen or seen.add(value))  # type: ignore[func-returns-value]
+        raise ValueError(f"{what} must not repeat a value, received {twice!r} more than once")

@@ -1,0 +1,275 @@
+"""The schema: every feature declared once, with the side that it is known on."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from tfpfd._keras import keras
+from tfpfd.schema.adapt import Learner, QuantileLearner, VocabularyLearner
+from tfpfd.schema.batches import Source, count_rows, raw_batches, rows_of
+from tfpfd.schema.columns import Kind, column, is_missing
+from tfpfd.schema.features import Categorical, Feature, Numeric, Sequence
+from tfpfd.schema.lookup import Lookup
+from tfpfd.schema.validation import check_declarations, check_target
+
+Side = Literal["user", "item", "privileged"]
+Sees = Literal["served", "all", "privileged"]
+SIDES: dict[Sees, tuple[Side, ...]] = {
+    "served": ("user", "item"),
+    "all": ("user", "item", "privileged"),
+    "privileged": ("privileged",),
+}
+_KINDS = {kind.__name__: kind for kind in (Categorical, Numeric, Sequence)}
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Declares every feature once: its kind, and the side on which it is known.
+
+    A plain value: `adapt` returns another schema and leaves this one as it is.
+
+    Args:
+      user: features of the user and the request.
+      item: features of the item.
+      privileged: features known only in training, by kind: `"cross"` (of user and item, too dear
+        to compute for every candidate) or `"post_event"` (known only afterwards).
+      label: column of the label, in [0, 1]; NaN on rows without a label.
+      weight: column of the sample weight, if there is one.
+      list_key: column that rows of one list (request, user) share, if there is one.
+
+    Raises:
+      ValueError: a name twice, a privileged feature named as served, a vocabulary that no
+        feature owns.
+    """
+
+    user: tuple[Feature, ...]
+    item: tuple[Feature, ...]
+    privileged: Mapping[str, tuple[Feature, ...]] = dataclasses.field(default_factory=dict)
+    label: str = "label"
+    weight: str | None = None
+    list_key: str | None = None
+
+    def __post_init__(self) -> None:
+        check_declarations(self.user, self.item, self.privileged, self.label, self.weight)
+        object.__setattr__(self, "user", tuple(self.user))
+        object.__setattr__(self, "item", tuple(self.item))
+        privileged = {kind: tuple(group) for kind, group in self.privileged.items()}
+        object.__setattr__(self, "privileged", privileged)
+
+    @property
+    def sides(self) -> dict[Side, tuple[Feature, ...]]:
+        """The features of each side."""
+        privileged = tuple(feature for group in self.privileged.values() for feature in group)
+        return {"user": self.user, "item": self.item, "privileged": privileged}
+
+    def features(self, sees: Sees = "all") -> dict[str, Feature]:
+        """The features that a ranker with this view sees, by name, in the order of the sides.
+
+        Args:
+          sees: `"served"`, `"all"` or `"privileged"`.
+
+        Raises:
+          ValueError: for another value of `sees`.
+        """
+        if sees not in SIDES:
+            raise ValueError(f"`sees` must be one of {list(SIDES)}, received {sees!r}")
+        return {feature.name: feature for side in SIDES[sees] for feature in self.sides[side]}
+
+    @property
+    def vocabularies(self) -> dict[str, Categorical]:
+        """The features that own a vocabulary, by name."""
+        features = self.features().values()
+        return {f.name: f for f in features if isinstance(f, Categorical) and f.of is None}
+
+    def served(self) -> Schema:
+        """The schema without its privileged features."""
+        return dataclasses.replace(self, privileged={})
+
+    def table_rows(self, feature: Feature) -> int:
+        """Number of rows of the embedding table that `feature` uses."""
+        owner = self.vocabularies.get(feature.table, feature)
+        assert not isinstance(owner, Sequence)
+        return owner.rows
+
+    def kind(self, feature: Feature) -> Kind:
+        """Type of the raw values of `feature`."""
+        return "float" if isinstance(feature, Numeric) else self.vocabularies[feature.table].dtype
+
+    @functools.cached_property
+    def lookup(self) -> Lookup:
+        """Raw columns to table rows; needs every vocabulary and boundary."""
+        return self.lookup_of(self.features().values())
+
+    def lookup_of(self, features: Iterable[Feature]) -> Lookup:
+        """The lookup of some of the features."""
+        return Lookup(features, self.vocabularies)
+
+    def columns(self, raw: Mapping[str, Any], features: Iterable[Feature]) -> dict[str, np.ndarray]:
+        """Checks raw columns and brings them into the form that `lookup` takes.
+
+        Raises:
+          ValueError: naming the column, what was expected and what came.
+        """
+        return {
+            f.name: column(
+                f.name,
+                raw[f.name],
+                self.kind(f),
+                several=f.length is not None,
+                optional=f.optional,
+            )
+            for f in features
+        }
+
+    def target(self, raw: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray | None]:
+        """Labels `[rows]`, NaN on rows without one, and weights `[rows]` or None; float32.
+
+        Raises:
+          ValueError: a label outside [0, 1], a weight that is negative or missing.
+        """
+        return check_target(raw, self.label, self.weight)
+
+    def adapt(self, source: Source, verbose: int | bool = 1) -> Schema:
+        """Learns what is not given: vocabularies and bucket edges, in one pass over the data.
+
+        Memory is bounded by the vocabularies, whatever the number of rows. Every column is
+        checked on the way.
+
+        Args:
+          source: the rows: see `tfpfd.schema.raw_batches`.
+          verbose: 0: silent, 1: a progress bar.
+
+        Returns:
+          The adapted schema.
+
+        Raises:
+          ValueError: naming the column, what was expected and what came.
+        """
+        learners: dict[str, Learner] = {
+            feature.name: (
+                VocabularyLearner(feature)
+                if isinstance(feature, Categorical)
+                else QuantileLearner(feature)
+            )
+            for feature in self.features().values()
+            if not isinstance(feature, Sequence) and not feature.learned
+        }
+        progress = keras.utils.Progbar(count_rows(source), verbose=int(verbose), unit_name="row")
+        rows, held = 0, dict.fromkeys([*self.features(), self.label], 0)
+        for raw in raw_batches(source, self.column_names):
+            if rows_of(raw) == 0:
+                continue
+            for name, values in self.columns(raw, self.features().values()).items():
+                held[name] += int((~is_missing(values)).sum())
+                learner = learners.get(self.features()[name].table)
+                if learner is not None:
+                    learner.update(values)
+            held[self.label] += int((~np.isnan(self.target(raw)[0])).sum())
+            rows += rows_of(raw)
+            progress.update(rows)
+        if rows == 0:
+            raise ValueError("`source` is empty: expected rows to learn from, received none")
+        check_all_missing(held, rows)
+        learned = {name: learner.learned() for name, learner in learners.items()}
+        return self._replacing(learned)
+
+    @property
+    def column_names(self) -> list[str]:
+        """Every column the schema names: features, label, weight, list key."""
+        others = (self.label, self.weight, self.list_key)
+        return list(dict.fromkeys([*self.features(), *(name for name in others if name)]))
+
+    def _replacing(self, new: Mapping[str, Feature]) -> Schema:
+        def swap(group: Iterable[Feature]) -> tuple[Feature, ...]:
+            return tuple(new.get(feature.name, feature) for feature in group)
+
+        privileged = {kind: swap(group) for kind, group in self.privileged.items()}
+        return dataclasses.replace(
+            self, user=swap(self.user), item=swap(self.item), privileged=privileged
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The schema as plain lists, dicts, strings and numbers."""
+
+        def plain(group: Iterable[Feature]) -> list[dict[str, Any]]:
+            return [
+                {
+                    "kind": type(feature).__name__,
+                    **{
+                        f.name: getattr(feature, f.name)
+                        for f in dataclasses.fields(feature)
+                        if f.init and getattr(feature, f.name) != f.default
+                    },
+                }
+                for feature in group
+            ]
+
+        return {
+            "format": FORMAT,
+            "user": plain(self.user),
+            "item": plain(self.item),
+            "privileged": {kind: plain(group) for kind, group in self.privileged.items()},
+            "label": self.label,
+            "weight": self.weight,
+            "list_key": self.list_key,
+        }
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Schema:
+        """The inverse of `to_dict`.
+
+        Raises:
+          ValueError: written in another format, or a kind of feature that isn't known.
+        """
+        if plain.get("format") != FORMAT:
+            raise ValueError(
+                f"expected a schema of format {FORMAT}, received {plain.get('format')!r}"
+            )
+
+        def features(group: Iterable[Mapping[str, Any]]) -> tuple[Feature, ...]:
+            return tuple(_feature(dict(entry)) for entry in group)
+
+        return cls(
+            user=features(plain["user"]),
+            item=features(plain["item"]),
+            privileged={kind: features(group) for kind, group in plain["privileged"].items()},
+            label=plain["label"],
+            weight=plain["weight"],
+            list_key=plain["list_key"],
+        )
+
+    def to_json(self) -> str:
+        """The schema as JSON."""
+        return json.dumps(self.to_dict(), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Schema:
+        """The inverse of `to_json`."""
+        return cls.from_dict(json.loads(text))
+
+
+def _feature(plain: dict[str, Any]) -> Feature:
+    kind = plain.pop("kind")
+    if kind not in _KINDS:
+        raise ValueError(f"expected a feature of kind {list(_KINDS)}, received {kind!r}")
+    for name in ("vocabulary", "boundaries"):
+        if name in plain:
+            plain[name] = tuple(plain[name])
+    return _KINDS[kind](**plain)
+
+
+def check_all_missing(held: Mapping[str, int], rows: int) -> None:
+    """Refuses a column in which no row holds a value."""
+    for name, count in held.items():
+        if count == 0:
+            raise ValueError(
+                f"column '{name}': expected values, received {rows} rows that are all missing"
+            )
