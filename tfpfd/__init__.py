@@ -4,6 +4,7 @@ from tfpfd import data, datasets, evaluation, optimizers
 from tfpfd.distillation import Distillation, Ranker, WarmUp, losses
 from tfpfd.layers import MLP, FeatureEncoder, MeanPooling, SelfAttention, TwoTower
 from tfpfd.schema import Categorical, Numeric, Schema, Sequence
+from tfpfd.serving import export, inspect
 from tfpfd.version import __version__
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "data",
     "datasets",
     "evaluation",
+    "export",
+    "inspect",
     "losses",
     "optimizers",
 ]

@@ -11,7 +11,7 @@ from tfpfd._keras import keras, register
 from tfpfd.distillation.labelled import LabelledModel, Targets
 from tfpfd.distillation.losses import per_row, row_mean
 from tfpfd.layers import FeatureEncoder
-from tfpfd.schema import Schema, Sees
+from tfpfd.schema import Schema, Sees, Side
 from tfpfd.schema.schema import SIDES
 
 
@@ -105,6 +105,7 @@ class Ranker(LabelledModel):
         inputs: Mapping[str, tf.Tensor],
         training: bool | None = None,
         shared: Mapping[str, tf.Tensor] | None = None,
+        sides: Iterable[Side] | None = None,
     ) -> dict[str, tf.Tensor]:
         """The vectors of each side.
 
@@ -112,10 +113,22 @@ class Ranker(LabelledModel):
           inputs: what `Schema.lookup` returns.
           training: as in Keras.
           shared: what `encoder` returned for these inputs, when that is known already.
+          sides: the sides wanted; by default all that this ranker sees.
 
         Returns:
           `[batch, width]` by side.
+
+        Raises:
+          ValueError: a feature is missing in `inputs`.
         """
+        by_side = self._names_by_side()
+        wanted = by_side if sides is None else {side: by_side[side] for side in sides}
+        missing = [name for group in wanted.values() for name in group if name not in inputs]
+        if missing:
+            raise ValueError(
+                f"missing inputs {missing}: a ranker with sees='{self.sees}' needs table rows (see "
+                f"`Schema.lookup`) of them, received {sorted(inputs)}"
+            )
         vectors: dict[str, tf.Tensor] = {}
         if self._shared:
             vectors = dict(self.encoder(inputs, training=training) if shared is None else shared)
@@ -123,7 +136,7 @@ class Ranker(LabelledModel):
             vectors.update(encoder(inputs, training=training))
         return {
             side: tf.concat([vectors[name] for name in names], axis=1)
-            for side, names in self._names_by_side().items()
+            for side, names in wanted.items()
         }
 
     def call(

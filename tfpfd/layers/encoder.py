@@ -103,23 +103,15 @@ class FeatureEncoder(keras.layers.Layer):
           training: as in Keras.
 
         Returns:
-          `[batch, width]` by feature.
-
-        Raises:
-          ValueError: a feature is missing in `inputs`.
+          `[batch, width]` by feature, for the features of this encoder that are in `inputs`.
         """
-        missing = [name for name in self.features if name not in inputs]
-        if missing:
-            raise ValueError(
-                f"missing inputs {missing}: expected table rows (see `Schema.lookup`) of "
-                f"{list(self.features)}, received {sorted(inputs)}"
-            )
         ids = {
             name: inputs[name] if feature.length is not None else inputs[name][:, None]
             for name, feature in self.features.items()
+            if name in inputs
         }
         rows = self._gather(ids)
-        if self.l2:
+        if self.l2 and training:
             squares = [
                 masked_mean(tf.reduce_sum(tf.square(rows[name]), 2, keepdims=True), ids[name] > 0)
                 for name in rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import keyword
 import math
 from collections.abc import Hashable
 from dataclasses import dataclass, field
@@ -15,8 +16,12 @@ PADDING_ROWS = 1
 
 
 def _check_name(name: object) -> None:
-    if not isinstance(name, str) or not name:
-        raise ValueError(f"`name` of a feature must be a non-empty string, received {name!r}")
+    # A signature of a SavedModel takes features as keyword arguments.
+    if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
+        raise ValueError(
+            "`name` of a feature must be a string that can be a Python name (letters, digits, _), "
+            f"received {name!r}"
+        )
 
 
 def _check_positive(owner: str, argument: str, value: object, least: int = 1) -> None:

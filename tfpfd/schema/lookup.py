@@ -99,7 +99,8 @@ class Lookup(tf.Module):
             hashed = tf.strings.to_hash_bucket_fast(tf.strings.as_string(values), rows)
         ids = hashed + PADDING_ROWS
         if name in self._tables:
-            known = self._tables[name].lookup(values)
+            # The table forgets the static shape.
+            known = tf.ensure_shape(self._tables[name].lookup(values), values.shape)
             ids = tf.where(known > 0, known, ids)
         return tf.cast(tf.where(missing, tf.zeros_like(ids), ids), tf.int32)
 

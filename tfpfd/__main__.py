@@ -1,0 +1,5 @@
+"""`python -m tfpfd`."""
+
+from tfpfd.cli import main
+
+main()

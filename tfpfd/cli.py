@@ -1,0 +1,71 @@
+"""The command line: `tfpfd demo`, `tfpfd inspect`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+# TensorFlow's C++ side logs at import; what matters to a user of the command comes as an error.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+try:
+    import typer
+    from rich.console import Console
+    from rich.table import Table
+except ImportError as missing:  # pragma: no cover
+    sys.exit(f'The command line needs {missing.name}: pip install "tfpfd[demo]"')
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__import__("tfpfd").__doc__)
+
+
+@app.command("inspect")
+def inspect_export(
+    directory: Path = typer.Argument(help="a version, or a model whose newest version is taken"),
+    privileged: list[str] = typer.Option([], help="another name to look for"),
+) -> None:
+    """Show what is inside an export, and prove that nothing privileged is."""
+    from tfpfd.serving import inspect
+
+    console = Console()
+    try:
+        found = inspect(directory, privileged)
+    except (FileNotFoundError, ValueError) as error:
+        console.print(f"[red]error[/]: {error}", soft_wrap=True)
+        raise typer.Exit(2) from None
+    table = Table("signature", "takes", "gives", title=str(found.path))
+    for name, (inputs, outputs) in found.signatures.items():
+        table.add_row(name, "\n".join(inputs), "\n".join(outputs), end_section=True)
+    console.print(table)
+    table = Table("variable", "shape")
+    for key, shape in found.variables.items():
+        table.add_row(key.replace("/.ATTRIBUTES", ""), str(shape))
+    console.print(table)
+    if found.schema:
+        for side in ("user", "item"):
+            names = [feature.name for feature in found.schema.sides[side]]
+            console.print(f"{side} features: {', '.join(names)}")
+    console.print(f"size: {found.bytes / 1e6:.1f} MB")
+    console.print(f"looked for: {', '.join(found.stripped) or 'no privileged feature is known'}")
+    for finding in found.findings:
+        console.print(f"[red]found[/]: {finding}", soft_wrap=True)
+    if found.findings:
+        raise typer.Exit(1)
+    console.print("[green]nothing privileged is inside[/]")
+
+
+@app.command()
+def demo(
+    quick: bool = typer.Option(False, help="one seed, fewer epochs: under a minute"),
+    out: Path = typer.Option(Path("saved_models"), help="where the export and the figure go"),
+    data: Path | None = typer.Option(None, help="a local copy of MovieLens-100K"),
+) -> None:
+    """Train, compare, export and serve a student with a privileged teacher on MovieLens-100K."""
+    from tfpfd.experiments.movielens import run
+
+    run(out=out, quick=quick, data=data, console=Console())
+
+
+def main() -> None:
+    """Runs the command line."""
+    app()

@@ -1,0 +1,7 @@
+"""Serving: exports, their item tables, and the proof of what is inside."""
+
+from tfpfd.serving.export import export
+from tfpfd.serving.inspection import Inspection, inspect
+from tfpfd.serving.items import embed_items
+
+__all__ = ["Inspection", "embed_items", "export", "inspect"]

@@ -1,0 +1,124 @@
+"""`tfpfd.export`: a trained student to a SavedModel version with the teacher stripped."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import tensorflow as tf
+
+from tfpfd._keras import keras
+from tfpfd.distillation import Ranker
+from tfpfd.layers import TwoTower
+from tfpfd.schema.batches import Source
+from tfpfd.serving.inspection import EXTRA, MANIFEST, SCHEMA, inspect
+from tfpfd.serving.items import embed_items, item_id_of
+from tfpfd.serving.module import TwoTowerModule, reserved, variable_shapes
+from tfpfd.serving.versions import new_version
+from tfpfd.version import __version__
+
+ITEMS = "items.parquet"
+
+
+def export(
+    student: Ranker,
+    items: Source,
+    path: str | os.PathLike,
+    k: int = 100,
+    verbose: int | bool = 1,
+) -> Path:
+    """Writes `<path>/<version>/`, a SavedModel of the student for TF Serving.
+
+    It takes raw strings and numbers, with missing values as "", negative integers or NaN, and
+    several values a row as `[batch, width]` padded with them. Signatures:
+
+    - `serving_default`: user features → `item_ids`, `scores` `[batch, k]`;
+    - `top_k`: user features and a scalar `k` → the same; at most the whole catalogue;
+    - `user_embedding`: user features → `embedding`;
+    - `item_embedding`: item features → `embedding`;
+    - `score_candidates`: user features and `candidate_ids` `[batch, n]` → `scores` `[batch, n]`,
+      the lowest float for an id that isn't in the table.
+
+    Scores are the student's logits. `assets.extra/` holds the served schema, a manifest, and the
+    item table as Parquet. The version is the next free integer; it is written aside, inspected,
+    and moved into place in one step.
+
+    Args:
+      student: a ranker with a `TwoTower` that sees served features.
+      items: the catalogue, rows of the item features: see `tfpfd.schema.raw_batches`. The first
+        categorical of one value on the item side is the item's id.
+      path: the directory of the model.
+      k: how many items `serving_default` returns.
+      verbose: 0: silent, 1: a progress bar.
+
+    Returns:
+      The directory of the version.
+
+    Raises:
+      TypeError: `student` is no ranker with a two-tower network.
+      ValueError: the student sees privileged features, or `items` has bad rows.
+      RuntimeError: something privileged was found in the files written; nothing is published.
+    """
+    _check_student(student)
+    if not isinstance(k, int) or k < 1:
+        raise ValueError(f"`k` must be an integer of at least 1, received {k!r}")
+    ids, embeddings = embed_items(student, items, verbose)
+    module = TwoTowerModule(student, ids, embeddings)
+    with new_version(Path(path)) as (directory, published):
+        tf.saved_model.save(module, str(directory), signatures=module.functions(student, k))
+        extra = directory / EXTRA
+        extra.mkdir()
+        served = student.schema.served()
+        (extra / SCHEMA).write_text(served.to_json(), encoding="utf-8")
+        _write_items(extra / ITEMS, item_id_of(served).name, ids, embeddings)
+        manifest = {
+            "tfpfd": __version__,
+            "tensorflow": tf.__version__,
+            "keras": keras.version() if hasattr(keras, "version") else tf.__version__,
+            "items": len(ids),
+            "width": embeddings.shape[1],
+            "k": k,
+            "stripped": [feature.name for feature in student.schema.sides["privileged"]],
+            "variables": variable_shapes(directory),
+        }
+        (extra / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        findings = inspect(directory).findings
+        if findings:
+            raise RuntimeError(f"the export was not published: {'; '.join(findings)}")
+    return published[0]
+
+
+def _check_student(student: Ranker) -> None:
+    if not isinstance(student, Ranker):
+        hint = "; pass `model.student`" if hasattr(student, "student") else ""
+        raise TypeError(f"`student` must be a Ranker, received {type(student).__name__}{hint}")
+    if not isinstance(student.network, TwoTower):
+        raise TypeError(
+            "`student` must have a TwoTower, whose item side can be run ahead of the requests, "
+            f"received a {type(student.network).__name__}"
+        )
+    served = student.schema.features("served")
+    hidden = [
+        name
+        for name in (*student.schema.features(student.sees), *student.encoder.features)
+        if name not in served
+    ]
+    if hidden:
+        raise ValueError(
+            f"`student` sees privileged features {sorted(set(hidden))}: expected a ranker with "
+            "sees='served' and an encoder of served features alone"
+        )
+    taken = reserved(student.schema.user)
+    if taken:
+        raise ValueError(
+            f"user features {taken} have the names of inputs of signatures: rename the columns"
+        )
+
+
+def _write_items(path: Path, id_name: str, ids: np.ndarray, embeddings: np.ndarray) -> None:
+    vectors = pa.FixedSizeListArray.from_arrays(embeddings.ravel(), embeddings.shape[1])
+    pa.parquet.write_table(pa.table({id_name: pa.array(ids), "embedding": vectors}), path)

@@ -1,0 +1,77 @@
+"""Version directories: written aside, moved into place in one step."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def versions(base: Path) -> list[int]:
+    """The versions under `base`, ascending: the directories whose names are integers."""
+    if not base.is_dir():
+        return []
+    return sorted(int(p.name) for p in base.iterdir() if p.name.isdecimal() and p.is_dir())
+
+
+@contextlib.contextmanager
+def new_version(base: Path) -> Iterator[tuple[Path, list[Path]]]:
+    """A directory to write the next version into; it appears when the block ends without error.
+
+    Until then it has a name that TF Serving takes for no version. Of two writers at once each gets
+    a number of its own.
+
+    Args:
+      base: the directory of the model.
+
+    Yields:
+      The directory to write into, and a list that holds the version's directory afterwards.
+
+    Raises:
+      OSError: `base` can't be written.
+    """
+    base.mkdir(parents=True, exist_ok=True)
+    aside = base / f".writing-{uuid.uuid4().hex}"
+    # Not a temporary directory: those are private, and a server may run as another user.
+    aside.mkdir()
+    published: list[Path] = []
+    try:
+        yield aside, published
+        published.append(_publish(aside, base))
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _publish(aside: Path, base: Path) -> Path:
+    number = max(versions(base), default=0) + 1
+    while True:
+        target = base / str(number)
+        try:
+            # Renaming onto a directory fails unless that is empty, so nothing is overwritten.
+            os.rename(aside, target)
+            return target
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+            number += 1
+
+
+def latest(path: Path) -> Path:
+    """`path` if it is a SavedModel, else its newest version.
+
+    Raises:
+      FileNotFoundError: `path` is neither a SavedModel nor holds one.
+    """
+    if (path / "saved_model.pb").is_file():
+        return path
+    found = versions(path)
+    if not found:
+        raise FileNotFoundError(
+            f"'{path}' holds no SavedModel: expected saved_model.pb in it, or versions in "
+            "directories named 1, 2, …"
+        )
+    return path / str(found[-1])
