@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Annotated
 
 # TensorFlow's C++ side logs at import; what matters to a user of the command comes as an error.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -21,15 +22,15 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help=__import__("t
 
 @app.command("inspect")
 def inspect_export(
-    directory: Path = typer.Argument(help="a version, or a model whose newest version is taken"),
-    privileged: list[str] = typer.Option([], help="another name to look for"),
+    directory: Annotated[Path, typer.Argument(help="a version, or a model: its newest version")],
+    privileged: Annotated[list[str] | None, typer.Option(help="another name to look for")] = None,
 ) -> None:
     """Show what is inside an export, and prove that nothing privileged is."""
     from tfpfd.serving import inspect
 
     console = Console()
     try:
-        found = inspect(directory, privileged)
+        found = inspect(directory, privileged or ())
     except (FileNotFoundError, ValueError) as error:
         console.print(f"[red]error[/]: {error}", soft_wrap=True)
         raise typer.Exit(2) from None
@@ -56,9 +57,9 @@ def inspect_export(
 
 @app.command()
 def demo(
-    quick: bool = typer.Option(False, help="one seed, fewer epochs: under a minute"),
-    out: Path = typer.Option(Path("saved_models"), help="where the export and the figure go"),
-    data: Path | None = typer.Option(None, help="a local copy of MovieLens-100K"),
+    quick: Annotated[bool, typer.Option(help="one seed: under a minute")] = False,
+    out: Annotated[Path, typer.Option(help="where export and figure go")] = Path("saved_models"),
+    data: Annotated[Path | None, typer.Option(help="a local copy of MovieLens-100K")] = None,
 ) -> None:
     """Train, compare, export and serve a student with a privileged teacher on MovieLens-100K."""
     from tfpfd.experiments.movielens import run

@@ -55,11 +55,10 @@ class Lookup(tf.Module):
             with "" or negative numbers, or ragged.
 
         Returns:
-          int32 table rows: `[batch]`, or `[batch, length]` with 0 behind the values.
+          int32 table rows of the features that are in `raw`: `[batch]`, or `[batch, length]` with 0
+          behind the values.
         """
-        return {
-            feature.name: self._look_up(feature, raw[feature.name]) for feature in self._features
-        }
+        return {f.name: self._look_up(f, raw[f.name]) for f in self._features if f.name in raw}
 
     def signature(self) -> dict[str, tf.TensorSpec]:
         """Shapes and types of the raw columns."""
