@@ -1,0 +1,163 @@
+"""Training speed: (a) what a teacher adds, (b) against the TFRS-tutorial idiom.
+
+python benchmarks/training.py [--steps 40] [--repeats 5]
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+import tensorflow as tf
+from common import machine, report, side_by_side
+
+import tfpfd
+
+BATCH, DIM, FEATURES, ROWS_A_TABLE = 1024, 16, 40, 50_000
+UNITS = [512, 256, 128]
+keras = tf.keras
+
+
+def schema(sequences: int, privileged: int = 5) -> tfpfd.Schema:
+    """Forty served features (half of them the item's), sequences, and privileged numbers."""
+    vocabulary = tuple(f"v{i}" for i in range(ROWS_A_TABLE - 2))
+    half = FEATURES // 2
+
+    def group(side: str) -> list:
+        return [tfpfd.Categorical(f"{side}_{i}", vocabulary=vocabulary) for i in range(half)]
+
+    behaviour = [tfpfd.Sequence(f"behaviour_{i}", of=f"item_{i}") for i in range(sequences)]
+    edges = tuple(np.linspace(-2, 2, 9).tolist())
+    numbers = [tfpfd.Numeric(f"x_{i}", boundaries=edges) for i in range(privileged)]
+    return tfpfd.Schema(
+        user=(*group("user"), *behaviour), item=group("item"), privileged={"cross": numbers}
+    )
+
+
+def table_rows(made: tfpfd.Schema, rows: int, seed: int = 0) -> tuple[dict, np.ndarray]:
+    """Random table rows of every feature, `[rows]` or `[rows, length]`, and labels."""
+    random = np.random.default_rng(seed)
+    inputs = {}
+    for name, feature in made.features().items():
+        shape = rows if feature.length is None else (rows, feature.length)
+        inputs[name] = random.integers(1, made.table_rows(feature), shape, dtype=np.int32)
+    return inputs, random.integers(0, 2, rows).astype(np.float32)
+
+
+def fit(model: keras.Model, data: tf.data.Dataset):
+    """A candidate: one epoch."""
+    return lambda: model.fit(data, epochs=1, verbose=0)
+
+
+def batches(columns: tuple, steps: int) -> tf.data.Dataset:
+    """`steps` batches held in memory, so that reading costs the same for everybody."""
+    data = tf.data.Dataset.from_tensor_slices(columns).batch(BATCH, drop_remainder=True)
+    return data.take(steps).cache().prefetch(2)
+
+
+def teacher_overhead(steps: int, repeats: int, sequences: int) -> list[str]:
+    """(a) A same-size teacher with shared inputs, against the student alone."""
+    made = schema(sequences)
+    data = batches(table_rows(made, BATCH * steps), steps)
+
+    def student() -> tfpfd.Ranker:
+        encoder = tfpfd.FeatureEncoder(made, dim=DIM, behaviour=tfpfd.SelfAttention())
+        return tfpfd.Ranker(made, tfpfd.TwoTower(UNITS), encoder=encoder)
+
+    alone, taught, apart = student(), student(), student()
+    shared = tfpfd.Ranker(made, tfpfd.TwoTower(UNITS), sees="all", encoder=taught.encoder)
+    own = tfpfd.FeatureEncoder(made, made.features("all"), dim=DIM, behaviour=tfpfd.SelfAttention())
+    independent = tfpfd.Ranker(made, tfpfd.TwoTower(UNITS), sees="all", encoder=own)
+    models = {
+        "student alone": alone,
+        "with a teacher, shared inputs": tfpfd.Distillation(taught, shared),
+        "with a teacher, own inputs": tfpfd.Distillation(apart, independent),
+    }
+    for model in models.values():
+        model.compile(optimizer=tfpfd.optimizers.RowWiseAdagrad(0.01))
+    seconds = side_by_side({name: fit(m, data) for name, m in models.items()}, repeats)
+    title = f"(a) joint training, {FEATURES} features and {sequences} behaviour sequences of 50"
+    return report(title, seconds, BATCH * steps, "rows", "student alone")
+
+
+class TutorialModel(keras.Model):
+    """The same two towers as the tutorials write them: lookup and embedding in the model."""
+
+    def __init__(self, made: tfpfd.Schema) -> None:
+        super().__init__()
+        self.embed, self.towers = {}, {}
+        for side in ("user", "item"):
+            for feature in made.sides[side]:
+                lookup = keras.layers.StringLookup(vocabulary=list(feature.vocabulary))
+                size = lookup.vocabulary_size()
+                self.embed[feature.name] = keras.Sequential(
+                    [lookup, keras.layers.Embedding(size, DIM)]
+                )
+            layers = []
+            for i, units in enumerate(UNITS):
+                layers.append(keras.layers.Dense(units))
+                if i < len(UNITS) - 1:
+                    layers += [keras.layers.BatchNormalization(), keras.layers.LeakyReLU()]
+            self.towers[side] = keras.Sequential(layers)
+        self.names = {s: [f.name for f in made.sides[s]] for s in ("user", "item")}
+
+    def call(self, inputs: dict, training: bool = False) -> tf.Tensor:
+        """Logits."""
+        sides = [
+            tf.math.l2_normalize(
+                self.towers[side](
+                    tf.concat([self.embed[n](inputs[n]) for n in names], 1), training=training
+                ),
+                axis=1,
+            )
+            for side, names in self.names.items()
+        ]
+        return 5.0 * tf.reduce_sum(sides[0] * sides[1], axis=1, keepdims=True)
+
+
+def tutorial(steps: int, repeats: int) -> list[str]:
+    """(b) Rows a second against the tutorial idiom of the same model."""
+    made = schema(sequences=0, privileged=0)
+    inputs, labels = table_rows(made, BATCH * steps)
+    words = np.array(["", "[unknown]", *next(iter(made.vocabularies.values())).vocabulary])
+    raw = {name: words[rows].astype("S") for name, rows in inputs.items()}
+    bce = keras.losses.BinaryCrossentropy(from_logits=True)
+    auc = [keras.metrics.AUC(name="auc", from_logits=True)]
+    models = {}
+    for name, optimizer in (
+        ("tutorial idiom, stock Adam", keras.optimizers.Adam(1e-3)),
+        ("tutorial idiom, RowWiseAdagrad", tfpfd.optimizers.RowWiseAdagrad(0.01)),
+    ):
+        models[name] = (TutorialModel(made), optimizer, batches((raw, labels), steps))
+    ids = batches((inputs, labels), steps)
+    for name, optimizer in (
+        ("tfpfd, stock Adam", keras.optimizers.Adam(1e-3)),
+        ("tfpfd, RowWiseAdagrad", tfpfd.optimizers.RowWiseAdagrad(0.01)),
+    ):
+        encoder = tfpfd.FeatureEncoder(made, dim=DIM)
+        models[name] = (tfpfd.Ranker(made, tfpfd.TwoTower(UNITS), encoder=encoder), optimizer, ids)
+    runs = {}
+    for name, (model, optimizer, data) in models.items():
+        model.compile(optimizer=optimizer, loss=bce, metrics=auc if "idiom" in name else None)
+        runs[name] = fit(model, data)
+    title = f"(b) {FEATURES} features, {FEATURES * ROWS_A_TABLE / 1e6:.0f} million table rows"
+    return report(
+        title, side_by_side(runs, repeats), BATCH * steps, "rows", "tfpfd, RowWiseAdagrad"
+    )
+
+
+def main() -> None:
+    """Prints the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=30, help="batches a run")
+    parser.add_argument("--repeats", type=int, default=5, help="runs of each candidate")
+    options = parser.parse_args()
+    lines = [machine(), ""]
+    for sequences in (3, 0):
+        lines += teacher_overhead(options.steps, options.repeats, sequences)
+    lines += tutorial(options.steps, options.repeats)
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
