@@ -65,18 +65,29 @@ def from_stream(raw: tf.data.Dataset, schema: Schema) -> tf.data.Dataset:
       A dataset as `from_rows` returns it, in the order and with the batches of `raw`.
 
     Raises:
-      ValueError: a column is missing.
+      ValueError: a column is missing, or of another rank or type.
       TypeError: `raw` doesn't yield dicts.
     """
     check_columns(raw.element_spec, schema.column_names)
 
     def look_up(batch: Any) -> tuple:
-        labels = tf.cast(batch[schema.label], tf.float32)
+        labels = _target(schema.label, batch)
         if schema.weight is None:
             return schema.lookup(batch), labels
-        return schema.lookup(batch), labels, tf.cast(batch[schema.weight], tf.float32)
+        return schema.lookup(batch), labels, _target(schema.weight, batch)
 
     return raw.map(look_up, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def _target(name: str, batch: Any) -> tf.Tensor:
+    values = batch[name]
+    # Of shape [batch, 1], losses would silently compare every row with every other one.
+    if values.shape.rank not in (None, 1) or values.dtype == tf.string:
+        raise ValueError(
+            f"column '{name}': expected numbers of shape [batch], received {values.dtype.name} "
+            f"of shape {values.shape}"
+        )
+    return tf.cast(values, tf.float32)
 
 
 def _looked_up(schema: Schema, raw: Any) -> tuple:

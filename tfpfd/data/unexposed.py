@@ -38,11 +38,12 @@ def sample_unexposed(
 
     Returns:
       `len(rows) * per_row` rows: the columns of `rows` without privileged ones, with the drawn
-      item, its features, and NaN as the label.
+      item, its features, and NaN as the label. Columns that the schema doesn't name stay those of
+      the row.
 
     Raises:
-      ValueError: a column is missing, an item stands twice in `items`, `per_row` is below 1, or a
-        user was shown every item.
+      ValueError: a column is missing, an id is missing or of another type in another frame, an
+        item stands twice in `items`, `per_row` is below 1, or a user was shown every item.
     """
     shown = rows if exposed is None else exposed
     for name, frame, columns in (
@@ -55,35 +56,66 @@ def sample_unexposed(
             raise ValueError(
                 f"`{name}` misses the columns {missing}, received {sorted(map(str, frame.columns))}"
             )
+        for column in (user, item):
+            if column in frame and frame[column].isna().any():
+                raise ValueError(
+                    f"`{name}` must hold a {column} in every row, received "
+                    f"{frame[column].isna().sum()} missing"
+                )
+    _check_same_type("rows", rows[user], "exposed", shown[user])
+    _check_same_type("items", items[item], "exposed", shown[item])
     if per_row < 1:
         raise ValueError(f"`per_row` must be at least 1, received {per_row}")
     if not items[item].is_unique:
         twice = items[item][items[item].duplicated()].iloc[0]
-        raise ValueError(f"`items` must hold each {item} once, received {twice!r} more than once")
+        raise ValueError(f"`items` must hold each {item} once, received {twice} more than once")
     user_codes, users = pd.factorize(pd.concat([rows[user], shown[user]], ignore_index=True))
     shown_items = pd.Index(items[item]).get_indexer(shown[item])
     known = shown_items >= 0
-    taken = np.zeros((len(users), len(items)), bool)
-    taken[user_codes[len(rows) :][known], shown_items[known]] = True
-    drawn = _draw_free(taken, np.repeat(user_codes[: len(rows)], per_row), users, seed)
+    pairs = np.stack([user_codes[len(rows) :][known], shown_items[known]])
+    user_of = np.repeat(user_codes[: len(rows)], per_row)
+    drawn = _draw_free(pairs, len(items), user_of, users, seed)
     item_columns = [item, *(f.name for f in schema.item if f.name != item)]
     replaced = {*item_columns, schema.label, *(f.name for f in schema.sides["privileged"])}
     kept = rows[[name for name in rows.columns if name not in replaced]]
-    candidates = kept.loc[kept.index.repeat(per_row)].reset_index(drop=True)
+    candidates = kept.iloc[np.repeat(np.arange(len(rows)), per_row)].reset_index(drop=True)
     features = items[item_columns].iloc[drawn].reset_index(drop=True)
     return pd.concat([candidates, features], axis=1).assign(**{schema.label: np.float32(np.nan)})
 
 
-def _draw_free(taken: np.ndarray, user_of: np.ndarray, users: pd.Index, seed: int) -> np.ndarray:
-    """For each entry of `user_of` a column of `taken` that is False in that user's row."""
-    free = (~taken).sum(axis=1)
+def _check_same_type(first: str, ids: pd.Series, second: str, others: pd.Series) -> None:
+    """Refuses ids that can't be equal, such as 7 and "7": an exposure would go unnoticed."""
+    numeric = [
+        pd.api.types.infer_dtype(part.astype(object)) in ("integer", "floating", "integer-na")
+        for part in (ids, others)
+    ]
+    if len(ids) and len(others) and numeric[0] != numeric[1]:
+        raise ValueError(
+            f"`{first}` and `{second}` must hold the same type of {ids.name}, received "
+            f"{ids.dtype} and {others.dtype}"
+        )
+
+
+def _draw_free(
+    pairs: np.ndarray, items: int, user_of: np.ndarray, users: pd.Index, seed: int
+) -> np.ndarray:
+    """For each entry of `user_of` an item that doesn't stand beside the user in `pairs`.
+
+    Memory grows with the pairs and the draws, not with users times items.
+    """
+    shown_user, shown_item = np.divmod(np.unique(pairs[0] * items + pairs[1]), max(items, 1))
+    shown = np.bincount(shown_user, minlength=len(users))
+    free = items - shown
     full = np.unique(user_of[free[user_of] == 0])
     if len(full):
         raise ValueError(
-            f"no unexposed item is left for user {users[full[0]]!r}, who was shown all "
-            f"{taken.shape[1]} items"
+            f"no unexposed item is left for user {users[full[0]]}, who was shown all {items} items"
         )
     # The n-th free item of a user, n uniform: exact, however much of the catalogue was shown.
     nth = (np.random.default_rng(seed).random(len(user_of)) * free[user_of]).astype(np.int64)
-    order = np.argsort(taken, axis=1, kind="stable")
-    return order[user_of, nth]
+    # It comes after the shown items that have at most n free ones before them.
+    first = np.cumsum(shown) - shown
+    free_before = shown_item - (np.arange(len(shown_item)) - first[shown_user])
+    places = shown_user * (items + 1) + free_before
+    passed = np.searchsorted(places, user_of * (items + 1) + nth, side="right") - first[user_of]
+    return nth + passed

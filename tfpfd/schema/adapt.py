@@ -48,7 +48,8 @@ class VocabularyLearner:
 class QuantileLearner:
     """Bucket edges from a uniform sample of a stream (reservoir sampling).
 
-    The share of rows below an edge is off by about `0.5 / sqrt(SAMPLE)`, 0.2 %, at most.
+    The share of rows below an edge has a standard deviation of at most `0.5 / sqrt(SAMPLE)`,
+    0.2 %.
     """
 
     SAMPLE = 65_536

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset
@@ -29,32 +28,65 @@ def raw_batches(source: Source, columns: Collection[str], size: int = 65_536) ->
       Dicts of columns, each with an entry a row.
 
     Raises:
-      ValueError: a column is missing.
+      ValueError: a column is missing, stands twice, or differs from others in its rows.
       TypeError: `source` is of another type.
     """
     for batch in _batches(source, list(columns), size):
         check_columns(batch, columns)
-        yield {name: batch[name] for name in columns}
+        chosen = {name: batch[name] for name in columns}
+        _check_rows(chosen)
+        yield chosen
 
 
 def check_columns(batch: Any, columns: Collection[str]) -> None:
     """Refuses a batch that is no dict, or that lacks some of `columns`."""
     if not isinstance(batch, Mapping):
-        raise TypeError(f"expected batches as dicts of columns, received {batch!r}")
-    missing = [name for name in columns if name not in batch]
+        raise TypeError(
+            f"expected batches as dicts of columns, received {type(batch).__name__} {batch!r:.80}"
+        )
+    _check_names(list(batch), columns)
+
+
+def _check_names(names: list[str], columns: Collection[str]) -> None:
+    missing = [name for name in columns if name not in names]
     if missing:
         raise ValueError(
             f"missing column{'s' if len(missing) > 1 else ''} {', '.join(map(repr, missing))}: "
-            f"the schema names them, received the columns {sorted(batch)}"
+            f"the schema names them, received the columns {sorted(map(str, names))}"
         )
+    twice = next((name for name in columns if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(
+            f"column '{twice}': expected it once, received it {names.count(twice)} times"
+        )
+
+
+def _check_rows(batch: Raw) -> None:
+    first, *others = ((name, _length(name, values)) for name, values in batch.items())
+    for name, rows in others:
+        if rows != first[1]:
+            raise ValueError(
+                f"column '{name}': expected {first[1]} rows as in column '{first[0]}', "
+                f"received {rows}"
+            )
+
+
+def _length(name: str, values: Any) -> int:
+    if isinstance(values, tf.RaggedTensor):
+        return int(values.nrows())
+    is_column = hasattr(values, "__len__") and not isinstance(values, str | bytes)
+    if not is_column or getattr(values, "shape", None) == ():
+        raise ValueError(
+            f"column '{name}': expected an entry a row, received {type(values).__name__} "
+            f"{values!r:.80}; the rows must come in batches"
+        )
+    return len(values)
 
 
 def count_rows(source: Source) -> int | None:
     """Number of rows of `source` where it is known without reading it, else None."""
     if isinstance(source, pd.DataFrame | pa.Table):
         return len(source)
-    if isinstance(source, Mapping):
-        return len(next(iter(source.values()), ()))
     return None
 
 
@@ -62,17 +94,20 @@ def _batches(source: Source, columns: list[str], size: int) -> Iterator[Raw]:
     if isinstance(source, str) or hasattr(source, "__fspath__"):
         source = pa.dataset.dataset(source)
     if isinstance(source, pd.DataFrame):
-        known = source[[name for name in columns if name in source]]
-        for start in range(0, len(known), size):
-            yield dict(known.iloc[start : start + size].items())
+        _check_names(list(source.columns), columns)
+        source = source[columns]
+        for start in range(0, len(source), size):
+            yield dict(source.iloc[start : start + size].items())
     elif isinstance(source, Mapping):
         yield source
     elif isinstance(source, pa.dataset.Dataset):
-        known = [name for name in columns if name in source.schema.names]
-        yield from map(_arrow_columns, source.to_batches(columns=known, batch_size=size))
+        _check_names(source.schema.names, columns)
+        yield from map(_arrow_columns, source.to_batches(columns=columns, batch_size=size))
     elif isinstance(source, pa.Table):
-        yield from map(_arrow_columns, source.to_batches(max_chunksize=size))
+        _check_names(source.schema.names, columns)
+        yield from map(_arrow_columns, source.select(columns).to_batches(max_chunksize=size))
     elif isinstance(source, pa.RecordBatchReader):
+        _check_names(source.schema.names, columns)
         yield from map(_arrow_columns, source)
     elif isinstance(source, tf.data.Dataset):
         # `as_numpy_iterator` would turn ragged tensors into objects that lose their row lengths.
@@ -97,5 +132,4 @@ def _first(element: Any) -> Raw:
 
 def rows_of(batch: Raw) -> int:
     """Number of rows of a batch."""
-    column = next(iter(batch.values()), np.zeros(0))
-    return int(column.shape[0]) if isinstance(column, tf.Tensor) else len(column)
+    return next((_length(name, values) for name, values in batch.items()), 0)

@@ -40,12 +40,18 @@ def column(name: str, values: Any, kind: Kind, *, several: bool, optional: bool)
     Raises:
       ValueError: naming the column, what was expected and what came.
     """
-    if not several:
+    try:
+        if several:
+            return _rectangle(name, values, kind)
         return _single(name, _one_dimensional(name, values), kind, optional)
+    except UnicodeError as error:
+        _refuse(name, "UTF-8 strings", f"others ({error})")
+
+
+def _rectangle(name: str, values: Any, kind: Kind) -> np.ndarray:
     flat, lengths = _flatten(name, values)
     # A rectangle comes padded already; in a list of values, a missing one is an error.
-    padded = _is_rectangle(values)
-    checked = _single(name, flat, kind, optional=padded, padded=padded)
+    checked = _single(name, flat, kind, optional=_is_rectangle(values))
     width = max(int(lengths.max(initial=0)), 1)
     out = np.full((len(lengths), width), MISSING[kind], dtype=object if kind == "string" else None)
     out[np.arange(width) < lengths[:, None]] = checked
@@ -67,7 +73,8 @@ def _one_dimensional(name: str, values: Any) -> pd.Series:
     if isinstance(values, tf.Tensor):
         values = values.numpy()
     elif isinstance(values, pa.Array | pa.ChunkedArray):
-        values = values.to_pandas()
+        # As objects: beside a null, integers would become floats, which lose digits.
+        values = values.to_pandas(integer_object_nulls=True)
     elif isinstance(values, tf.RaggedTensor):
         _refuse(name, "one value a row", "a ragged tensor")
     if isinstance(values, np.ndarray) and values.ndim != 1:
@@ -80,6 +87,9 @@ def _one_dimensional(name: str, values: Any) -> pd.Series:
 
 def _flatten(name: str, values: Any) -> tuple[pd.Series, np.ndarray]:
     """All values in one series, and the number of values of each row."""
+    shape = getattr(values, "shape", None)
+    if shape is not None and len(shape) > 2:
+        _refuse(name, "a list of values a row", f"values of shape {tuple(shape)}")
     if isinstance(values, tf.RaggedTensor):
         return pd.Series(values.flat_values.numpy()), values.row_lengths().numpy()
     if isinstance(values, tf.Tensor):
@@ -87,7 +97,7 @@ def _flatten(name: str, values: Any) -> tuple[pd.Series, np.ndarray]:
     if isinstance(values, pa.ChunkedArray):
         values = values.combine_chunks()
     if isinstance(values, pa.Array):
-        if not pa.types.is_list(values.type) and not pa.types.is_large_list(values.type):
+        if not isinstance(values.type, pa.ListType | pa.LargeListType | pa.FixedSizeListType):
             _refuse(name, "a list of values a row", f"pyarrow {values.type}")
         lengths = pa.compute.fill_null(pa.compute.list_value_length(values), 0)
         return values.flatten().to_pandas(), np.asarray(lengths)
@@ -114,38 +124,35 @@ def _is_null(row: Any) -> bool:
     return row is None or row is pd.NA or (isinstance(row, float) and np.isnan(row))
 
 
-def _single(
-    name: str, series: pd.Series, kind: Kind, optional: bool, padded: bool = False
-) -> np.ndarray:
+def _single(name: str, series: pd.Series, kind: Kind, optional: bool) -> np.ndarray:
     if isinstance(series.dtype, pd.CategoricalDtype):
-        series = series.astype(series.cat.categories.dtype)
+        series = series.astype(object)
     missing = series.isna().to_numpy(dtype=bool)
     found = "empty" if missing.all() else pd.api.types.infer_dtype(series, skipna=True)
-    values = {"string": _strings, "int": _integers, "float": _floats}[kind](
-        name, series, missing, found, padded
-    )
+    if kind == "string":
+        values = _strings(name, series, missing, found)
+    elif kind == "int":
+        values = _integers(name, series, missing, found, optional)
+    else:
+        values = _floats(name, series, missing, found)
     _check_missing(name, is_missing(values), kind, optional)
     return values
 
 
-def _strings(
-    name: str, series: pd.Series, missing: np.ndarray, found: str, padded: bool
-) -> np.ndarray:
+def _strings(name: str, series: pd.Series, missing: np.ndarray, found: str) -> np.ndarray:
     if found not in ("string", "bytes", "empty"):
         hint = "; declare the feature with dtype='int'" if found == "integer" else ""
         _refuse(name, _EXPECTED["string"], f"{found} values of dtype {series.dtype}{hint}")
     values = series.to_numpy(dtype=object, copy=True)
     values[missing] = ""
     if found == "bytes":
-        try:
-            values = np.array([v if v == "" else v.decode() for v in values], dtype=object)
-        except UnicodeDecodeError as error:
-            _refuse(name, "UTF-8 strings", f"bytes that are not ({error})")
+        values = np.array([v if v == "" else v.decode() for v in values], dtype=object)
+    "".join(values).encode()  # What TensorFlow will do; raises UnicodeError.
     return values
 
 
 def _integers(
-    name: str, series: pd.Series, missing: np.ndarray, found: str, padded: bool
+    name: str, series: pd.Series, missing: np.ndarray, found: str, optional: bool
 ) -> np.ndarray:
     if found not in ("integer", "floating", "integer-na", "mixed-integer-float", "empty"):
         hint = "; declare the feature with dtype='string'" if found in ("string", "bytes") else ""
@@ -156,30 +163,38 @@ def _integers(
         odd = held[~np.isfinite(held) | (held != np.floor(held))]
         if len(odd):
             _refuse(name, _EXPECTED["int"], f"the number {odd[0]!s}")
-    if held.dtype.kind == "u" and len(held) and held.max() > np.iinfo(np.int64).max:
+        exact = 2 ** (np.finfo(held.dtype).nmant + 1)
+        if len(held) and np.abs(held).max() >= exact:
+            _refuse(
+                name,
+                f"integers of an integer type, since {held.dtype} holds them up to {exact} only",
+                f"the number {held[np.abs(held) >= exact][0]!s}",
+            )
+    if held.dtype.kind in "uO" and len(held) and held.max() > np.iinfo(np.int64).max:
         _refuse(name, "integers below 2**63", str(held.max()))
     values = np.full(len(series), -1, np.int64)
-    values[~missing] = held.astype(np.int64)
+    values[~missing] = (held.clip(-1) if held.dtype.kind == "O" else held).astype(np.int64)
     negative = (values < 0) & ~missing
-    if negative.any() and not padded:
+    if negative.any() and not optional:
         _refuse(
             name,
             _EXPECTED["int"],
-            f"{negative.sum()} negative of {len(values)}, such as {values[negative][0]}",
+            f"{negative.sum()} negative of {len(values)}, such as {held[held < 0][0]}",
         )
     return np.maximum(values, -1)
 
 
-def _floats(
-    name: str, series: pd.Series, missing: np.ndarray, found: str, padded: bool
-) -> np.ndarray:
+def _floats(name: str, series: pd.Series, missing: np.ndarray, found: str) -> np.ndarray:
     numbers = ("integer", "floating", "mixed-integer-float", "integer-na", "boolean", "decimal")
     if found not in (*numbers, "empty"):
         _refuse(name, "numbers", f"{found} values of dtype {series.dtype}")
     values = np.full(len(series), np.nan, np.float32)
-    values[~missing] = series[~missing].to_numpy(dtype=np.float32)
-    if np.isinf(values).any():
-        _refuse(name, _EXPECTED["float"], f"{np.isinf(values).sum()} infinite values")
+    with np.errstate(over="ignore"):
+        values[~missing] = series[~missing].to_numpy(dtype=np.float32)
+    infinite = np.isinf(values)
+    if infinite.any():
+        received = f"{infinite.sum()} infinite as float32, such as {series[infinite].iloc[0]}"
+        _refuse(name, _EXPECTED["float"], received)
     return values
 
 
@@ -191,8 +206,8 @@ def _check_missing(name: str, missing: np.ndarray, kind: Kind, optional: bool) -
     _refuse(
         name,
         _EXPECTED[kind],
-        f"{count} {len(missing)} values {what}; fill them, or declare the feature with "
-        "optional=True",
+        f"{count} {len(missing)} values {what}; fill them or leave them out, or, if each row "
+        "holds one, declare the feature with optional=True",
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import keyword
 import math
-from collections.abc import Hashable
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 Dtype = Literal["string", "int"]
@@ -17,10 +17,11 @@ PADDING_ROWS = 1
 
 def _check_name(name: object) -> None:
     # A signature of a SavedModel takes features as keyword arguments.
-    if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
+    plain = isinstance(name, str) and name.isascii() and name.isidentifier()
+    if not plain or keyword.iskeyword(name) or str(name).startswith("_"):
         raise ValueError(
-            "`name` of a feature must be a string that can be a Python name (letters, digits, _), "
-            f"received {name!r}"
+            "`name` of a feature must be a string of ASCII letters, digits and _ that starts with a "
+            f"letter and is no Python keyword, received {name!r}"
         )
 
 
@@ -81,23 +82,48 @@ class Categorical:
         for argument in ("hash_buckets", "length", "max_size"):
             if getattr(self, argument) is not None:
                 _check_positive(self.name, argument, getattr(self, argument))
+        self._check_unused()
         if self.vocabulary is not None:
-            object.__setattr__(self, "vocabulary", tuple(self.vocabulary))
             self._check_vocabulary()
 
+    def _check_unused(self) -> None:
+        """Refuses arguments that would be ignored."""
+        ignored: list[str] = []
+        if self.of is not None:
+            ignored = ["dtype", "oov", "min_count", "max_size"]
+        elif self.hash_buckets is not None:
+            ignored = ["oov", "min_count", "max_size"]
+        if self.length is not None:
+            ignored.append("optional")
+        defaults = {f.name: f.default for f in fields(self)}
+        given = [name for name in ignored if getattr(self, name) != defaults[name]]
+        if given:
+            raise ValueError(
+                f"feature '{self.name}' has no use for {' and '.join(f'`{n}`' for n in given)}: "
+                "with `of` they are the other feature's, hashing has no vocabulary, and several "
+                "values may always be none"
+            )
+
     def _check_vocabulary(self) -> None:
-        assert self.vocabulary is not None
-        expected = str if self.dtype == "string" else int
-        for value in self.vocabulary:
+        if isinstance(self.vocabulary, str) or not isinstance(self.vocabulary, Iterable):
+            raise ValueError(
+                f"`vocabulary` of feature '{self.name}' must be a tuple, "
+                f"received {self.vocabulary!r}"
+            )
+        vocabulary = tuple(self.vocabulary)
+        for value in vocabulary:
             # Empty strings and negative integers are how a missing value is written.
-            missing = value == "" if isinstance(value, str) else value < 0
-            if type(value) is not expected or missing:
+            if self.dtype == "string":
+                valid = type(value) is str and value != ""
+            else:
+                valid = type(value) is int and 0 <= value < 2**63
+            if not valid:
+                what = "non-empty strings" if self.dtype == "string" else "int from 0 to 2**63 - 1"
                 raise ValueError(
-                    f"`vocabulary` of feature '{self.name}' must hold "
-                    f"{'non-empty strings' if expected is str else 'non-negative integers'}, "
-                    f"received {value!r}"
+                    f"`vocabulary` of feature '{self.name}' must hold {what}, received {value!r}"
                 )
-        _check_unique(f"`vocabulary` of feature '{self.name}'", self.vocabulary)
+        _check_unique(f"`vocabulary` of feature '{self.name}'", vocabulary)
+        object.__setattr__(self, "vocabulary", vocabulary)
 
     @property
     def table(self) -> str:
@@ -143,11 +169,14 @@ class Numeric:
         _check_positive(self.name, "buckets", self.buckets, least=2)
         if self.boundaries is None:
             return
-        edges = tuple(float(edge) for edge in self.boundaries)
+        try:
+            edges = tuple(float(edge) for edge in self.boundaries)
+        except (TypeError, ValueError):
+            edges = (math.nan,)  # No numbers: refused below.
         ascending = all(low < high for low, high in itertools.pairwise(edges))
         if not ascending or not all(math.isfinite(edge) for edge in edges):
             raise ValueError(
-                f"`boundaries` of feature '{self.name}' must be finite and ascending, "
+                f"`boundaries` of feature '{self.name}' must be finite and ascending numbers, "
                 f"received {self.boundaries!r}"
             )
         object.__setattr__(self, "boundaries", edges)

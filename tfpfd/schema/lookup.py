@@ -57,6 +57,9 @@ class Lookup(tf.Module):
         Returns:
           int32 table rows of the features that are in `raw`: `[batch]`, or `[batch, length]` with 0
           behind the values.
+
+        Raises:
+          ValueError: a column of another rank, strings for numbers or numbers for strings.
         """
         return {f.name: self._look_up(f, raw[f.name]) for f in self._features if f.name in raw}
 
@@ -75,11 +78,13 @@ class Lookup(tf.Module):
 
     def _look_up(self, feature: Feature, values: tf.Tensor | tf.RaggedTensor) -> tf.Tensor:
         dtype = self._dtype(feature)
-        if isinstance(values, tf.RaggedTensor):
-            padding = "" if dtype == tf.string else tf.cast(-1, values.dtype)
-            values = values.to_tensor(default_value=padding)
+        if not isinstance(values, tf.RaggedTensor):
+            values = tf.convert_to_tensor(values)
+        _check(feature, values, dtype)
         if values.dtype != dtype:
             values = tf.cast(values, dtype)
+        if isinstance(values, tf.RaggedTensor):
+            values = values.to_tensor(default_value="" if dtype == tf.string else -1)
         if isinstance(feature, Numeric):
             return _buckets(feature, values)
         ids = self._categorical(feature.table, values)
@@ -102,6 +107,18 @@ class Lookup(tf.Module):
             known = tf.ensure_shape(self._tables[name].lookup(values), values.shape)
             ids = tf.where(known > 0, known, ids)
         return tf.cast(tf.where(missing, tf.zeros_like(ids), ids), tf.int32)
+
+
+def _check(feature: Feature, values: tf.Tensor | tf.RaggedTensor, dtype: tf.DType) -> None:
+    shape = "[batch]" if feature.length is None else "[batch, width]"
+    if values.shape.rank not in (None, 1 if feature.length is None else 2):
+        raise ValueError(
+            f"column '{feature.name}': expected shape {shape}, received {values.shape}"
+        )
+    if (values.dtype == tf.string) != (dtype == tf.string):
+        raise ValueError(
+            f"column '{feature.name}': expected {dtype.name}, received {values.dtype.name}"
+        )
 
 
 def _hash_table(owner: Categorical) -> tf.lookup.experimental.MutableHashTable:

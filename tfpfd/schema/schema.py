@@ -17,7 +17,13 @@ from tfpfd.schema.batches import Source, count_rows, raw_batches, rows_of
 from tfpfd.schema.columns import Kind, column, is_missing
 from tfpfd.schema.features import Categorical, Feature, Numeric, Sequence
 from tfpfd.schema.lookup import Lookup
-from tfpfd.schema.validation import check_declarations, check_target
+from tfpfd.schema.validation import (
+    check_columns_named,
+    check_declarations,
+    check_target,
+    features_of,
+    groups_of,
+)
 
 Side = Literal["user", "item", "privileged"]
 Sees = Literal["served", "all", "privileged"]
@@ -58,11 +64,11 @@ class Schema:
     list_key: str | None = None
 
     def __post_init__(self) -> None:
-        check_declarations(self.user, self.item, self.privileged, self.label, self.weight)
-        object.__setattr__(self, "user", tuple(self.user))
-        object.__setattr__(self, "item", tuple(self.item))
-        privileged = {kind: tuple(group) for kind, group in self.privileged.items()}
-        object.__setattr__(self, "privileged", privileged)
+        object.__setattr__(self, "user", features_of("user", self.user))
+        object.__setattr__(self, "item", features_of("item", self.item))
+        object.__setattr__(self, "privileged", groups_of(self.privileged))
+        check_columns_named(self.label, self.weight, self.list_key)
+        check_declarations(self.user, self.item, self.privileged, (self.label, self.weight))
 
     @property
     def sides(self) -> dict[Side, tuple[Feature, ...]]:

@@ -11,23 +11,53 @@ from tfpfd.schema.columns import column
 from tfpfd.schema.features import Categorical, Feature, Numeric, Sequence
 
 PRIVILEGED_KINDS = ("cross", "post_event")
+FEATURES = (Categorical, Numeric, Sequence)
 
 
-def check_declarations(
-    user: Iterable[Feature],
-    item: Iterable[Feature],
-    privileged: Mapping[str, Iterable[Feature]],
-    label: str,
-    weight: str | None,
-) -> None:
-    """Refuses features that contradict each other; see `Schema` for the arguments."""
+def features_of(argument: str, group: Any) -> tuple[Feature, ...]:
+    """The features that `argument` of a schema holds; refuses anything else."""
+    features = tuple(group) if isinstance(group, Iterable) else (group,)
+    for feature in features:
+        if not isinstance(group, Iterable) or not isinstance(feature, FEATURES):
+            raise ValueError(
+                f"`{argument}` must be a tuple of Categorical, Numeric and Sequence features, "
+                f"received {feature!r}"
+            )
+    return features
+
+
+def groups_of(privileged: Any) -> dict[str, tuple[Feature, ...]]:
+    """The privileged features of a schema by kind; refuses anything else."""
     if not isinstance(privileged, Mapping) or not set(privileged) <= set(PRIVILEGED_KINDS):
         raise ValueError(
             "`privileged` must be a dict with features under "
             f"{' and '.join(map(repr, PRIVILEGED_KINDS))}, received {privileged!r}"
         )
-    served = [*_features("user", user), *_features("item", item)]
-    hidden = [f for kind, group in privileged.items() for f in _features(kind, group)]
+    return {kind: features_of(kind, group) for kind, group in privileged.items()}
+
+
+def check_columns_named(label: str, weight: str | None, list_key: str | None) -> None:
+    """Refuses names that are none; see `Schema` for the arguments."""
+    for argument, name in (("label", label), ("weight", weight), ("list_key", list_key)):
+        named = isinstance(name, str) and name != ""
+        if not named and (name is not None or argument == "label"):
+            raise ValueError(f"`{argument}` must be the name of a column, received {name!r}")
+    if label in (weight, list_key):
+        raise ValueError(
+            f"duplicate name '{label}': expected a name to be used once, but the label has it "
+            "already"
+        )
+
+
+def check_declarations(
+    user: tuple[Feature, ...],
+    item: tuple[Feature, ...],
+    privileged: Mapping[str, tuple[Feature, ...]],
+    targets: tuple[str | None, ...],
+) -> None:
+    """Refuses features that contradict each other; `targets` are the label and the weight."""
+    served = [*user, *item]
+    hidden = [feature for group in privileged.values() for feature in group]
     if not served:
         raise ValueError("a schema needs at least one `user` or `item` feature, received none")
     served_names = {feature.name for feature in served}
@@ -37,44 +67,36 @@ def check_declarations(
                 f"feature '{feature.name}' is privileged: expected it on one side, received it "
                 "among the served features too"
             )
-    taken: set[str | None] = {label, weight} - {None}
+    taken = set(targets)
     for feature in (*served, *hidden):
         if feature.name in taken:
-            what = "the label or the weight" if feature.name in (label, weight) else "a feature"
+            what = "the label or the weight" if feature.name in targets else "a feature"
             raise ValueError(
                 f"duplicate name '{feature.name}': expected a name to be used once, but {what} "
                 "has it already"
             )
         taken.add(feature.name)
-    _check_vocabularies(served, {f.name: f for f in served}, "a served")
-    _check_vocabularies(hidden, {f.name: f for f in (*served, *hidden)}, "a")
+    known = {feature.name: feature for feature in (*served, *hidden)}
+    for feature in served:
+        _check_vocabulary(feature, known, served_names, "a served")
+    for feature in hidden:
+        _check_vocabulary(feature, known, set(known), "a")
 
 
-def _features(argument: str, group: Iterable[Feature]) -> list[Feature]:
-    features = list(group)
-    for feature in features:
-        if not isinstance(feature, Categorical | Numeric | Sequence):
-            raise ValueError(
-                f"`{argument}` must hold Categorical, Numeric and Sequence features, "
-                f"received {feature!r}"
-            )
-    return features
-
-
-def _check_vocabularies(
-    features: Iterable[Feature], known: Mapping[str, Feature], article: str
+def _check_vocabulary(
+    feature: Feature, known: Mapping[str, Feature], allowed: set[str], article: str
 ) -> None:
-    for feature in features:
-        name = None if isinstance(feature, Numeric) else feature.of
-        if name is None:
-            continue
-        owner = known.get(name)
-        if not isinstance(owner, Categorical) or owner.of is not None:
-            raise ValueError(
-                f"feature '{feature.name}' is of='{name}': expected the name of {article} "
-                f"Categorical that owns a vocabulary, received "
-                f"{'an unknown feature' if owner is None else repr(owner)}"
-            )
+    name = None if isinstance(feature, Numeric) else feature.of
+    if name is None:
+        return
+    owner = known.get(name)
+    if name not in allowed or not isinstance(owner, Categorical) or owner.of is not None:
+        received = repr(owner) if name in allowed else "a privileged feature"
+        raise ValueError(
+            f"feature '{feature.name}' is of='{name}': expected the name of {article} "
+            "Categorical that owns a vocabulary, received "
+            f"{'an unknown feature' if owner is None else received}"
+        )
 
 
 def check_target(
