@@ -22,6 +22,16 @@ def tf_variable(variable: Any) -> tf.Variable:
     return getattr(variable, "_value", variable)
 
 
+def freeze(layer: Any) -> None:
+    """Freezes a layer and all that it holds, even where its own flag says so already.
+
+    Keras 3 does nothing when a flag is set to what it is, so parts that were made after it was set
+    would stay trainable.
+    """
+    layer.trainable = True
+    layer.trainable = False
+
+
 def _deduplicated(gradient: tf.IndexedSlices) -> tf.IndexedSlices:
     """Sums the slices of a row that occurs several times."""
     rows, place = tf.unique(gradient.indices)
@@ -76,14 +86,20 @@ class SparseOptimizer(keras.optimizers.Optimizer):
         """Updates one variable; called by Keras, the rate by Keras 3 alone."""
         if KERAS_3:
             place = self._get_variable_index(variable)
-            # Keras 2 has done this already.
-            if isinstance(gradient, tf.IndexedSlices):
-                gradient = _deduplicated(gradient)
         else:
             place = self._index_dict[self._var_key(variable)]
             learning_rate = self.learning_rate
         rate = tf.cast(learning_rate, variable.dtype)
         self.update(gradient, tf_variable(variable), place, rate)
+
+    def _clip_gradients(self, grads: list[Any]) -> list[Any]:
+        # Called by Keras. Before clipping, as the norm of a row is that of the sum of its slices.
+        summed = [_deduplicated(g) if isinstance(g, tf.IndexedSlices) else g for g in grads]
+        return super()._clip_gradients(summed)
+
+    def _deduplicate_sparse_grad(self, grads: list[Any]) -> list[Any]:
+        # Called by Keras 2, after clipping: done already.
+        return grads
 
     def get_config(self) -> dict[str, Any]:
         if KERAS_3:

@@ -13,6 +13,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 try:
     import typer
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 except ImportError as missing:  # pragma: no cover
     sys.exit(f'The command line needs {missing.name}: pip install "tfpfd[demo]"')
@@ -31,10 +32,10 @@ def inspect_export(
     console = Console()
     try:
         found = inspect(directory, privileged or ())
-    except (FileNotFoundError, ValueError) as error:
-        console.print(f"[red]error[/]: {error}", soft_wrap=True)
+    except (OSError, ValueError) as error:
+        console.print(f"[red]error[/]: {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(2) from None
-    table = Table("signature", "takes", "gives", title=str(found.path))
+    table = Table("signature", "takes", "gives", title=escape(str(found.path)))
     for name, (inputs, outputs) in found.signatures.items():
         table.add_row(name, "\n".join(inputs), "\n".join(outputs), end_section=True)
     console.print(table)
@@ -49,7 +50,7 @@ def inspect_export(
     console.print(f"size: {found.bytes / 1e6:.1f} MB")
     console.print(f"looked for: {', '.join(found.stripped) or 'no privileged feature is known'}")
     for finding in found.findings:
-        console.print(f"[red]found[/]: {finding}", soft_wrap=True)
+        console.print(f"[red]found[/]: {escape(finding)}", soft_wrap=True)
     if found.findings:
         raise typer.Exit(1)
     console.print("[green]nothing privileged is inside[/]")

@@ -1,18 +1,17 @@
 """MovieLens-100K with cross features that only a training job can afford: the privileged part."""
 
+from __future__ import annotations
+
 import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from tfpfd.datasets.movielens_source import TERMS, fetch, parse
-
-if TYPE_CHECKING:
-    from tfpfd.schema import Schema
+from tfpfd.schema import Categorical, Numeric, Schema, Sequence
 
 CROSS_FEATURES = (
     "genre_like_rate",
@@ -32,7 +31,7 @@ _TOP = 5
 _CHUNK = 2048  # rows of one user at a time: bounds the memory to 2048 x their ratings
 
 
-def movielens_100k(path: str | Path | None = None, cache: str | Path | None = None) -> "MovieLens":
+def movielens_100k(path: str | Path | None = None, cache: str | Path | None = None) -> MovieLens:
     """Loads MovieLens-100K: 100,000 ratings of 1,682 films by 943 users, 1997-98.
 
     Without `path`, the data is taken from the cache, else downloaded from its publisher, else
@@ -145,10 +144,8 @@ class MovieLens:
         return shown.reset_index(drop=True)
 
     @property
-    def schema(self) -> "Schema":
+    def schema(self) -> Schema:
         """The columns by role: user, item, privileged (group "cross"), label; not adapted yet."""
-        from tfpfd.schema import Categorical, Numeric, Schema, Sequence
-
         return Schema(
             user=(
                 Categorical("user_id", dtype="int"),

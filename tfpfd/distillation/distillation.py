@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpfd._keras import keras, register
+from tfpfd._keras import freeze, keras, register
 from tfpfd.distillation.labelled import LabelledModel, LastValue, Targets
 from tfpfd.distillation.losses import SoftCrossEntropy, per_row, row_mean
 from tfpfd.distillation.ranker import Ranker
@@ -32,7 +32,8 @@ class Distillation(LabelledModel):
       distillation_loss: L_d, a Keras loss whose targets are the teacher's logits.
 
     Raises:
-      ValueError: `weight` is outside [0, 1], or a frozen teacher shares inputs with the student.
+      ValueError: `weight` is outside [0, 1], a frozen teacher shares weights with the student, or
+        a teacher shares other than by `encoder=student.encoder`.
       TypeError: `student` is no `Ranker`, or `teacher` no Keras model.
 
     Reference:
@@ -47,6 +48,7 @@ class Distillation(LabelledModel):
         "distillation_loss": keras.metrics.Mean,
         "distillation_weight": LastValue,
     }
+    on_labels = ("student_loss", "teacher_loss")
     prefixes = ("student_", "teacher_")
 
     def __init__(
@@ -63,19 +65,34 @@ class Distillation(LabelledModel):
         if not isinstance(teacher, keras.layers.Layer):
             raise TypeError(f"`teacher` must be a Keras model, received {teacher!r}")
         self._shares = getattr(teacher, "encoder", None) is student.encoder
-        if self._shares and not teacher.trainable:
-            raise ValueError(
-                "`teacher` is frozen but shares its encoder with `student`, whose training would "
-                "change it: give the teacher an encoder of its own, or leave it trainable"
-            )
         self.student = student
         self.teacher = teacher
+        self._check_sharing()
         self.weight = weight if callable(weight) else WarmUp(weight)
         self.distillation_loss = distillation_loss or SoftCrossEntropy()
         self.step = self.add_weight(
             name="step", shape=(), dtype="int64", initializer="zeros", trainable=False
         )
         self.built = True
+
+    def _check_sharing(self) -> None:
+        students = {id(weight) for weight in self.student.weights}
+        common = any(id(weight) in students for weight in self.teacher.weights)
+        if common and not self.teacher.trainable:
+            raise ValueError(
+                "`teacher` is frozen but shares weights with `student`, whose training would "
+                "change it: give the teacher an encoder of its own, or leave it trainable"
+            )
+        if common and not self._shares:
+            raise ValueError(
+                "`teacher` shares weights with `student` in a way that a saved model would lose: "
+                "expected a Ranker with `encoder=student.encoder`"
+            )
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Configures training; see `LabelledModel.compile`."""
+        self._check_sharing()  # Again: the teacher may have been frozen since.
+        super().compile(*args, **kwargs)
 
     def call(
         self, inputs: Mapping[str, tf.Tensor], training: bool | None = None
@@ -137,7 +154,8 @@ class Distillation(LabelledModel):
         if self._shares:
             # Keras would write the shared encoder twice, and load it as two.
             serialized["teacher"]["config"]["encoder"] = None
-        return {"name": self.name, "shares": self._shares, **serialized}
+        frozen = not self.teacher.trainable
+        return {"name": self.name, "shares": self._shares, "frozen": frozen, **serialized}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Distillation:
@@ -149,6 +167,8 @@ class Distillation(LabelledModel):
             )
         else:
             teacher = revive(config["teacher"])
+        if config["frozen"]:  # Not every Keras generation writes it for a functional model.
+            freeze(teacher)
         return cls(
             student,
             teacher,

@@ -81,11 +81,13 @@ def _named(metric: keras.metrics.Metric, name: str) -> keras.metrics.Metric:
 class LabelledModel(keras.Model):
     """Base of the models that `fit` trains on labels of which some may be missing.
 
-    A subclass says what a batch costs (`costs`, whose names and metrics are in `tracked`) and
-    which logits the metrics watch (`watched`).
+    A subclass says what a batch costs (`costs`, whose names and metrics are in `tracked`, those
+    that are means over the rows with a label in `on_labels`) and which logits the metrics watch
+    (`watched`).
     """
 
     tracked: ClassVar[Mapping[str, type[keras.metrics.Metric]]]
+    on_labels: ClassVar[tuple[str, ...]]
     prefixes: ClassVar[tuple[str, ...]]
     _board: Any = None
 
@@ -114,7 +116,8 @@ class LabelledModel(keras.Model):
           **kwargs: as in Keras.
 
         Raises:
-          TypeError: `loss` is no `keras.losses.Loss`, or a metric no `keras.metrics.Metric`.
+          TypeError: `loss` is no `keras.losses.Loss`, a metric no `keras.metrics.Metric`, or
+            `loss_weights` or `weighted_metrics` is given.
         """
         label_loss = CrossEntropy() if loss is None else loss
         if not isinstance(label_loss, keras.losses.Loss):
@@ -128,6 +131,9 @@ class LabelledModel(keras.Model):
         for metric in watchers:
             if not isinstance(metric, keras.metrics.Metric):
                 raise TypeError(f"`metrics` must hold keras.metrics.Metric, received {metric!r}")
+        for name in ("loss_weights", "weighted_metrics"):
+            if kwargs.get(name) is not None:
+                raise TypeError(f"`{name}` has no meaning here: `metrics` are weighted already")
         super().compile(optimizer=optimizer, **kwargs)
         self.label_loss = label_loss
         self._board = Board(self.tracked, self.prefixes, watchers)
@@ -151,10 +157,13 @@ class LabelledModel(keras.Model):
                 "expected batches (features, labels) or (features, labels, weights), received "
                 "features alone; a row without a label has the label NaN"
             )
-        costs = self.costs(y_pred, Targets(y, sample_weight))
+        targets = Targets(y, sample_weight)
+        costs = self.costs(y_pred, targets)
         costs["loss"] += regularization(self)
         for name, tracker in self._board.trackers.items():
-            tracker.update_state(costs[name], sample_weight=tf.size(y))
+            counted = targets.labelled if name in self.on_labels else tf.ones_like(targets.labelled)
+            rows = tf.reduce_sum(tf.cast(counted, tf.float32))
+            tracker.update_state(costs[name], sample_weight=rows)
         return costs["loss"]
 
     def compute_metrics(
@@ -165,7 +174,9 @@ class LabelledModel(keras.Model):
         weights = tf.where(targets.labelled, targets.weights, tf.zeros_like(targets.weights))
         for prefix, logits in self.watched(y_pred).items():
             for metric in self._board.watchers[prefix]:
-                metric.update_state(targets.labels, logits, sample_weight=weights)
+                # Keras metrics may average over the last axis, so it must not be the batch.
+                labels, column = targets.labels[:, None], logits[:, None]
+                metric.update_state(labels, column, sample_weight=weights)
         return self.get_metrics_result()
 
     def get_compile_config(self) -> dict[str, Any] | None:

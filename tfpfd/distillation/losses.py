@@ -82,7 +82,9 @@ class SoftCrossEntropy(keras.losses.Loss):
 def per_row(loss: keras.losses.Loss, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Values of a Keras loss `[batch]` for targets and logits `[batch]`."""
     # A Keras loss averages over the last axis, so that axis must not be the batch.
-    values = loss.call(targets[:, None], logits[:, None])
+    # In mixed precision logits are float16.
+    columns = [tf.cast(part, tf.float32)[:, None] for part in (targets, logits)]
+    values = loss.call(*columns)
     return tf.reshape(values, [-1])
 
 

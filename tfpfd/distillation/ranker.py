@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpfd._keras import keras, register
+from tfpfd._keras import freeze, keras, register
 from tfpfd.distillation.labelled import LabelledModel, Targets
 from tfpfd.distillation.losses import per_row, row_mean
 from tfpfd.layers import FeatureEncoder
@@ -35,6 +35,7 @@ class Ranker(LabelledModel):
     """
 
     tracked = {"loss": keras.metrics.Mean}
+    on_labels = ("loss",)
     prefixes = ("",)
 
     def __init__(
@@ -90,6 +91,8 @@ class Ranker(LabelledModel):
                 "`network` is in use by another ranker: expected a network of this ranker's own"
             )
         self.network.build(shapes)
+        if not self.network.trainable:
+            freeze(self.network)
 
     def _names_by_side(self) -> dict[str, list[str]]:
         sides = self.schema.sides
@@ -179,5 +182,6 @@ class Ranker(LabelledModel):
         if not isinstance(config["encoder"], FeatureEncoder):
             config["encoder"] = keras.utils.deserialize_keras_object(config["encoder"])
         ranker = cls(**config)
-        ranker.trainable = trainable
+        if not trainable:  # To set True would thaw an encoder that is frozen alone.
+            freeze(ranker)
         return ranker

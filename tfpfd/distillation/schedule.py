@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfpfd._keras import register
@@ -24,13 +25,13 @@ class WarmUp:
       ValueError: `weight` is outside [0, 1], or `steps` is not a non-negative integer.
     """
 
-    def __init__(self, weight: float = 0.5, steps: int = 0) -> None:
+    def __init__(self, weight: float = 0.5, steps: int | np.integer = 0) -> None:
         if not 0 <= weight <= 1:
             raise ValueError(f"`weight` must be in [0, 1], received {weight}")
-        if not isinstance(steps, int) or steps < 0:
+        if not isinstance(steps, int | np.integer) or steps < 0:
             raise ValueError(f"`steps` must be a non-negative integer, received {steps!r}")
         self.weight = float(weight)
-        self.steps = steps
+        self.steps = int(steps)
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
         """λ at a step: a float32 scalar for an int64 scalar."""

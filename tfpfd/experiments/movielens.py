@@ -12,7 +12,14 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from tfpfd._keras import keras
 from tfpfd.data import from_rows, sample_unexposed
@@ -115,7 +122,7 @@ class Task:
         return metrics
 
     def _catalogue(self, student: Ranker) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Scores of all films at each user's first test row, what they liked, what they were shown."""
+        """Scores of all films at each user's first test row; what they liked; were shown."""
         test, items = self.data.test, self.data.items
         users = test.drop_duplicates("user_id").sort_values("user_id")
         columns = self.schema.columns(users, self.schema.user)
@@ -139,7 +146,7 @@ class Task:
 class _ShowEpochs(keras.callbacks.Callback):
     """Moves a progress bar on."""
 
-    def __init__(self, progress: Progress, bar: int) -> None:
+    def __init__(self, progress: Progress, bar: TaskID) -> None:
         super().__init__()
         self._progress, self._bar = progress, bar
 

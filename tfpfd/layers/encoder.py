@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpfd._keras import keras, register
+from tfpfd._keras import freeze, keras, register
 from tfpfd.layers.behaviour import MeanPooling, masked_mean
 from tfpfd.layers.tables import Tables
 from tfpfd.schema import Schema, Sequence
@@ -166,7 +166,10 @@ class FeatureEncoder(keras.layers.Layer):
         base = config["base"] and keras.utils.deserialize_keras_object(config["base"])
         behaviour = keras.utils.deserialize_keras_object(config["behaviour"])
         schema = Schema.from_dict(config["schema"])
-        return cls(**{**config, "schema": schema, "behaviour": behaviour, "base": base})
+        encoder = cls(**{**config, "schema": schema, "behaviour": behaviour, "base": base})
+        if not encoder.trainable:
+            freeze(encoder)
+        return encoder
 
 
 def _check_known(argument: str, names: Iterable[str], known: Collection[str]) -> None:

@@ -14,15 +14,22 @@ Encoded = Mapping[str, tf.Tensor]
 
 
 def dense_stack(
-    units: Sequence[int], width: int, l2: float, name: str, *, last_linear: bool = False
+    units: Sequence[int],
+    width: int,
+    name: str,
+    *,
+    l2: float,
+    batch_norm: bool,
+    last_linear: bool = False,
 ) -> keras.Sequential:
     """Dense layers, each followed by batch normalisation and a leaky ReLU.
 
     Args:
       units: width of each layer.
       width: of the input.
-      l2: strength of the L2 penalty on the kernels.
       name: of the stack.
+      l2: strength of the L2 penalty on the kernels.
+      batch_norm: whether there is batch normalisation.
       last_linear: whether the last layer goes without normalisation and activation.
     """
     stack = keras.Sequential(name=name)
@@ -30,7 +37,8 @@ def dense_stack(
         regularizer = keras.regularizers.L2(l2) if l2 else None
         stack.add(keras.layers.Dense(size, kernel_regularizer=regularizer))
         if i < len(units) - 1 or not last_linear:
-            stack.add(keras.layers.BatchNormalization())
+            if batch_norm:
+                stack.add(keras.layers.BatchNormalization())
             stack.add(keras.layers.LeakyReLU())
     stack.build((None, width))
     return stack
@@ -57,6 +65,8 @@ class TwoTower(keras.layers.Layer):
       units: width of each layer of a tower; the last is the width of the embeddings.
       scale: factor of the inner product; logits lie in [-scale, scale].
       l2: strength of the L2 penalty on the kernels.
+      batch_norm: whether hidden layers are batch normalised. Its statistics are those of all rows
+        of a batch, so leave it out where most are unexposed candidates and requests rank others.
 
     Raises:
       ValueError: when built without a user or an item side.
@@ -67,12 +77,14 @@ class TwoTower(keras.layers.Layer):
         units: Sequence[int] = (512, 256, 128),
         scale: float = 5.0,
         l2: float = 0.0,
+        batch_norm: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.units = _check_units(units)
         self.scale = scale
         self.l2 = l2
+        self.batch_norm = batch_norm
 
     def build(self, input_shape: Mapping[str, tuple]) -> None:
         widths = {side: shape[-1] for side, shape in input_shape.items()}
@@ -83,11 +95,14 @@ class TwoTower(keras.layers.Layer):
                 "for a ranker that sees privileged features alone"
             )
         user = widths["user"] + widths.get("privileged", 0)
-        self.user_tower = dense_stack(self.units, user, self.l2, "user_tower", last_linear=True)
-        self.item_tower = dense_stack(
-            self.units, widths["item"], self.l2, "item_tower", last_linear=True
-        )
+        self.user_tower = self._tower("user_tower", user)
+        self.item_tower = self._tower("item_tower", widths["item"])
         self.built = True
+
+    def _tower(self, name: str, width: int) -> keras.Sequential:
+        return dense_stack(
+            self.units, width, name, l2=self.l2, batch_norm=self.batch_norm, last_linear=True
+        )
 
     def user_embedding(self, encoded: Encoded, training: bool | None = None) -> tf.Tensor:
         """The scaled user side of the inner product, `[batch, units[-1]]`."""
@@ -105,7 +120,12 @@ class TwoTower(keras.layers.Layer):
         return tf.reduce_sum(user * self.item_embedding(inputs, training=training), axis=1)
 
     def get_config(self) -> dict[str, Any]:
-        config = {"units": list(self.units), "scale": self.scale, "l2": self.l2}
+        config = {
+            "units": list(self.units),
+            "scale": self.scale,
+            "l2": self.l2,
+            "batch_norm": self.batch_norm,
+        }
         return {**super().get_config(), **config}
 
 
@@ -116,18 +136,26 @@ class MLP(keras.layers.Layer):
     Args:
       units: width of each hidden layer.
       l2: strength of the L2 penalty on the kernels.
+      batch_norm: whether hidden layers are batch normalised.
     """
 
     def __init__(
-        self, units: Sequence[int] = (512, 256, 128), l2: float = 0.0, **kwargs: Any
+        self,
+        units: Sequence[int] = (512, 256, 128),
+        l2: float = 0.0,
+        batch_norm: bool = True,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.units = _check_units(units)
         self.l2 = l2
+        self.batch_norm = batch_norm
 
     def build(self, input_shape: Mapping[str, tuple]) -> None:
         width = sum(shape[-1] for shape in input_shape.values())
-        self.hidden = dense_stack(self.units, width, self.l2, "hidden")
+        self.hidden = dense_stack(
+            self.units, width, "hidden", l2=self.l2, batch_norm=self.batch_norm
+        )
         self.logit = keras.layers.Dense(1, name="logit")
         self.logit.build((None, self.units[-1]))
         self.built = True
@@ -138,4 +166,5 @@ class MLP(keras.layers.Layer):
         return self.logit(self.hidden(sides, training=training))[:, 0]
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "units": list(self.units), "l2": self.l2}
+        config = {"units": list(self.units), "l2": self.l2, "batch_norm": self.batch_norm}
+        return {**super().get_config(), **config}

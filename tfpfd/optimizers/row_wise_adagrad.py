@@ -73,7 +73,9 @@ class RowWiseAdagrad(SparseOptimizer):
 
     def _step(self, gradient: tf.Tensor, accumulator: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
         root = tf.sqrt(accumulator) + self.epsilon
-        return rate * gradient / tf.reshape(root, [-1] + [1] * (gradient.shape.rank - 1))
+        for _ in range(gradient.shape.rank - 1):
+            root = root[..., None]
+        return rate * gradient / root
 
     def get_config(self) -> dict[str, Any]:
         config = {

@@ -17,11 +17,17 @@ PADDING_ROWS = 1
 
 def _check_name(name: object) -> None:
     # A signature of a SavedModel takes features as keyword arguments.
-    plain = isinstance(name, str) and name.isascii() and name.isidentifier()
-    if not plain or keyword.iskeyword(name) or str(name).startswith("_"):
+    usable = (
+        isinstance(name, str)
+        and name.isascii()
+        and name.isidentifier()
+        and not keyword.iskeyword(name)
+        and not name.startswith("_")
+    )
+    if not usable:
         raise ValueError(
-            "`name` of a feature must be a string of ASCII letters, digits and _ that starts with a "
-            f"letter and is no Python keyword, received {name!r}"
+            "`name` of a feature must be a string of ASCII letters, digits and _, a letter first, "
+            f"and no Python keyword, received {name!r}"
         )
 
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tfpfd._keras import keras
 from tfpfd.distillation import Ranker
-from tfpfd.layers import TwoTower
+from tfpfd.layers import FeatureEncoder, TwoTower
 from tfpfd.schema.batches import Source
 from tfpfd.serving.inspection import EXTRA, MANIFEST, SCHEMA, inspect
 from tfpfd.serving.items import embed_items, item_id_of
@@ -64,7 +64,7 @@ def export(
       RuntimeError: something privileged was found in the files written; nothing is published.
     """
     _check_student(student)
-    if not isinstance(k, int) or k < 1:
+    if not isinstance(k, int) or isinstance(k, bool) or k < 1:
         raise ValueError(f"`k` must be an integer of at least 1, received {k!r}")
     ids, embeddings = embed_items(student, items, verbose)
     module = TwoTowerModule(student, ids, embeddings)
@@ -101,21 +101,22 @@ def _check_student(student: Ranker) -> None:
             "`student` must have a TwoTower, whose item side can be run ahead of the requests, "
             f"received a {type(student.network).__name__}"
         )
-    served = student.schema.features("served")
-    hidden = [
-        name
-        for name in (*student.schema.features(student.sees), *student.encoder.features)
-        if name not in served
-    ]
+    seen = set(student.schema.features(student.sees))
+    encoder: FeatureEncoder | None = student.encoder
+    while encoder is not None:
+        # The tables of a base come along: those of one width are one variable.
+        seen |= set(encoder.features)
+        encoder = encoder.base
+    hidden = sorted(seen - set(student.schema.features("served")))
     if hidden:
         raise ValueError(
-            f"`student` sees privileged features {sorted(set(hidden))}: expected a ranker with "
-            "sees='served' and an encoder of served features alone"
+            f"`student` sees privileged features {hidden}: expected a ranker with sees='served' "
+            "and an encoder, and base of it, of served features alone"
         )
-    taken = reserved(student.schema.user)
+    taken = reserved(student.schema)
     if taken:
         raise ValueError(
-            f"user features {taken} have the names of inputs of signatures: rename the columns"
+            f"features {taken} have names that signatures need themselves: rename the columns"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tfpfd.schema import Schema
@@ -18,6 +20,21 @@ from tfpfd.serving.module import CANDIDATES, K, variable_shapes
 from tfpfd.serving.versions import latest
 
 EXTRA, MANIFEST, SCHEMA = "assets.extra", "tfpfd.json", "schema.json"
+
+# Words that TensorFlow, Keras and an export itself use for nodes and variables, besides the names
+# of operations. Where one of them is a privileged feature's name too, it says nothing.
+_WORDS = frozenset(
+    """
+    attention axis batch batch_normalization batchnorm beta bias boolean_mask candidate_ids
+    checkpoint_key clip_by_value concat_dim count_nonzero cpu dense dim dropout embedding
+    embedding_lookup encoder false feature_encoder file_prefix gamma gpu item_embedding
+    item_embeddings item_ids item_rows item_tower kernel key keys l2_normalize lambda left
+    length loc lookup moving_mean moving_variance part permutation query read reduction_indices
+    right score_candidates scores serve serving_default shard signatures split_dim step table
+    tfpfd top_k true truediv two_tower unknown user_embedding user_tower value values weights
+    width zeros
+    """.split()
+)
 
 
 @dataclass(frozen=True)
@@ -46,9 +63,9 @@ class Inspection:
 def inspect(path: str | os.PathLike, privileged: Iterable[str] = ()) -> Inspection:
     """Reads an export and looks for anything privileged in it.
 
-    Looked through are the inputs of all signatures, placeholders, variables, lookup tables, names
-    and strings of the graph and its functions, the checkpoint's keys, assets and the schema; the
-    variables must be those that the export declared.
+    Inputs must be served features, the variables and lookup tables those that the export declared.
+    The names are searched in the graph and its functions, their strings, the checkpoint's keys and
+    the assets; one that is also a word of TensorFlow's, such as `rank`, in the assets alone.
 
     Args:
       path: the directory of a version, or of a model, whose newest version is taken.
@@ -56,20 +73,26 @@ def inspect(path: str | os.PathLike, privileged: Iterable[str] = ()) -> Inspecti
 
     Raises:
       FileNotFoundError: there is no SavedModel.
+      ValueError: it can't be read.
     """
     directory = latest(Path(path))
-    saved = saved_model_pb2.SavedModel.FromString((directory / "saved_model.pb").read_bytes())
+    content = (directory / "saved_model.pb").read_bytes()
+    try:
+        graph = saved_model_pb2.SavedModel.FromString(content).meta_graphs[0]
+        variables = variable_shapes(directory)
+    except (DecodeError, IndexError, tf.errors.OpError) as error:
+        raise ValueError(f"'{directory}' can't be read as a SavedModel: {error}") from None
     manifest, schema = _read_extra(directory)
     stripped = sorted({*manifest.get("stripped", ()), *privileged})
-    variables = variable_shapes(directory)
-    graph = saved.meta_graphs[0]
     findings = []
     if not manifest or schema is None:
         findings.append(f"{EXTRA}/{MANIFEST} or {EXTRA}/{SCHEMA} is missing: not an export")
     else:
         findings += _undeclared(graph, schema, variables, manifest)
     for where, text in _strings(directory, graph, variables):
-        names = set(re.split(r"[^A-Za-z0-9_]+", text)) & set(stripped)
+        names = set(re.split(r"\W+", text)) & set(stripped)
+        if not where.startswith("asset"):
+            names = {name for name in names if not _is_common(name)}
         findings += [f"privileged feature '{name}' is named in {where}" for name in sorted(names)]
     return Inspection(
         path=directory,
@@ -104,6 +127,18 @@ def _undeclared(
         extra = sorted(set(signature.inputs) - allowed)
         if extra:
             findings.append(f"signature '{name}' takes {extra}, which are no served features")
+    fed = {t.name for signature in graph.signature_def.values() for t in signature.inputs.values()}
+    fed.add(graph.saver_def.filename_tensor_name)
+    findings += [
+        f"placeholder '{node.name}' is no input of a signature"
+        for node in graph.graph_def.node
+        if node.op == "Placeholder" and f"{node.name}:0" not in fed
+    ]
+    tables = {key.split("/")[2] for key in variables if key.startswith("lookup/_tables/")}
+    findings += [
+        f"the lookup table of '{name}' is of no served feature"
+        for name in sorted(tables - set(schema.vocabularies))
+    ]
     if schema.sides["privileged"]:
         names = [feature.name for feature in schema.sides["privileged"]]
         findings.append(f"the schema holds privileged features {names}")
@@ -129,28 +164,31 @@ def _strings(directory: Path, graph: Any, variables: Iterable[str]) -> Iterator[
         yield "a variable's name", node.variable.name
     functions = graph.graph_def.library.function
     bodies = [graph.graph_def.node, *(function.node_def for function in functions)]
-    operations = {node.op.lower() for body in bodies for node in body}
     for function in functions:
         yield "a function's name", function.signature.name
         for argument in (*function.signature.input_arg, *function.signature.output_arg):
             yield "a function's argument", argument.name
     for body in bodies:
         for node in body:
-            # TensorFlow names nodes after their operation: `mul` is no feature's name.
-            parts = [p for p in node.name.split("/") if _bare(p) not in operations]
-            yield "a node of the graph", "/".join(parts)
+            yield "a node of the graph", node.name
             for attribute in node.attr.values():
                 for text in (attribute.s, *attribute.list.s, *attribute.tensor.string_val):
                     yield "a string of the graph", text.decode("utf-8", "replace")
     for file in sorted((directory / "assets").rglob("*")):
-        yield "an asset's name", file.name
+        yield "assets, as a file's name", file.name
         if file.is_file():
             yield f"asset '{file.name}'", file.read_bytes().decode("utf-8", "replace")
 
 
-def _bare(part: str) -> str:
-    """A part of a node's name without its counter and underscores, in lower case."""
-    return re.sub(r"_\d+$", "", part).replace("_", "").lower()
+def _is_common(name: str) -> bool:
+    """Whether a name is also a word of TensorFlow's: nodes are named after their operations."""
+    word = name.lower()
+    return len(word) == 1 or word in _WORDS or word.replace("_", "") in _operations()
+
+
+@functools.cache
+def _operations() -> frozenset[str]:
+    return frozenset(name.lower() for name in dir(tf.raw_ops))
 
 
 def _signatures(graph: Any) -> dict[str, tuple[list[str], list[str]]]:

@@ -11,6 +11,7 @@ from tfpfd._keras import keras
 from tfpfd.distillation import Ranker
 from tfpfd.schema import Categorical, Schema, raw_batches
 from tfpfd.schema.batches import Source, count_rows, rows_of
+from tfpfd.schema.columns import is_missing
 
 BATCH = 4096
 
@@ -44,18 +45,14 @@ def embed_items(
       `items`.
 
     Raises:
-      ValueError: naming the column, what was expected and what came; no items; an id twice.
+      ValueError: naming the column, what was expected and what came; no items; an id twice, or
+        missing.
     """
     schema = student.schema
     features = schema.item
     lookup = schema.lookup_of(features)
     names = [feature.name for feature in features]
     id_name = item_id_of(schema).name
-
-    @tf.function(reduce_retracing=True)
-    def embed(inputs: dict[str, tf.Tensor]) -> tf.Tensor:
-        encoded = student.encode(inputs, training=False, sides=["item"])
-        return student.network.item_embedding(encoded, training=False)
 
     progress = keras.utils.Progbar(count_rows(items), verbose=int(verbose), unit_name="item")
     ids: list[np.ndarray] = []
@@ -65,17 +62,23 @@ def embed_items(
             continue
         columns = schema.columns(raw, features)
         inputs = lookup({name: tf.constant(values) for name, values in columns.items()})
+        encoded = student.encode(inputs, training=False, sides=["item"])
         ids.append(columns[id_name])
-        embeddings.append(embed(inputs).numpy())
+        embeddings.append(student.network.item_embedding(encoded, training=False).numpy())
         progress.add(rows_of(raw))
     if not ids:
         raise ValueError("`items` is empty: expected a row an item, received none")
     all_ids = np.concatenate(ids)
-    _check_unique(all_ids, id_name)
+    _check_ids(all_ids, id_name)
     return all_ids, np.concatenate(embeddings)
 
 
-def _check_unique(ids: np.ndarray, column: str) -> None:
+def _check_ids(ids: np.ndarray, column: str) -> None:
+    missing = int(is_missing(ids).sum())
+    if missing:
+        raise ValueError(
+            f"`items` column '{column}': expected an id a row, received {missing} rows without"
+        )
     values, counts = np.unique(ids, return_counts=True)
     if (counts > 1).any():
         twice: Any = values[counts > 1]

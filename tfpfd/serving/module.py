@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfpfd._keras import tf_variable
 from tfpfd.distillation import Ranker
-from tfpfd.schema.features import Feature
+from tfpfd.schema import Schema
 
 UNKNOWN_SCORE = float(np.finfo(np.float32).min)
 """Score of a candidate that isn't in the table: the lowest finite one, which JSON can hold."""
@@ -42,8 +42,9 @@ class TwoTowerModule(tf.Module):
         self.item_rows.insert(self.item_ids, tf.range(len(ids), dtype=tf.int64))
         # The variables, not the layers: those would bring functions and metadata of Keras along.
         network = student.network
+        encoders = [layer for layer in student.layers if layer is not network]
         self.weights = {
-            "encoder": [tf_variable(v) for v in student.encoder.weights],
+            "encoder": [tf_variable(v) for encoder in encoders for v in encoder.weights],
             "user_tower": [tf_variable(v) for v in network.user_tower.weights],
             "item_tower": [tf_variable(v) for v in network.item_tower.weights],
         }
@@ -99,9 +100,11 @@ class TwoTowerModule(tf.Module):
         }
 
 
-def reserved(features: tuple[Feature, ...]) -> list[str]:
-    """Names of user features that a signature needs for inputs of its own."""
-    return [feature.name for feature in features if feature.name in (CANDIDATES, K)]
+def reserved(schema: Schema) -> list[str]:
+    """Names of served features that a signature can't have as names of inputs."""
+    user = [feature.name for feature in schema.user if feature.name in (CANDIDATES, K)]
+    # TensorFlow's functions have a `self` of their own.
+    return user + [name for name in schema.features("served") if name == "self"]
 
 
 def variable_shapes(directory: Any) -> dict[str, list[int]]:

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-def versions(base: Path) -> list[int]:
+def versions(base: Path) -> dict[int, Path]:
     """The versions under `base`, ascending: the directories whose names are integers."""
     if not base.is_dir():
-        return []
-    return sorted(int(p.name) for p in base.iterdir() if p.name.isdecimal() and p.is_dir())
+        return {}
+    found = {int(p.name): p for p in base.iterdir() if p.name.isdecimal() and p.is_dir()}
+    return dict(sorted(found.items()))
 
 
 @contextlib.contextmanager
@@ -74,4 +75,4 @@ def latest(path: Path) -> Path:
             f"'{path}' holds no SavedModel: expected saved_model.pb in it, or versions in "
             "directories named 1, 2, …"
         )
-    return path / str(found[-1])
+    return found[max(found)]

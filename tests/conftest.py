@@ -1,0 +1,65 @@
+"""A tiny schema and rows of it, for all tests."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfpfd import Categorical, Numeric, Schema, Sequence
+from tfpfd._keras import keras
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture
+def schema():
+    """Tables (rows): user_id (5), age (4), item_id (6), genres (4), affinity (4)."""
+    return Schema(
+        user=(
+            Categorical("user_id", vocabulary=("u1", "u2", "u3")),
+            Numeric("age", boundaries=(20.0, 40.0)),
+            Sequence("clicks", of="item_id", length=3),
+        ),
+        item=(
+            Categorical("item_id", vocabulary=("i1", "i2", "i3", "i4")),
+            Categorical("genres", vocabulary=("g1", "g2"), length=2),
+        ),
+        privileged={
+            "cross": (Numeric("affinity", boundaries=(0.3, 0.6)),),
+            "post_event": (Sequence("later_clicks", of="item_id", length=2),),
+        },
+    )
+
+
+@pytest.fixture
+def inputs_of(schema):
+    """A function from a number of rows to looked-up inputs, as int32 arrays by feature."""
+
+    def inputs_of(rows, seed=0):
+        random = np.random.default_rng(seed)
+        return {
+            name: random.integers(
+                0 if feature.length else 1,
+                schema.table_rows(feature),
+                (rows,) if feature.length is None else (rows, feature.length),
+                dtype=np.int32,
+            )
+            for name, feature in schema.features().items()
+        }
+
+    return inputs_of
+
+
+@pytest.fixture
+def batches_of(inputs_of):
+    """A function from rows and batch size to batches whose labels depend on the inputs."""
+
+    def batches_of(rows, size, seed=0, weights=None):
+        inputs = inputs_of(rows, seed)
+        labels = (inputs["affinity"] + inputs["user_id"] % 2 > 2).astype(np.float32)
+        columns = (inputs, labels) if weights is None else (inputs, labels, weights)
+        return tf.data.Dataset.from_tensor_slices(columns).batch(size)
+
+    return batches_of

@@ -1,0 +1,147 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfpfd import MLP, TwoTower
+from tfpfd._keras import keras
+
+SHAPES = {"user": (None, 3), "item": (None, 2), "privileged": (None, 4)}
+
+
+def encoded(rows=5, sides=("user", "item"), seed=0):
+    random = np.random.default_rng(seed)
+    return {side: random.normal(size=(rows, SHAPES[side][1])).astype("float32") for side in sides}
+
+
+def built(network, sides=("user", "item")):
+    """The network with weights that are all different from their start."""
+    network.build({side: SHAPES[side] for side in sides})
+    random = np.random.default_rng(1)
+    # Variances must stay positive.
+    network.set_weights(
+        [
+            random.uniform(0.1, 1, w.shape) - ("variance" not in w.name) * 0.5
+            for w in network.weights
+        ]
+    )
+    return network
+
+
+def dense(x, layer):
+    kernel, bias = layer.get_weights()
+    return x @ kernel + bias
+
+
+def hidden_layer(x, layers):
+    """Dense, batch normalisation in inference mode, leaky ReLU."""
+    linear, norm, _ = layers
+    gamma, beta, mean, variance = norm.get_weights()
+    x = gamma * (dense(x, linear) - mean) / np.sqrt(variance + 1e-3) + beta
+    return np.where(x > 0, x, 0.3 * x)
+
+
+def normalized(x):
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("sides", [("user", "item"), ("user", "item", "privileged")])
+def test_two_tower_equals_numpy(sides):
+    network = built(TwoTower([4, 3], scale=2.0), sides)
+    x = encoded(sides=sides)
+    user = np.concatenate([x[side] for side in sides if side != "item"], axis=1)
+
+    def tower(x, stack):
+        return normalized(dense(hidden_layer(x, stack.layers[:3]), stack.layers[3]))
+
+    user, item = tower(user, network.user_tower), tower(x["item"], network.item_tower)
+    np.testing.assert_allclose(network(x), 2 * (user * item).sum(1), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(network.user_embedding(x), 2 * user, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(network.item_embedding(x), item, rtol=1e-4, atol=1e-5)
+
+
+def test_two_tower_logits_lie_within_the_scale():
+    network = built(TwoTower([8, 1], scale=3.0))
+    logits = network(encoded(rows=50)).numpy()
+    # With an embedding of one number every cosine is 1 or -1, so the bounds are reached.
+    np.testing.assert_allclose(np.abs(logits), 3.0, rtol=1e-5)
+
+
+def test_two_tower_of_the_paper():
+    network = TwoTower()
+    network.build({"user": (None, 3), "item": (None, 2)})
+    assert network.scale == 5
+    for tower in (network.user_tower, network.item_tower):
+        kinds = [type(layer).__name__ for layer in tower.layers]
+        assert kinds == ["Dense", "BatchNormalization", "LeakyReLU"] * 2 + ["Dense"]
+        assert [layer.units for layer in tower.layers[::3]] == [512, 256, 128]
+
+
+def test_only_the_user_side_of_two_tower_sees_privileged_features():
+    sides = ("user", "item", "privileged")
+    network = built(TwoTower([4, 3]), sides)
+    x = encoded(sides=sides)
+    other = {**x, "privileged": x["privileged"] + 1}
+    np.testing.assert_array_equal(network.item_embedding(x), network.item_embedding(other))
+    assert not np.allclose(network.user_embedding(x), network.user_embedding(other))
+
+
+@pytest.mark.parametrize("sides", [("user",), ("item",), ("privileged",)])
+def test_two_tower_needs_both_sides(sides):
+    with pytest.raises(ValueError, match="TwoTower needs a user and an item side, received"):
+        TwoTower([2]).build({side: SHAPES[side] for side in sides})
+
+
+@pytest.mark.parametrize("sides", [("user", "item"), ("privileged",)])
+def test_mlp_equals_numpy(sides):
+    network = built(MLP([4, 3]), sides)
+    x = encoded(sides=sides)
+    out = np.concatenate([x[side] for side in sorted(sides)], axis=1)
+    layers = network.hidden.layers
+    out = hidden_layer(hidden_layer(out, layers[:3]), layers[3:])
+    np.testing.assert_allclose(network(x), dense(out, network.logit)[:, 0], rtol=1e-4, atol=1e-5)
+
+
+def test_mlp_of_the_paper():
+    network = MLP()
+    network.build({"user": (None, 3)})
+    kinds = [type(layer).__name__ for layer in network.hidden.layers]
+    assert kinds == ["Dense", "BatchNormalization", "LeakyReLU"] * 3
+    assert [layer.units for layer in network.hidden.layers[::3]] == [512, 256, 128]
+    assert network.logit.units == 1
+
+
+@pytest.mark.parametrize("network", [MLP([3]), TwoTower([3, 2])])
+def test_training_normalizes_by_the_batch(network):
+    built(network)
+    x = encoded()
+    before = [w for w in network.non_trainable_weights]
+    start = [np.array(w) for w in before]
+    network(x, training=False)
+    for weight, value in zip(before, start, strict=True):
+        np.testing.assert_array_equal(weight, value)
+    assert not np.allclose(network(x, training=True), network(x, training=False))
+    assert any(not np.allclose(w, v) for w, v in zip(before, start, strict=True))
+
+
+def test_l2_is_that_of_the_kernels():
+    network = built(MLP([3, 2], l2=0.5))
+    kernels = [layer.get_weights()[0] for layer in network.hidden.layers[::3]]
+    total = float(tf.add_n(network.losses))
+    np.testing.assert_allclose(total, 0.5 * sum((kernel**2).sum() for kernel in kernels), rtol=1e-5)
+    assert not built(MLP([3, 2])).losses
+
+
+@pytest.mark.parametrize("units", [(), (0,), (3, -1), (2.5,)])
+@pytest.mark.parametrize("kind", [MLP, TwoTower])
+def test_units_are_checked(kind, units):
+    with pytest.raises(ValueError, match="`units` must be one or more positive integers"):
+        kind(units)
+
+
+@pytest.mark.parametrize("network", [MLP([3], l2=0.5), TwoTower([3, 2], scale=2.0, l2=0.5)])
+def test_config_round_trip(network):
+    again = type(network).from_config(network.get_config())
+    assert isinstance(again, keras.layers.Layer)
+    assert again.get_config() == network.get_config()
+    built(again).set_weights(built(network).get_weights())
+    np.testing.assert_array_equal(again(encoded()), network(encoded()))

@@ -1,0 +1,64 @@
+"""`tfpfd inspect`: its exit codes and what it says."""
+
+import pytest
+
+from tfpfd import Categorical, Numeric, Ranker, Schema, TwoTower, export
+
+pytest.importorskip("typer")
+pytest.importorskip("rich")
+
+from typer.testing import CliRunner
+
+from tfpfd.cli import app
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    schema = Schema(
+        user=(Categorical("user_id", vocabulary=("u1",)),),
+        item=(Categorical("item_id", vocabulary=("i1",)),),
+        privileged={"cross": (Numeric("affinity", boundaries=(0.5,)),)},
+    )
+    base = tmp_path_factory.mktemp("models")
+    return export(Ranker(schema, TwoTower([2])), {"item_id": ["i1"]}, base, verbose=0)
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["inspect", *map(str, arguments)], env={"COLUMNS": "500"})
+
+
+def test_a_clean_export_exits_with_0(path):
+    for directory in (path, path.parent):
+        result = run(directory)
+        assert result.exit_code == 0, result.output
+        for text in (
+            str(path),
+            "serving_default",
+            "candidate_ids: string [?, ?]",
+            "weights/user_tower/0",
+            "user features: user_id",
+            "item features: item_id",
+            "looked for: affinity",
+            "nothing privileged is inside",
+        ):
+            assert text in result.output
+
+
+def test_a_finding_exits_with_1(path):
+    result = run(path, "--privileged", "user_id")
+    assert result.exit_code == 1
+    assert "looked for: affinity, user_id" in result.output
+    assert "found: privileged feature 'user_id' is named in signature 'top_k'" in result.output
+    assert "nothing privileged" not in result.output
+
+
+def test_no_export_exits_with_2(tmp_path, path):
+    # A name that the console would take for markup.
+    result = run(tmp_path / "no[/b]where")
+    assert result.exit_code == 2
+    assert f"error: '{tmp_path}/no[/b]where' holds no SavedModel" in result.output
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "saved_model.pb").write_bytes(b"damaged")
+    result = run(tmp_path)
+    assert result.exit_code == 2
+    assert "can't be read as a SavedModel" in result.output
