@@ -13,7 +13,8 @@ from tensorflow.core.protobuf import saved_model_pb2
 TYPES = {"O": "string", "i8": "int64", "i4": "int32", "f4": "float"}
 
 
-@pytest.fixture(scope="module")
+# Of the session, as pytest runs all tests of one export, then those of the other.
+@pytest.fixture(scope="session")
 def program(tmp_path_factory):
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:

@@ -56,7 +56,8 @@ def calls(exported):
     }
 
 
-@pytest.fixture(scope="module")
+# Of the session, as pytest runs all tests of one export, then those of the other.
+@pytest.fixture(scope="session")
 def client(strings, integers, tmp_path_factory):
     """What a process that imports TensorFlow alone answers, and the modules it has loaded."""
     directory = tmp_path_factory.mktemp("client")

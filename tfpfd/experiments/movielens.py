@@ -26,7 +26,7 @@ from tfpfd.data import from_rows, sample_unexposed
 from tfpfd.datasets import MovieLens, movielens_100k
 from tfpfd.distillation import Ranker
 from tfpfd.evaluation import evaluate_catalogue, evaluate_rows, multiplicities
-from tfpfd.experiments.arms import ARMS, DISTILLED, Arm, Recipe, shuffle_privileged, train
+from tfpfd.experiments.arms import ARMS, DISTILLED, Recipe, shuffle_privileged, train
 from tfpfd.experiments.report import draw, print_report
 from tfpfd.layers import MLP, FeatureEncoder, TwoTower
 from tfpfd.schema import Schema, Sees
@@ -107,7 +107,8 @@ class Task:
         test = self.data.test
         metrics = evaluate_rows(
             test["liked"].to_numpy(),
-            ranker.predict(self.test, verbose=0),
+            # Not `predict`: tracing a graph takes longer than running these few batches.
+            np.concatenate([ranker(inputs, training=False) for inputs, _ in self.test]),
             test["user_id"].to_numpy(),
             self.resamples,
             from_logits=True,
@@ -199,7 +200,10 @@ def _train_all(
         for seed in range(seeds):
             for arm in ARMS:
                 bar = progress.add_task(f"seed {seed + 1}, {arm.name}", total=RECIPE.epochs)
-                student, teacher = _train_one(task, arm, seed, [_ShowEpochs(progress, bar)])
+                rows, show = task.train[arm.shuffled], _ShowEpochs(progress, bar)
+                student, teacher = train(
+                    arm, RECIPE, task.schema, rows, task.validation, seed, [show]
+                )
                 runs.setdefault(arm.name, []).append(task.evaluate(student))
                 if arm == DISTILLED and teacher is not None:
                     runs.setdefault("teacher", []).append(task.evaluate(teacher))
@@ -211,13 +215,6 @@ def _train_all(
         for name in order
     }
     return stacked, kept
-
-
-def _train_one(
-    task: Task, arm: Arm, seed: int, callbacks: list[keras.callbacks.Callback]
-) -> tuple[Ranker, Ranker | None]:
-    rows = task.train[arm.shuffled]
-    return train(arm, RECIPE, task.schema, rows, task.validation, seed, callbacks)
 
 
 def _serve(version: Path, data: MovieLens, console: Console) -> None:
@@ -235,7 +232,7 @@ def _serve(version: Path, data: MovieLens, console: Console) -> None:
     if answer.returncode:
         raise RuntimeError(f"serving '{version}' failed:\n{answer.stderr}")
     titles = data.items.set_index("film_id")["title"]
-    liked = ", ".join(titles[film] for film in user["history"][-3:])
+    liked = "; ".join(titles[film] for film in user["history"][-3:])
     console.print(
         f"\nUser {request['user_id']} ({request['age']:.0f}, {request['occupation']}; liked last: "
         f"{liked}) is shown, by the export in a process that imports only TensorFlow:"
