@@ -83,7 +83,7 @@ def teacher_overhead(steps: int, repeats: int, sequences: int) -> list[str]:
 class TutorialModel(keras.Model):
     """The same two towers as the tutorials write them: lookup and embedding in the model."""
 
-    def __init__(self, made: tfpfd.Schema) -> None:
+    def __init__(self, made: tfpfd.Schema, units: list[int]) -> None:
         super().__init__()
         self.embed, self.towers = {}, {}
         for side in ("user", "item"):
@@ -94,9 +94,9 @@ class TutorialModel(keras.Model):
                     [lookup, keras.layers.Embedding(size, DIM)]
                 )
             layers = []
-            for i, units in enumerate(UNITS):
-                layers.append(keras.layers.Dense(units))
-                if i < len(UNITS) - 1:
+            for i, width in enumerate(units):
+                layers.append(keras.layers.Dense(width))
+                if i < len(units) - 1:
                     layers += [keras.layers.BatchNormalization(), keras.layers.LeakyReLU()]
             self.towers[side] = keras.Sequential(layers)
         self.names = {s: [f.name for f in made.sides[s]] for s in ("user", "item")}
@@ -115,7 +115,7 @@ class TutorialModel(keras.Model):
         return 5.0 * tf.reduce_sum(sides[0] * sides[1], axis=1, keepdims=True)
 
 
-def tutorial(steps: int, repeats: int) -> list[str]:
+def tutorial(steps: int, repeats: int, units: list[int]) -> list[str]:
     """(b) Rows a second against the tutorial idiom of the same model."""
     made = schema(sequences=0, privileged=0)
     inputs, labels = table_rows(made, BATCH * steps)
@@ -128,19 +128,20 @@ def tutorial(steps: int, repeats: int) -> list[str]:
         ("tutorial idiom, stock Adam", keras.optimizers.Adam(1e-3)),
         ("tutorial idiom, RowWiseAdagrad", tfpfd.optimizers.RowWiseAdagrad(0.01)),
     ):
-        models[name] = (TutorialModel(made), optimizer, batches((raw, labels), steps))
+        models[name] = (TutorialModel(made, units), optimizer, batches((raw, labels), steps))
     ids = batches((inputs, labels), steps)
     for name, optimizer in (
         ("tfpfd, stock Adam", keras.optimizers.Adam(1e-3)),
         ("tfpfd, RowWiseAdagrad", tfpfd.optimizers.RowWiseAdagrad(0.01)),
     ):
         encoder = tfpfd.FeatureEncoder(made, dim=DIM)
-        models[name] = (tfpfd.Ranker(made, tfpfd.TwoTower(UNITS), encoder=encoder), optimizer, ids)
+        models[name] = (tfpfd.Ranker(made, tfpfd.TwoTower(units), encoder=encoder), optimizer, ids)
     runs = {}
     for name, (model, optimizer, data) in models.items():
         model.compile(optimizer=optimizer, loss=bce, metrics=auc if "idiom" in name else None)
         runs[name] = fit(model, data)
-    title = f"(b) {FEATURES} features, {FEATURES * ROWS_A_TABLE / 1e6:.0f} million table rows"
+    size = f"{FEATURES * ROWS_A_TABLE / 1e6:.0f} million table rows, towers {units}"
+    title = f"(b) {FEATURES} features, {size}"
     return report(
         title, side_by_side(runs, repeats), BATCH * steps, "rows", "tfpfd, RowWiseAdagrad"
     )
@@ -155,7 +156,8 @@ def main() -> None:
     lines = [machine(), ""]
     for sequences in (3, 0):
         lines += teacher_overhead(options.steps, options.repeats, sequences)
-    lines += tutorial(options.steps, options.repeats)
+    for units in (UNITS, [64, 32]):
+        lines += tutorial(options.steps, options.repeats, units)
     print("\n".join(lines))
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 
 from tfpfd._keras import keras
@@ -13,7 +12,7 @@ from tfpfd.schema import Categorical, Schema, raw_batches
 from tfpfd.schema.batches import Source, count_rows, rows_of
 from tfpfd.schema.columns import is_missing
 
-BATCH = 4096
+BATCH = 8192
 
 
 def item_id_of(schema: Schema) -> Categorical:
@@ -46,31 +45,42 @@ def embed_items(
 
     Raises:
       ValueError: naming the column, what was expected and what came; no items; an id twice, or
-        missing.
+        missing; embeddings that aren't finite.
     """
     schema = student.schema
-    features = schema.item
-    lookup = schema.lookup_of(features)
-    names = [feature.name for feature in features]
     id_name = item_id_of(schema).name
 
+    signature = schema.lookup.signature()
+    look_up = tf.function(schema.lookup, autograph=False).get_concrete_function(
+        {feature.name: signature[feature.name] for feature in schema.item}
+    )
+
+    def embed(inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+        encoded = student.encode(inputs, training=False, sides=["item"])
+        return student.network.item_embedding(encoded, training=False)
+
+    specs = {
+        name: tf.TensorSpec(x.shape, x.dtype) for name, x in look_up.structured_outputs.items()
+    }
+    tower = tf.function(embed, autograph=False).get_concrete_function(specs)
     progress = keras.utils.Progbar(count_rows(items), verbose=int(verbose), unit_name="item")
     ids: list[np.ndarray] = []
     embeddings: list[np.ndarray] = []
-    for raw in raw_batches(items, names, size=BATCH):
-        if rows_of(raw) == 0:
-            continue
-        columns = schema.columns(raw, features)
-        inputs = lookup({name: tf.constant(values) for name, values in columns.items()})
-        encoded = student.encode(inputs, training=False, sides=["item"])
-        ids.append(columns[id_name])
-        embeddings.append(student.network.item_embedding(encoded, training=False).numpy())
-        progress.add(rows_of(raw))
+    for raw in raw_batches(items, [feature.name for feature in schema.item], size=BATCH):
+        if rows_of(raw):
+            columns = schema.columns(raw, schema.item)
+            inputs = look_up({name: tf.constant(values) for name, values in columns.items()})
+            ids.append(columns[id_name])
+            embeddings.append(tower(inputs).numpy())
+            progress.add(rows_of(raw))
     if not ids:
         raise ValueError("`items` is empty: expected a row an item, received none")
-    all_ids = np.concatenate(ids)
+    all_ids, table = np.concatenate(ids), np.concatenate(embeddings)
     _check_ids(all_ids, id_name)
-    return all_ids, np.concatenate(embeddings)
+    # The sum, which one NaN or infinity spoils, is four times as fast as a look at each number.
+    if not np.isfinite(table.sum()):
+        raise ValueError("`student` gives items embeddings that aren't finite: has it diverged?")
+    return all_ids, table
 
 
 def _check_ids(ids: np.ndarray, column: str) -> None:
@@ -79,10 +89,9 @@ def _check_ids(ids: np.ndarray, column: str) -> None:
         raise ValueError(
             f"`items` column '{column}': expected an id a row, received {missing} rows without"
         )
-    values, counts = np.unique(ids, return_counts=True)
-    if (counts > 1).any():
-        twice: Any = values[counts > 1]
+    twice = ids[pd.Series(ids).duplicated()]
+    if len(twice):
         raise ValueError(
-            f"`items` column '{column}': expected each id once, received {twice[0]!r} and "
-            f"{len(twice) - 1} others more than once"
+            f"`items` column '{column}': expected each id once, received {twice[0]!r} "
+            f"more than once ({len(twice)} rows too many)"
         )
