@@ -58,7 +58,9 @@ def inspect_export(
 
 @app.command()
 def demo(
-    quick: Annotated[bool, typer.Option(help="one seed: under a minute")] = False,
+    quick: Annotated[
+        bool, typer.Option(help="one seed, a third of the rows: under a minute")
+    ] = False,
     out: Annotated[Path, typer.Option(help="where export and figure go")] = Path("saved_models"),
     data: Annotated[Path | None, typer.Option(help="a local copy of MovieLens-100K")] = None,
 ) -> None:

@@ -98,7 +98,9 @@ def verdict(results: Results) -> str:
     noise = [n for n in METRICS.values() if n not in (*gains, *losses, *regular)]
     parts = [
         f"real, over base and both controls: {', '.join(gains) or 'nothing'}",
-        f"a gain over base that a control gives too: {', '.join(regular)}" if regular else "",
+        f"over base, but not beyond doubt over every control: {', '.join(regular)}"
+        if regular
+        else "",
         f"worse than base: {', '.join(losses)}" if losses else "",
         f"inside the noise: {', '.join(noise)}" if noise else "",
     ]

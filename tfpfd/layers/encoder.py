@@ -135,7 +135,8 @@ class FeatureEncoder(keras.layers.Layer):
     def _pool(self, name: str, rows: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
         if name in self._poolers:
             return self._poolers[name](rows, valid=valid)
-        return rows[:, 0] if self.features[name].length is None else masked_mean(rows, valid)
+        single = self.features[name].length is None
+        return tf.squeeze(rows, 1) if single else masked_mean(rows, valid)
 
     def like(
         self, schema: Schema, features: Iterable[str], base: FeatureEncoder | None
