@@ -22,6 +22,16 @@ def tf_variable(variable: Any) -> tf.Variable:
     return getattr(variable, "_value", variable)
 
 
+def check_strategy() -> None:
+    """Refuses parameter servers on Keras 3, whose `fit` can't use them."""
+    strategy = tf.distribute.get_strategy()
+    if KERAS_3 and isinstance(strategy, tf.distribute.ParameterServerStrategy):
+        raise NotImplementedError(
+            "ParameterServerStrategy works with the Keras 2 API alone: use TensorFlow 2.15, or "
+            "tf_keras with TF_USE_LEGACY_KERAS=1 in the environment (stacks A and C)"
+        )
+
+
 def freeze(layer: Any) -> None:
     """Freezes a layer and all that it holds, even where its own flag says so already.
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import tensorflow as tf
 
-from tfpfd._keras import keras, regularization
+from tfpfd._keras import check_strategy, keras, regularization
 from tfpfd.distillation.losses import CrossEntropy
 
 
@@ -118,7 +118,9 @@ class LabelledModel(keras.Model):
         Raises:
           TypeError: `loss` is no `keras.losses.Loss`, a metric no `keras.metrics.Metric`, or
             `loss_weights` or `weighted_metrics` is given.
+          NotImplementedError: under a `ParameterServerStrategy` on Keras 3.
         """
+        check_strategy()
         label_loss = CrossEntropy() if loss is None else loss
         if not isinstance(label_loss, keras.losses.Loss):
             raise TypeError(
