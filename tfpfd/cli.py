@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
-
-# TensorFlow's C++ side logs at import; what matters to a user of the command comes as an error.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 try:
     import typer
@@ -67,7 +63,12 @@ def demo(
     """Train, compare, export and serve a student with a privileged teacher on MovieLens-100K."""
     from tfpfd.experiments.movielens import run
 
-    run(out=out, quick=quick, data=data, console=Console())
+    console = Console()
+    try:
+        run(out=out, quick=quick, data=data, console=console)
+    except (OSError, ValueError) as error:
+        console.print(f"[red]error[/]: {escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(2) from None
 
 
 def main() -> None:

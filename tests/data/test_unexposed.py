@@ -73,7 +73,7 @@ class TestCandidates:
 
     def test_have_no_privileged_columns_and_no_label(self, rows, items):
         drawn = sample(rows, items)
-        assert set(drawn) == {"user", "hour", "clicks", "film", "year", "genres", "liked"}
+        assert set(drawn) == {"user", "hour", "clicks", "film", "year", "genres", "title", "liked"}
         assert drawn["liked"].dtype == np.float32
         assert drawn["liked"].isna().all()
 
@@ -218,3 +218,11 @@ class TestErrors:
     def test_bad_frames(self, rows, items, change, message):
         with pytest.raises(ValueError, match=message):
             sample(**{"rows": rows, "items": items, **change(rows, items)})
+
+
+def test_columns_of_the_row_that_the_schema_does_not_name_are_kept_only_when_asked(rows, items):
+    rows = rows.assign(hour_of_day=7, year=1900.0)
+    assert "hour_of_day" not in sample(rows, items)
+    drawn = sample(rows, items, keep=["hour_of_day"])
+    assert (drawn["hour_of_day"] == 7).all()
+    assert (drawn["year"] >= 1990).all()

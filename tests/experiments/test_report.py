@@ -44,3 +44,9 @@ def test_figure(tmp_path):
     made["teacher"] = {"auc": made["base"]["auc"]}
     path = draw(made, tmp_path / "figure.png")
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_loss_against_a_control_is_named():
+    said = verdict(results(self=0.1))
+    assert "worse than a control: AUC (self), group AUC (self), recall@50 (self)" in said
+    assert "inside the noise" in said

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -16,6 +18,7 @@ def sample_unexposed(
     user: str,
     item: str,
     exposed: pd.DataFrame | None = None,
+    keep: Sequence[str] = (),
     per_row: int = 4,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -33,13 +36,14 @@ def sample_unexposed(
       item: column of the item's id.
       exposed: columns `user` and `item` of all that was shown so far; by default `rows`. Pass
         what was shown before training ended, not what came after.
+      keep: other columns of `rows` to keep, such as the time; those that the schema doesn't name
+        may belong to the row's item, so they are left out otherwise.
       per_row: how many candidates a row; drawn uniformly, with replacement.
       seed: of the draw.
 
     Returns:
-      `len(rows) * per_row` rows: the columns of `rows` without privileged ones, with the drawn
-      item, its features, and NaN as the label. Columns that the schema doesn't name stay those of
-      the row.
+      `len(rows) * per_row` rows: the user side, the weight, the list key and `keep` of the row, the
+      drawn item's columns of `items`, and NaN as the label.
 
     Raises:
       ValueError: a column is missing, an id is missing or of another type in another frame, an
@@ -47,7 +51,7 @@ def sample_unexposed(
     """
     shown = rows if exposed is None else exposed
     for name, frame, columns in (
-        ("rows", rows, {user, item}),
+        ("rows", rows, {user, item, *keep}),
         ("items", items, {item, *(feature.name for feature in schema.item)}),
         ("exposed", shown, {user, item}),
     ):
@@ -75,11 +79,10 @@ def sample_unexposed(
     pairs = np.stack([user_codes[len(rows) :][known], shown_items[known]])
     user_of = np.repeat(user_codes[: len(rows)], per_row)
     drawn = _draw_free(pairs, len(items), user_of, users, seed)
-    item_columns = [item, *(f.name for f in schema.item if f.name != item)]
-    replaced = {*item_columns, schema.label, *(f.name for f in schema.sides["privileged"])}
-    kept = rows[[name for name in rows.columns if name not in replaced]]
+    named = {user, *(f.name for f in schema.user), schema.weight, schema.list_key, *keep}
+    kept = rows[[name for name in rows.columns if name in named - set(items.columns)]]
     candidates = kept.iloc[np.repeat(np.arange(len(rows)), per_row)].reset_index(drop=True)
-    features = items[item_columns].iloc[drawn].reset_index(drop=True)
+    features = items.iloc[drawn].reset_index(drop=True)
     return pd.concat([candidates, features], axis=1).assign(**{schema.label: np.float32(np.nan)})
 
 

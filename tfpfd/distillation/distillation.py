@@ -32,8 +32,9 @@ class Distillation(LabelledModel):
       distillation_loss: L_d, a Keras loss whose targets are the teacher's logits.
 
     Raises:
-      ValueError: `weight` is outside [0, 1], a frozen teacher shares weights with the student, or
-        a teacher shares other than by `encoder=student.encoder`.
+      ValueError: `student` sees privileged features or is the teacher, `weight` is outside [0, 1],
+        a frozen teacher shares weights with the student, or a teacher shares other than by
+        `encoder=student.encoder`.
       TypeError: `student` is no `Ranker`, or `teacher` no Keras model.
 
     Reference:
@@ -64,6 +65,11 @@ class Distillation(LabelledModel):
             raise TypeError(f"`student` must be a Ranker, received {student!r}")
         if not isinstance(teacher, keras.layers.Layer):
             raise TypeError(f"`teacher` must be a Keras model, received {teacher!r}")
+        if student is teacher or student.sees != "served":
+            raise ValueError(
+                "`student` must be another ranker than `teacher` and see served features, "
+                f"received one with sees='{student.sees}': are student and teacher swapped?"
+            )
         self._shares = getattr(teacher, "encoder", None) is student.encoder
         self.student = student
         self.teacher = teacher

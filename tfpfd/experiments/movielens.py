@@ -93,6 +93,7 @@ class Task:
             user="user_id",
             item="film_id",
             exposed=data.exposed_until_training,
+            keep=["timestamp"],
             per_row=UNEXPOSED_PER_ROW,
         )
         unlabelled = data.features(unexposed[["user_id", "film_id", "timestamp"]])
@@ -187,9 +188,10 @@ def run(
     folder = out / "movielens"
     folder.mkdir(parents=True, exist_ok=True)
     console.print(f"figure: {draw(results, folder / 'comparison.png')}")
-    version = export(student, items=task.data.items, path=folder, verbose=0)
-    console.print(f"export: {version}")
-    _serve(version, task.data, console)
+    with console.status("exporting, and serving in another process"):
+        version = export(student, items=task.data.items, path=folder, verbose=0)
+        console.print(f"export: {version}")
+        _serve(version, task.data, console)
 
 
 def _train_all(
@@ -200,7 +202,7 @@ def _train_all(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("epochs at most"),
+        TextColumn("epochs"),
         TimeElapsedColumn(),
     )
     runs: dict[str, list[dict[str, np.ndarray]]] = {}
@@ -213,6 +215,8 @@ def _train_all(
                 student, teacher = train(
                     arm, recipe, task.schema, rows, task.validation, seed, [show]
                 )
+                epochs = progress.tasks[bar].completed
+                progress.update(bar, total=epochs)  # Stopped early, not hanging.
                 runs.setdefault(arm.name, []).append(task.evaluate(student))
                 if arm == DISTILLED and teacher is not None:
                     runs.setdefault("teacher", []).append(task.evaluate(teacher))

@@ -33,9 +33,8 @@ def print_report(results: Results, console: Console, seeds: int) -> None:
       seeds: how many there were.
     """
     several = f"{seeds} seeds" if seeds > 1 else "1 seed"
-    table = Table(
-        "", *METRICS.values(), title=f"test metrics, 95 % intervals over {several} and test users"
-    )
+    table = Table(title=f"test metrics, 95 % intervals over {several} and test users")
+    _columns(table, "")
     for arm, metrics in results.items():
         cells = [_cell(metrics, metric) for metric in METRICS]
         table.add_row(arm, *cells)
@@ -44,12 +43,23 @@ def print_report(results: Results, console: Console, seeds: int) -> None:
         "The teacher needs a cross feature a candidate, so it can't rank a whole catalogue: that "
         "is why it isn't served."
     )
-    differences = Table("distilled −", *METRICS.values(), title="paired differences")
+    console.print(
+        "base: the student alone; self: its teacher sees served features only; shuffled: the "
+        "teacher's privileged features are permuted."
+    )
+    differences = Table(title="paired differences")
+    _columns(differences, "distilled −")
     for control in CONTROLS:
         pairs = compare(results, control)
         differences.add_row(control, *(_marked(pairs[metric], metric) for metric in METRICS))
     console.print(differences)
     console.print(verdict(results))
+
+
+def _columns(table: Table, first: str) -> None:
+    table.add_column(first, no_wrap=True)
+    for title in METRICS.values():
+        table.add_column(title)
 
 
 def _cell(metrics: Mapping[str, np.ndarray], metric: str) -> str:
@@ -96,12 +106,20 @@ def verdict(results: Results) -> str:
     gains, losses = which(True, CONTROLS), which(False, ("base",))
     regular = [name for name in which(True, ("base",)) if name not in gains]
     noise = [n for n in METRICS.values() if n not in (*gains, *losses, *regular)]
+    behind = [
+        f"{METRICS[metric]} ({control})"
+        for metric in METRICS
+        for control in CONTROLS[1:]
+        if by_control[control][metric].excludes_zero
+        and not _better(by_control[control][metric], metric)
+    ]
     parts = [
         f"real, over base and both controls: {', '.join(gains) or 'nothing'}",
         f"over base, but not beyond doubt over every control: {', '.join(regular)}"
         if regular
         else "",
         f"worse than base: {', '.join(losses)}" if losses else "",
+        f"worse than a control: {', '.join(behind)}" if behind else "",
         f"inside the noise: {', '.join(noise)}" if noise else "",
     ]
     return "What the privileged features gave the student: " + "; ".join(filter(None, parts)) + "."
@@ -134,6 +152,8 @@ def draw(results: Results, path: Path) -> Path:
         arrow = "smaller is better" if metric in SMALLER_IS_BETTER else "larger is better"
         axes.set_title(f"{title} ({arrow})", fontsize=10)
         axes.grid(axis="x", alpha=0.3)
-    figure.suptitle("MovieLens-100K, test rows; 95 % intervals over seeds and test users")
+    seeds = len(results["base"]["auc"])
+    over = f"{seeds} seeds and test users" if seeds > 1 else "test users (one seed)"
+    figure.suptitle(f"MovieLens-100K, test rows; 95 % intervals over {over}")
     figure.savefig(path, dpi=120)
     return path

@@ -147,7 +147,10 @@ class Categorical:
         if self.hash_buckets is not None:
             return PADDING_ROWS + self.hash_buckets
         if self.vocabulary is None:
-            raise ValueError(f"feature '{self.name}' has no vocabulary of its own yet")
+            raise ValueError(
+                f"feature '{self.name}' has no vocabulary of its own yet: call "
+                "`schema = schema.adapt(data)` first, or give one"
+            )
         return PADDING_ROWS + self.oov + len(self.vocabulary)
 
 
@@ -201,7 +204,10 @@ class Numeric:
     def rows(self) -> int:
         """Rows of the table: missing, then one a bucket."""
         if self.boundaries is None:
-            raise ValueError(f"feature '{self.name}' has no bucket boundaries yet")
+            raise ValueError(
+                f"feature '{self.name}' has no bucket boundaries yet: call "
+                "`schema = schema.adapt(data)` first, or give them"
+            )
         return PADDING_ROWS + len(self.boundaries) + 1
 
 
