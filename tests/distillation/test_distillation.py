@@ -488,3 +488,11 @@ def test_student_and_teacher_are_checked(schema, linear):
         Distillation("student", ranker)
     with pytest.raises(TypeError, match="`teacher` must be a Keras model, received 'teacher'"):
         Distillation(ranker, "teacher")
+
+
+def test_swapped_student_and_teacher_are_refused(make):
+    model = make("independent")
+    with pytest.raises(ValueError, match=r"`student` must be .*sees='all'.*swapped"):
+        Distillation(model.teacher, model.student)
+    with pytest.raises(ValueError, match="`student` must be another ranker than `teacher`"):
+        Distillation(model.student, model.student)
