@@ -9,6 +9,7 @@ from tfpfd.evaluation.intervals import (
     paired_difference,
     user_bootstrap,
 )
+from tfpfd.evaluation.lists import list_exposure, list_ndcg, mean_over_lists
 from tfpfd.evaluation.metrics import (
     auc,
     evaluate_rows,
@@ -31,7 +32,10 @@ __all__ = [
     "evaluate_rows",
     "expected_calibration_error",
     "group_auc",
+    "list_exposure",
+    "list_ndcg",
     "log_loss",
+    "mean_over_lists",
     "mean_over_users",
     "multiplicities",
     "ndcg_at_k",
