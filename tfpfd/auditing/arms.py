@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from tfpfd._keras import keras
+from tfpfd.auditing.fitting import fit_early_stopped
 from tfpfd.auditing.rows import Treatment
 from tfpfd.distillation import Distillation, Ranker, WarmUp
 from tfpfd.schema import Schema, Sees
@@ -113,32 +114,24 @@ def train(
     """
     keras.utils.set_random_seed(seed)
     student = recipe.student(schema)
-    if arm.teacher is None:
-        model, monitor, start = student, "val_loss", 0
-    else:
+    model, start = student, 0
+    if arm.teacher is not None:
         teacher = recipe.teacher(schema, arm.teacher, student)
         warm_up = WarmUp(recipe.weight, steps=recipe.warm_up * int(train.cardinality()))
-        model = Distillation(student, teacher, weight=warm_up)
-        monitor, start = "val_student_loss", recipe.warm_up
-    # No metrics: they would cost time, and stopping goes by the loss.
-    model.compile(optimizer=keras.optimizers.Adam(recipe.learning_rate), metrics=[])
-    stop = keras.callbacks.EarlyStopping(
-        monitor,
-        mode="min",
-        patience=recipe.patience,
-        restore_best_weights=True,
-        start_from_epoch=start,
-    )
-    history = model.fit(
+        model, start = Distillation(student, teacher, weight=warm_up), recipe.warm_up
+    losses = fit_early_stopped(
+        model,
         train,
-        validation_data=validation,
+        validation,
+        learning_rate=recipe.learning_rate,
         epochs=recipe.epochs,
-        callbacks=[stop, *callbacks],
-        verbose=0,
+        patience=recipe.patience,
+        start=start,
+        callbacks=callbacks,
     )
     return Trained(
         student,
         None if arm.teacher is None else model.teacher,
-        losses=tuple(history.history[monitor]),
+        losses=losses,
         steps=int(model.optimizer.iterations),
     )

@@ -13,6 +13,7 @@ import pandas as pd
 
 from tfpfd._keras import keras
 from tfpfd.auditing.comparison import METRICS
+from tfpfd.auditing.fitting import fit_early_stopped
 from tfpfd.auditing.rows import TableRows, Treatment
 from tfpfd.distillation import Ranker
 from tfpfd.distillation.labelled import LabelledModel
@@ -60,23 +61,17 @@ def fit(model: LabelledModel, task: Task, train: TableRows, seed: int) -> dict[s
       The number of epochs, and the least seconds of an epoch's steps (the first one is slower).
     """
     recipe = task.recipe
-    # No metrics: they would cost time, and stopping goes by the loss.
-    model.compile(optimizer=keras.optimizers.Adam(recipe.learning_rate), metrics=[])
-    stop = keras.callbacks.EarlyStopping(
-        f"val_{model.prefixes[0]}loss",
-        mode="min",
-        patience=recipe.patience,
-        restore_best_weights=True,
-    )
     clock = _Clock()
-    history = model.fit(
+    losses = fit_early_stopped(
+        model,
         train.batches(recipe.batch_size, seed),
-        validation_data=task.validation.batches(HOLDOUT),
+        task.validation.batches(HOLDOUT),
+        learning_rate=recipe.learning_rate,
         epochs=recipe.epochs,
-        callbacks=[stop, clock],
-        verbose=0,
+        patience=recipe.patience,
+        callbacks=[clock],
     )
-    return {"epochs": float(len(history.epoch)), "epoch_seconds": min(clock.seconds)}
+    return {"epochs": float(len(losses)), "epoch_seconds": min(clock.seconds)}
 
 
 class MethodExperiment(Experiment):

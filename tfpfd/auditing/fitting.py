@@ -1,0 +1,56 @@
+"""How every model of a comparison is trained: Adam, stopped early."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from tfpfd._keras import keras
+from tfpfd.distillation.labelled import LabelledModel
+
+
+def fit_early_stopped(
+    model: LabelledModel,
+    train: tf.data.Dataset,
+    validation: tf.data.Dataset,
+    *,
+    learning_rate: float,
+    epochs: int,
+    patience: int,
+    start: int = 0,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> tuple[float, ...]:
+    """Trains with Adam until the validation log loss stops getting better, and keeps the best.
+
+    Args:
+      model: a ranker, or what trains one, whose first prefix is the student's.
+      train: batches of training rows.
+      validation: batches of validation rows.
+      learning_rate: of Adam.
+      epochs: at most.
+      patience: epochs without a better validation log loss before training stops.
+      start: epochs before the first that counts.
+      callbacks: more Keras callbacks.
+
+    Returns:
+      The student's validation log loss after each epoch (with penalties, if it is trained alone).
+    """
+    # No metrics: they would cost time, and stopping goes by the loss.
+    model.compile(optimizer=keras.optimizers.Adam(learning_rate), metrics=[])
+    monitor = f"val_{model.prefixes[0]}loss"
+    stop = keras.callbacks.EarlyStopping(
+        monitor,
+        mode="min",
+        patience=patience,
+        restore_best_weights=True,
+        start_from_epoch=start,
+    )
+    history = model.fit(
+        train,
+        validation_data=validation,
+        epochs=epochs,
+        callbacks=[stop, *callbacks],
+        verbose=0,
+    )
+    return tuple(history.history[monitor])
