@@ -1,7 +1,18 @@
+import math
+
 import numpy as np
 import pytest
 
-from tfpfd.auditing.comparison import METRICS, by_metric, cell, compare, gain, is_better, number
+from tfpfd.auditing.comparison import (
+    METRICS,
+    by_metric,
+    cell,
+    compare,
+    gain,
+    is_better,
+    level,
+    number,
+)
 from tfpfd.evaluation import Interval
 
 SEEDS, RESAMPLES = 3, 50
@@ -79,3 +90,9 @@ def test_numbers_are_written_without_a_zero_before_the_point():
     ]
     assert cell({"auc": np.full((2, 5), 0.75)}, "auc") == ".7500 ± .0000"
     assert cell({}, "auc") == "–"
+
+
+def test_levels_are_written_with_as_much_as_is_known():
+    assert level(Interval(0.7495, 0.7352, 0.7638)) == ".7495 ± .0143"
+    assert level(Interval(0.75, math.nan, math.nan)) == ".7500"
+    assert level(Interval(math.nan, math.nan, math.nan)) == "–"

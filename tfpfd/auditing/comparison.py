@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import TypeAlias
 
@@ -94,9 +95,14 @@ def number(value: float) -> str:
     return f"{value:.4f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:.4f}"
 
 
-def cell(metrics: Metrics, metric: str) -> str:
-    """A mean and half of its interval, or a dash where the metric has no meaning."""
-    if metric not in metrics:
+def level(interval: Interval) -> str:
+    """A mean and half of its interval: ".7495 ± .0143"; a dash for nothing, the mean if alone."""
+    if math.isnan(interval.mean):
         return "–"
-    interval = confidence_interval(metrics[metric])
-    return f"{number(interval.mean)} ± {number((interval.high - interval.low) / 2)}"
+    half = (interval.high - interval.low) / 2
+    return number(interval.mean) + ("" if math.isnan(half) else f" ± {number(half)}")
+
+
+def cell(metrics: Metrics, metric: str) -> str:
+    """`level` of a metric, or a dash where the metric has no meaning."""
+    return level(confidence_interval(metrics[metric])) if metric in metrics else "–"

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tfpfd._keras import keras
-from tfpfd.auditing.comparison import METRICS
+from tfpfd.auditing.comparison import METRICS, level
 from tfpfd.auditing.fitting import fit_early_stopped
 from tfpfd.auditing.rows import TableRows, Treatment
 from tfpfd.distillation import Ranker
@@ -127,7 +127,7 @@ class MethodExperiment(Experiment):
 def metric_table(results: Results, rows: Mapping[str, Cell]) -> pd.DataFrame:
     """Each metric with its interval, a row by name of the settings `rows`."""
     return pd.DataFrame(
-        {"": name, **{title: short(results.interval(m, **cell)) for m, title in TITLES.items()}}
+        {"": name, **{title: level(results.interval(m, **cell)) for m, title in TITLES.items()}}
         for name, cell in rows.items()
     )
 
@@ -142,14 +142,6 @@ def difference_table(results: Results, rows: Mapping[str, Cell], against: Cell) 
         found = {TITLES[m]: results.difference(m, cell, against) for m in OF_STUDENTS}
         table.append({"": name, **{title: marked(value) for title, value in found.items()}})
     return pd.DataFrame(table)
-
-
-def short(interval: Interval) -> str:
-    """Mean and half width in four decimals; a dash for nothing."""
-    if math.isnan(interval.mean):
-        return "–"
-    half = (interval.high - interval.low) / 2
-    return f"{interval.mean:.4f}" + ("" if math.isnan(half) else f" ± {half:.4f}")
 
 
 def marked(interval: Interval) -> str:

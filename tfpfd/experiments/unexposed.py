@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from tfpfd.auditing.arms import BASE, SELF, SHUFFLED, Arm, train
-from tfpfd.auditing.comparison import METRICS
+from tfpfd.auditing.comparison import METRICS, level
 from tfpfd.datasets import movielens_100k
-from tfpfd.experiments.comparison import marked, short
+from tfpfd.experiments.comparison import marked
 from tfpfd.experiments.experiment import Cell, Experiment, Metrics, Section
 from tfpfd.experiments.movielens import RECIPE, Task
 from tfpfd.experiments.results import Results
@@ -100,7 +100,7 @@ def _metrics(results: Results) -> pd.DataFrame:
         {
             **_head(cell, arm.name),
             **{
-                title: short(results.interval(metric, method=arm.name, **cell))
+                title: level(results.interval(metric, method=arm.name, **cell))
                 for metric, title in METRICS.items()
             },
         }
