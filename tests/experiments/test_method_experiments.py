@@ -91,3 +91,23 @@ def test_kuairand_needs_its_path():
     experiment = CoarseCTR("kuairand")
     with pytest.raises(ValueError, match="needs the folder of its files: `kuairand:PATH`"):
         experiment.prepare()
+
+
+def test_methods_at_a_strength_meet_the_same_rows_which_are_drawn_once(monkeypatch):
+    tasks = []
+
+    def train(self, compose, seed, treatment):
+        tasks.append(self.task)
+        return {}
+
+    monkeypatch.setattr(TeacherStrength, "train", train)
+    experiment = TeacherStrength()
+    for strength, seed in ((0.0, 0), (1.0, 0), (1.0, 1)):
+        for method in ("baseline", "PFD"):
+            experiment.run({"strength": strength, "seed": seed, "method": method})
+    assert [task is tasks[0] for task in tasks] == [True, True, False, False, False, False]
+    weak, strong, other = tasks[::2]
+    assert [tasks[1] is weak, tasks[3] is strong, tasks[5] is other] == [True] * 3
+    np.testing.assert_array_equal(weak.test.labels, strong.test.labels)
+    assert (strong.test.labels != other.test.labels).any()
+    assert (weak.test.inputs["mediator_0"] != strong.test.inputs["mediator_0"]).any()

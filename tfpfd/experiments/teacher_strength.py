@@ -47,6 +47,7 @@ class TeacherStrength(MethodExperiment):
     )
     tasks = {"mediator": Source(lambda path: mediator(), _network, RECIPE)}
     sources = ("mediator",)
+    _prepared: tuple[tuple[float, int], Task] | None = None
 
     def prepare(self) -> None:
         """Nothing: the rows depend on the cell."""
@@ -60,12 +61,18 @@ class TeacherStrength(MethodExperiment):
             for method in COMPARED
         ]
 
+    def _task(self, strength: float, seed: int) -> Task:
+        # Cells of the same rows follow each other.
+        if self._prepared is None or self._prepared[0] != (strength, seed):
+            source = self.tasks["mediator"]
+            data = mediator(strength=strength, seed=seed)
+            self._prepared = ((strength, seed), Task.of(data, source.network, source.recipe))
+        return self._prepared[1]
+
     def run(self, cell: Cell) -> Metrics:
-        """Draws the rows and trains a method on them."""
+        """Trains a method on the rows of a strength and a seed."""
         seed, name = int(cell["seed"]), str(cell["method"])
-        source = self.tasks["mediator"]
-        data = mediator(strength=float(cell["strength"]), seed=seed)
-        self.task = Task.of(data, source.network, source.recipe)
+        self.task = self._task(float(cell["strength"]), seed)
         return self.train({**METHODS, **CONTROLS}[name], seed, treatment_of(name))
 
     def report(self, results: Results) -> list[Section]:
