@@ -245,6 +245,41 @@ class TestPlan:
         assert small(dataclasses.replace(data, schema=ids)).results.sparse_ids == ("user_id",)
 
 
+def few(data):
+    """The first 200 rows of every part."""
+    parts = ("train", "validation", "test")
+    return dataclasses.replace(data, **{part: getattr(data, part).head(200) for part in parts})
+
+
+@pytest.mark.parametrize(
+    ("data", "key", "users"),
+    [
+        # A page a day and user: 60 users see 120 pages on the two test days.
+        (datasets.marketplace(users=60, items=40, days=20, shown=4), "user_id", 60),
+        (few(datasets.mediator(rows=50, unlabelled=50)), "row", 200),
+    ],
+    ids=["marketplace", "mediator"],
+)
+def test_simulated_datasets_are_resampled_by_what_is_independent(data, key, users, monkeypatch):
+    def untrained(arm, recipe, schema, train, validation, seed, callbacks):
+        student = recipe.student(schema)
+        teacher = arm.teacher and recipe.teacher(schema, arm.teacher, student)
+        return Trained(student, teacher, losses=(0.7,), steps=1)
+
+    def student(schema):
+        return Ranker(schema, MLP([2], batch_norm=False))
+
+    def teacher(schema, sees, student):
+        return Ranker(schema, MLP([2], batch_norm=False), sees=sees)
+
+    monkeypatch.setattr(bench, "train", untrained)
+    report = audit(student, teacher, data, 2, multipliers=(), resamples=3, verbose=0)
+    assert report.results.test_users == users == data.test[key].nunique()
+    if key == "user_id":
+        assert data.test[data.schema.list_key].nunique() == 2 * users
+    assert np.isfinite(report.results.evidence().gain.mean)
+
+
 def test_built_in_datasets_can_be_audited():
     for name in ("train", "validation", "test", "schema"):
         assert hasattr(datasets.MovieLens, name)

@@ -27,6 +27,7 @@ def frame(rows=12):
     )
 
 
+PARTS = ("train", "validation", "test")
 DATA = Splits(frame(), frame(), frame(), SCHEMA)
 
 
@@ -82,11 +83,19 @@ def test_arguments(arguments, message):
         (with_(schema=SCHEMA.served()), "`data.schema` has no privileged features"),
         (
             with_(schema=dataclasses.replace(SCHEMA, list_key=None)),
-            "`data.schema` has no `list_key`: expected the column of the user id",
+            "`data` has no `user_key`, and `data.schema` no `list_key`: expected the column of the",
         ),
         (
             with_(schema=dataclasses.replace(SCHEMA, list_key="session")),
             r"`data.train` misses the columns \['session'\]",
+        ),
+        (
+            with_(user_key="person"),
+            r"`data.train` misses the columns \['person'\].*schema or `user_key`",
+        ),
+        (
+            with_(user_key="person", **dict.fromkeys(PARTS, frame().assign(person=np.nan))),
+            r"`data.train` must hold a user id \('person'\) in every row, received 12 missing",
         ),
         (
             with_(test=frame().drop(columns="affinity")),

@@ -15,7 +15,7 @@ from tfpfd.auditing.arms import BASE, Arm, Recipe, Trained, train
 from tfpfd.auditing.comparison import Metrics
 from tfpfd.auditing.progress import TrainingProgress
 from tfpfd.auditing.results import ROW_METRICS, TOGETHER, Size
-from tfpfd.auditing.rows import SplitRows, TableRows
+from tfpfd.auditing.rows import SplitRows, TableRows, user_key_of
 from tfpfd.auditing.tuning import Setting
 from tfpfd.distillation import Ranker
 from tfpfd.evaluation import evaluate_rows, multiplicities, reliability
@@ -62,7 +62,7 @@ class Bench:
         Raises:
           ValueError: naming the column, what was expected and what came.
         """
-        key = schema.list_key
+        key = user_key_of(data)
         users = {"validation": data.validation[key].array, "test": data.test[key].array}
         return cls(
             schema=schema,

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tfpfd.auditing.arms import MakeStudent, MakeTeacher
-from tfpfd.auditing.rows import SplitRows
+from tfpfd.auditing.rows import SplitRows, user_key_of
 from tfpfd.distillation import Ranker
 from tfpfd.schema import Schema, Sees
 
@@ -52,23 +52,25 @@ def check_data(data: SplitRows) -> None:
         raise ValueError(
             "`data.schema` has no privileged features: expected some, as they are what is audited"
         )
-    if schema.list_key is None:
+    user_key = user_key_of(data)
+    if user_key is None:
         raise ValueError(
-            "`data.schema` has no `list_key`: expected the column of the user id, as intervals "
-            "are over users"
+            "`data` has no `user_key`, and `data.schema` no `list_key`: expected the column of the "
+            "user id, as intervals are over users"
         )
     for part in ("train", "validation", "test"):
         rows = getattr(data, part)
-        missing = [name for name in schema.column_names if name not in rows]
+        named = dict.fromkeys((*schema.column_names, user_key))
+        missing = [name for name in named if name not in rows]
         if missing:
             raise ValueError(
-                f"`data.{part}` misses the columns {missing}, which the schema names; received "
-                f"{sorted(map(str, rows.columns))}"
+                f"`data.{part}` misses the columns {missing}, which the schema or `user_key` "
+                f"names; received {sorted(map(str, rows.columns))}"
             )
-        users = rows[schema.list_key]
+        users = rows[user_key]
         if users.isna().any():
             raise ValueError(
-                f"`data.{part}` must hold a user id ('{schema.list_key}') in every row, received "
+                f"`data.{part}` must hold a user id ('{user_key}') in every row, received "
                 f"{users.isna().sum()} missing"
             )
         _check_labels(part, schema.label, rows[schema.label])

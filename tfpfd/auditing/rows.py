@@ -19,7 +19,7 @@ _CHUNK = 16_384
 
 
 class SplitRows(Protocol):
-    """What an audit reads: `Splits`, or a built-in dataset."""
+    """What an audit reads: `Splits`, or a built-in dataset; it may have a `user_key` too."""
 
     @property
     def train(self) -> pd.DataFrame:
@@ -35,7 +35,7 @@ class SplitRows(Protocol):
 
     @property
     def schema(self) -> Schema:
-        """Names the columns; its list key is the user id."""
+        """Names the columns; its list key is the user id where there is no `user_key`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,13 +46,21 @@ class Splits:
       train: training rows; NaN as the label of those without one.
       validation: rows by which training stops early.
       test: rows by which arms are compared.
-      schema: names the columns; its `list_key` is the column of the user id.
+      schema: names the columns.
+      user_key: the column of the user id: rows of a user are resampled together. By default the
+        schema's `list_key`; they differ where a list is a page, of which a user sees many.
     """
 
     train: pd.DataFrame
     validation: pd.DataFrame
     test: pd.DataFrame
     schema: Schema
+    user_key: str | None = None
+
+
+def user_key_of(data: SplitRows) -> str | None:
+    """The column of the user id: that of the data, or else the list key of their schema."""
+    return getattr(data, "user_key", None) or data.schema.list_key
 
 
 @dataclass(frozen=True, eq=False)

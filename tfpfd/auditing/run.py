@@ -69,9 +69,9 @@ def audit(
       make_student: makes a student, a `Ranker`, from an adapted schema.
       make_teacher: makes a teacher, a `Ranker`, from an adapted schema, the features that it shall
         see, and the student, whose encoder it may share.
-      data: training, validation and test rows with all features, and the schema, whose `list_key`
-        is the user id: `tfpfd.Splits`, or a built-in dataset. Where the schema isn't adapted it is,
-        to all training rows.
+      data: training, validation and test rows with all features, and the schema:
+        `tfpfd.Splits`, or a built-in dataset. Its `user_key`, or else the `list_key` of the schema,
+        is the column of the user id. Where the schema isn't adapted it is, to all training rows.
       seeds: number of trainings of each arm.
       metric: the primary metric, `"auc"`, `"group_auc"` or `"log_loss"`.
       sizes: shares of the training rows to train with, ascending; the verdict goes by the last.

@@ -184,6 +184,11 @@ class Marketplace:
         return pd.DataFrame({"user_id": user, "item_id": item})
 
     @property
+    def user_key(self) -> str:
+        """The column of the user id: pages of a user aren't independent of each other."""
+        return "user_id"
+
+    @property
     def schema(self) -> Schema:
         """The columns by role, the page (`visit`) as list; not adapted yet."""
         names, kind = (

@@ -66,12 +66,15 @@ def mediator(
         for part, size in zip(parts, sizes, strict=True)
     )
     train = pd.concat([labelled, masked.assign(label=np.float32(np.nan))], ignore_index=True)
-    return Mediator(train, validation, test)
+    return Mediator(*(_numbered(part) for part in (train, validation, test)))
 
 
 @dataclass(frozen=True, eq=False)
 class Mediator:
     """Rows with the columns `x_00` to `x_59`, `mediator_0` to `mediator_2` and `label`, float32.
+
+    Rows are independent of each other, so each has a `row` number of its own (int64, from 0 in
+    every part) where other data have a user id.
 
     Attributes:
       train: the labelled rows, then the unlabelled ones (label NaN).
@@ -84,6 +87,11 @@ class Mediator:
     test: pd.DataFrame
 
     @property
+    def user_key(self) -> str:
+        """The column by which an audit resamples: rows belong to nobody, each is drawn alone."""
+        return "row"
+
+    @property
     def schema(self) -> Schema:
         """X, half as user and half as item side, and X* (group "cross"); not adapted yet."""
         served = tuple(Numeric(name) for name in _feature_names())
@@ -94,6 +102,10 @@ class Mediator:
 
 def _feature_names() -> list[str]:
     return [f"x_{number:02d}" for number in range(NUM_FEATURES)]
+
+
+def _numbered(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.assign(row=np.arange(len(rows)))
 
 
 def _draw(
