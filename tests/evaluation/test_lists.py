@@ -73,6 +73,13 @@ def test_bad_input(arguments, message):
         list_ndcg(*arguments)
 
 
-def test_flags_are_zeros_and_ones():
-    with pytest.raises(ValueError, match="`flags` must be 0 or 1"):
+def test_exposure_of_rates_is_their_mean_under_attention():
+    # The best two of three count, with discounts 1 and 1 / log2(3).
+    weights = np.array([1, 1 / math.log2(3)])
+    found = list_exposure([0.5, 0.1, 0.9], [1.0, 0.0, 2.0], [4, 4, 4], k=2)
+    np.testing.assert_allclose(found, [weights @ [0.9, 0.5] / weights.sum()])
+
+
+def test_values_outside_their_range():
+    with pytest.raises(ValueError, match=r"`values` must be in \[0, 1\]"):
         list_exposure([2, 0], [0, 1], [0, 0])

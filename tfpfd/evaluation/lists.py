@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from tfpfd.evaluation.intervals import FloatArray
-from tfpfd.evaluation.metrics import _ratio, _vector
+from tfpfd.evaluation.metrics import _rates, _ratio, _vector
 
 
 def list_ndcg(
@@ -41,29 +41,28 @@ def list_ndcg(
 
 
 def list_exposure(
-    flags: ArrayLike, scores: ArrayLike, lists: ArrayLike, k: int | None = None
+    values: ArrayLike, scores: ArrayLike, lists: ArrayLike, k: int | None = None
 ) -> FloatArray:
-    """The share of each list's attention that goes to some of its rows.
+    """The attention that goes to some rows of each list, or the mean of a rate under attention.
 
-    `exposure = sum_{i: flag_i} d(r_i) / sum_i d(r_i)`, with the discounts of `list_ndcg`: 1 if the
-    first `k` rows are all flagged, 0 if none is.
+    `exposure = sum_i v_i d(r_i) / sum_i d(r_i)`, with the discounts of `list_ndcg`. With flags
+    for values: 1 if the first `k` rows are all flagged, 0 if none is. With rates, such as that of
+    cancellations: what somebody meets who reads from the top.
 
     Args:
-      flags: [n] array of zeros and ones.
+      values: [n] array in [0, 1].
       scores, lists, k: as in `list_ndcg`.
 
     Returns:
       [lists] array in the sorted order of the ids.
 
     Raises:
-      ValueError: as `list_ndcg`, or for flags other than 0 and 1.
+      ValueError: as `list_ndcg`, or for values outside [0, 1].
     """
-    flagged = _vector("flags", flags)
-    if not np.isin(flagged, (0, 1)).all():
-        raise ValueError("`flags` must be 0 or 1")
-    places = _places(lists, flagged)
-    attention = _discounts(_vector("scores", scores, flagged), places, k)
-    return _ratio(np.bincount(places, flagged * attention), np.bincount(places, attention))
+    rates = _rates("values", values)
+    places = _places(lists, rates)
+    attention = _discounts(_vector("scores", scores, rates), places, k)
+    return _ratio(np.bincount(places, rates * attention), np.bincount(places, attention))
 
 
 def mean_over_lists(values: ArrayLike, users: ArrayLike, multiplicities: ArrayLike) -> FloatArray:
