@@ -150,7 +150,10 @@ class TestErrors:
             ({"w": -1.0}, "column 'w': expected values of at least 0, received 11 negative"),
             ({"w": np.nan}, "column 'w': .*received all 11 values NaN"),
             ({"liked": 2}, r"column 'liked': expected values in \[0, 1\]"),
-            ({"liked": np.nan}, "column 'liked': expected values, received 11 rows .*all missing"),
+            (
+                {"liked": np.nan},
+                "column 'liked': expected a label in at least one row, received 11 rows",
+            ),
             ({"user": -1}, "column 'user': expected non-negative integers, received 11 negative"),
         ],
     )

@@ -476,7 +476,7 @@ def test_a_custom_loss_on_labels(make):
     assert out["teacher_loss"] == pytest.approx((4 + 0.5 * 1) / 2)
 
 
-@pytest.mark.parametrize("weight", [-0.5, 2])
+@pytest.mark.parametrize("weight", [-0.5, 2, "x"])
 def test_weight_is_checked(make, weight):
     with pytest.raises(ValueError, match=r"`weight` must be in \[0, 1\], received"):
         make(weight=weight)

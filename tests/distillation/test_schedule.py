@@ -24,7 +24,7 @@ def test_float32_scalar():
     assert (out.dtype, out.shape) == (tf.float32, ())
 
 
-@pytest.mark.parametrize("weight", [-0.1, 1.1, float("nan")])
+@pytest.mark.parametrize("weight", [-0.1, 1.1, float("nan"), "x", None])
 def test_weight_is_checked(weight):
     with pytest.raises(ValueError, match=r"`weight` must be in \[0, 1\], received"):
         WarmUp(weight)

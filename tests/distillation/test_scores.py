@@ -37,6 +37,25 @@ def test_a_missing_column_is_named(make, inputs_of):
         model(inputs_of(2))
 
 
+@pytest.mark.parametrize("kept", [(), ("x",)])
+def test_a_column_that_was_not_kept_is_named_before_training(make, batches_of, kept):
+    model = Distillation(make().student, ScoreColumn("score"))
+    model.compile(optimizer="sgd")
+
+    def scored(inputs, labels):
+        return {**inputs, "score": labels}, labels
+
+    plain = batches_of(8, 4)
+    settings = dict(zip(("x", "validation_data"), (plain, plain), strict=True))
+    settings.update({name: plain.map(scored) for name in kept})
+    message = r"^missing input 'score': .*from_rows\(…, keep=\['score'\]\) .* received \['affinity"
+    with pytest.raises(ValueError, match=message):
+        model.fit(**settings)
+    assert int(model.step) == 0
+    model.fit(plain.map(scored), validation_data=plain.map(scored), verbose=0)
+    assert int(model.step) == 2
+
+
 class Mean:
     """A teacher that predicts the mean label of the rows it was fitted on."""
 

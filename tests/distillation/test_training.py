@@ -1,6 +1,7 @@
 """What `fit` does: Algorithm 1, the trajectory, callbacks."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tfpfd import Distillation, Ranker, WarmUp
@@ -246,3 +247,17 @@ def test_a_network_without_privileged_features_is_model_distillation(schema, lin
     served = schema.features("served")
     data = batches_of(8, 4).map(lambda x, y: ({name: x[name] for name in served}, y))
     assert np.isfinite(model.fit(data, verbose=0).history["loss"]).all()
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_rows_that_were_not_looked_up(make, batches_of, alone):
+    model = make().student if alone else make()
+    model.compile(optimizer="sgd")
+    rows = pd.DataFrame({"user_id": ["u1"], "label": [1.0]})
+    message = r"must be batches .* received a DataFrame: use tfpfd.data.from_rows\(rows, schema\)"
+    for given in ((rows,), (rows, rows["label"])):
+        with pytest.raises(TypeError, match=f"^`x` {message}"):
+            model.fit(*given)
+    for given in (rows, (rows, rows["label"])):
+        with pytest.raises(TypeError, match=f"^`validation_data` {message}"):
+            model.fit(batches_of(4, 4), validation_data=given)

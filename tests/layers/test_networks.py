@@ -131,7 +131,7 @@ def test_l2_is_that_of_the_kernels():
     assert not built(MLP([3, 2])).losses
 
 
-@pytest.mark.parametrize("units", [(), (0,), (3, -1), (2.5,)])
+@pytest.mark.parametrize("units", [(), (0,), (3, -1), (2.5,), 32, "32", None])
 @pytest.mark.parametrize("kind", [MLP, TwoTower])
 def test_units_are_checked(kind, units):
     with pytest.raises(ValueError, match="`units` must be one or more positive integers"):

@@ -12,7 +12,6 @@ from tfpfd.data.lists import LIST, batches_of_lists, hashed, numbered
 from tfpfd.schema import Schema, raw_batches
 from tfpfd.schema.batches import Source, check_columns, rows_of
 from tfpfd.schema.columns import column
-from tfpfd.schema.schema import check_all_missing
 
 
 def from_rows(
@@ -48,7 +47,8 @@ def from_rows(
       inputs as float32 `[batch]`.
 
     Raises:
-      ValueError: naming the column, what was expected and what came; `by_list` without a list key
+      ValueError: naming the column, what was expected and what came; no row with a label;
+        `by_list` without a list key
         in the schema, or `keep` naming a column that the schema uses otherwise.
     """
     if batch_size < 1:
@@ -66,7 +66,11 @@ def from_rows(
         raise ValueError("`source` is empty: expected rows, received none")
     columns = tf.nest.map_structure(lambda *arrays: np.concatenate(arrays), *parts)
     labels = columns[1]
-    check_all_missing({schema.label: int((~np.isnan(labels)).sum())}, len(labels))
+    if np.isnan(labels).all():
+        raise ValueError(
+            f"label column '{schema.label}': expected a label in at least one row, received "
+            f"{len(labels)} rows without one (NaN)"
+        )
     if schema.list_key is not None:
         columns[0][LIST] = numbered(schema.list_key, keys)
     if by_list:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -12,6 +12,7 @@ from tfpfd.distillation.labelled import LabelledModel, LastValue
 from tfpfd.distillation.losses import SoftCrossEntropy, mean_loss
 from tfpfd.distillation.ranker import Ranker
 from tfpfd.distillation.schedule import WarmUp
+from tfpfd.distillation.scores import ScoreColumn
 from tfpfd.distillation.targets import Targets
 
 
@@ -40,9 +41,9 @@ class Distillation(LabelledModel):
         belongs to this model, so an export of the student doesn't have it.
 
     Raises:
-      ValueError: `student` sees privileged features or is the teacher, `weight` is outside [0, 1],
-        a frozen teacher shares weights with the student or is to learn mutually, or a teacher
-        shares other than by `encoder=student.encoder`.
+      ValueError: `student` sees privileged features or is the teacher, `weight` is no number in
+        [0, 1], a frozen teacher shares weights with the student or is to learn mutually, or a
+        teacher shares other than by `encoder=student.encoder`.
       TypeError: `student` is no `Ranker`, or `teacher` no Keras model.
 
     Reference:
@@ -119,6 +120,11 @@ class Distillation(LabelledModel):
         """Configures training; see `LabelledModel.compile`."""
         self._check_sharing()  # Again: the teacher may have been frozen since.
         super().compile(*args, **kwargs)
+
+    def check_inputs(self, names: Collection[str]) -> None:
+        """Refuses batches without the teacher's scores; see `LabelledModel.fit`."""
+        if isinstance(self.teacher, ScoreColumn):
+            self.teacher.check_inputs(names)
 
     def call(
         self, inputs: Mapping[str, tf.Tensor], training: bool | None = None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, ClassVar
 
+import pandas as pd
 import tensorflow as tf
 
 from tfpfd._keras import check_strategy, keras, regularization
@@ -57,6 +58,26 @@ class Board:
 
 def _named(metric: keras.metrics.Metric, name: str) -> keras.metrics.Metric:
     return type(metric).from_config({**metric.get_config(), "name": name})
+
+
+def inputs_of(name: str, data: Any) -> Any:
+    """What `fit` was given as the inputs of its batches, or their types; by feature as a rule.
+
+    Args:
+      name: of the argument.
+      data: its value.
+
+    Raises:
+      TypeError: for a data frame, whose raw values no model reads.
+    """
+    parts = data.element_spec if isinstance(data, tf.data.Dataset) else data
+    inputs = parts[0] if isinstance(parts, tuple) and parts else parts
+    if isinstance(inputs, pd.DataFrame):
+        raise TypeError(
+            f"`{name}` must be batches of rows that were looked up, received a DataFrame: use "
+            "tfpfd.data.from_rows(rows, schema)"
+        )
+    return inputs
 
 
 class LabelledModel(keras.Model):
@@ -120,6 +141,23 @@ class LabelledModel(keras.Model):
         super().compile(optimizer=optimizer, **kwargs)
         self.label_loss = label_loss
         self._board = Board(self.tracked, self.prefixes, watchers)
+
+    def check_inputs(self, names: Collection[str]) -> None:
+        """Refuses batches whose inputs have other names than this model needs."""
+
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Trains; as in Keras, with batches as `tfpfd.data.from_rows` returns them.
+
+        Raises:
+          TypeError: rows came that were not looked up.
+          ValueError: the column of a `ScoreColumn` is not among the inputs.
+        """
+        # Here, as what is raised while training stands behind pages of Keras's own.
+        for name, data in (("x", x), ("validation_data", kwargs.get("validation_data"))):
+            inputs = inputs_of(name, data)
+            if isinstance(inputs, Mapping):
+                self.check_inputs(list(inputs))
+        return super().fit(x, *args, **kwargs)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

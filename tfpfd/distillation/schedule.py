@@ -22,12 +22,12 @@ class WarmUp:
       steps: number of steps that the student learns from the labels alone.
 
     Raises:
-      ValueError: `weight` is outside [0, 1], or `steps` is not a non-negative integer.
+      ValueError: `weight` is no number in [0, 1], or `steps` is not a non-negative integer.
     """
 
     def __init__(self, weight: float = 0.5, steps: int | np.integer = 0) -> None:
-        if not 0 <= weight <= 1:
-            raise ValueError(f"`weight` must be in [0, 1], received {weight}")
+        if not isinstance(weight, int | float | np.floating) or not 0 <= weight <= 1:
+            raise ValueError(f"`weight` must be in [0, 1], received {weight!r}")
         if not isinstance(steps, int | np.integer) or steps < 0:
             raise ValueError(f"`steps` must be a non-negative integer, received {steps!r}")
         self.weight = float(weight)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -27,17 +27,22 @@ class ScoreColumn(keras.layers.Layer):
         self.trainable = False
         self.built = True
 
+    def check_inputs(self, names: Collection[str]) -> None:
+        """Raises a `ValueError` unless the column is among the names of a batch's inputs."""
+        if self.column not in names:
+            raise ValueError(
+                f"missing input '{self.column}': expected the column of soft labels, which "
+                f"tfpfd.data.from_rows(…, keep=['{self.column}']) passes on, received "
+                f"{sorted(names)}"
+            )
+
     def call(self, inputs: Mapping[str, tf.Tensor], training: bool | None = None) -> tf.Tensor:
         """Logits `[batch]` of a batch that holds the column.
 
         Raises:
           ValueError: the column is missing.
         """
-        if self.column not in inputs:
-            raise ValueError(
-                f"missing input '{self.column}': expected the column of soft labels that `keep` of "
-                f"from_rows passes on, received {sorted(inputs)}"
-            )
+        self.check_inputs(inputs)
         return tf.cast(inputs[self.column], tf.float32)
 
     def get_config(self) -> dict[str, Any]:

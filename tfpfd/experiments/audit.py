@@ -72,7 +72,7 @@ def read_rows(folder: Path, schema: Path | None) -> Splits:
             f"'{folder}' misses {missing}: expected train.parquet, validation.parquet and "
             f"test.parquet, or one of the built-in datasets {list(BUILT_IN)}"
         )
-    return Splits(**{part: pd.read_parquet(path) for part, path in paths.items()}, schema=read)
+    return Splits(*(pd.read_parquet(path) for path in paths.values()), schema=read)
 
 
 def run(data: str, schema: Path | None, seeds: int, metric: str, out: Path) -> tuple[Report, Path]:

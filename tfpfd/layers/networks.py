@@ -45,9 +45,10 @@ def dense_stack(
 
 
 def _check_units(units: Sequence[int]) -> tuple[int, ...]:
-    if not units or any(not isinstance(size, int) or size < 1 for size in units):
+    several = isinstance(units, Sequence) and len(units) > 0
+    if not several or any(not isinstance(size, int) or size < 1 for size in units):
         raise ValueError(
-            f"`units` must be one or more positive integers, the width of each layer, "
+            "`units` must be one or more positive integers in a list, the width of each layer, "
             f"received {units!r}"
         )
     return tuple(units)
