@@ -31,7 +31,8 @@ def main() -> None:
     box(26, 8, 15, 11, "FeatureEncoder\nshared tables", SERVED)
     box(49, 26, 15, 11, "teacher\nsees X and X*", PRIVILEGED)
     box(49, 8, 15, 11, "student\nsees X", SERVED)
-    box(81, 4, 17, 21, "export\n\nuser tower\nitem tower\nitem-embedding table\nlookups", EXPORT)
+    contents = "served tables, lookups\nuser tower\nitem tower\nitem-embedding table"
+    box(81, 3, 17, 17, f"export\n\n{contents}", EXPORT)
     box(68, 20, 8, 5, "labels y", "#ffffff")
     arrow((18.6, 32.5), (48.4, 32.5))
     arrow((18.6, 13.5), (25.4, 13.5))
@@ -42,6 +43,8 @@ def main() -> None:
     arrow((70.5, 25.6), (64.7, 30.5))
     arrow((70.5, 19.4), (64.7, 15.5))
     arrow((64.6, 11), (80.4, 11), style="--")
+    axes.plot([33.5, 33.5], [7.4, 4], ls="--", color=INK, lw=1.3)
+    arrow((33.2, 4), (80.4, 4), style="--")
     axes.text(71, 8, "strip", ha="center", fontsize=8.5, color=INK)
     axes.text(38, 42.5, "training: one model.fit", ha="center", fontsize=11, color=INK)
     axes.text(89.5, 42.5, "serving", ha="center", fontsize=11, color=INK)
