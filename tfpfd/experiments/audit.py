@@ -72,7 +72,8 @@ def read_rows(folder: Path, schema: Path | None) -> Splits:
             f"'{folder}' misses {missing}: expected train.parquet, validation.parquet and "
             f"test.parquet, or one of the built-in datasets {list(BUILT_IN)}"
         )
-    return Splits(*(pd.read_parquet(path) for path in paths.values()), schema=read)
+    train, validation, test = (pd.read_parquet(path) for path in paths.values())
+    return Splits(train, validation, test, read)
 
 
 def run(data: str, schema: Path | None, seeds: int, metric: str, out: Path) -> tuple[Report, Path]:
