@@ -140,12 +140,28 @@ def test_bad_items_are_refused_before_anything_is_written(tmp_path, items, messa
     assert not base.exists()
 
 
+def never_read():
+    """A catalogue whose first rows would take long."""
+    raise AssertionError("items were read")
+    yield
+
+
 def test_a_base_that_is_a_file_is_refused(tmp_path):
     base = tmp_path / "model"
     base.write_text("precious")
-    with pytest.raises(FileExistsError):
-        export(Ranker(small(), TwoTower([2])), ITEMS, base, verbose=0)
+    for path, kind in ((base, FileExistsError), (base / "in", NotADirectoryError)):
+        with pytest.raises(kind, match="`path` must be a directory or lie in one"):
+            export(Ranker(small(), TwoTower([2])), never_read(), path, verbose=0)
     assert base.read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", ["", "model/films"])
+def test_a_place_that_cannot_be_written_is_refused(tmp_path, monkeypatch, name):
+    # Tests may run as root, who may write everywhere.
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)
+    with pytest.raises(PermissionError, match="`path` can't be written"):
+        export(Ranker(small(), TwoTower([2])), never_read(), tmp_path / name, verbose=0)
+    assert not list(tmp_path.iterdir())
 
 
 # Students that look unusual, and are right.

@@ -18,7 +18,7 @@ from tfpfd.schema.batches import Source
 from tfpfd.serving.inspection import EXTRA, MANIFEST, SCHEMA, inspect
 from tfpfd.serving.items import embed_items, item_id_of
 from tfpfd.serving.module import TwoTowerModule, reserved, variable_shapes
-from tfpfd.serving.versions import new_version
+from tfpfd.serving.versions import check_writable, new_version
 from tfpfd.version import __version__
 
 ITEMS = "items.parquet"
@@ -61,11 +61,14 @@ def export(
     Raises:
       TypeError: `student` is no ranker with a two-tower network.
       ValueError: the student sees privileged features, or `items` has bad rows.
+      OSError: `path` can't be written.
       RuntimeError: something privileged was found in the files written; nothing is published.
     """
     _check_student(student)
     if not isinstance(k, int) or isinstance(k, bool) or k < 1:
         raise ValueError(f"`k` must be an integer of at least 1, received {k!r}")
+    # Now, as embedding a large catalogue takes long; what can be written only writing shows.
+    check_writable(Path(path))
     ids, embeddings = embed_items(student, items, verbose)
     module = TwoTowerModule(student, ids, embeddings)
     with new_version(Path(path)) as (directory, published):

@@ -19,6 +19,21 @@ def versions(base: Path) -> dict[int, Path]:
     return dict(sorted(found.items()))
 
 
+def check_writable(base: Path) -> None:
+    """Refuses a base that `new_version` can't write, without writing anything.
+
+    Raises:
+      OSError: `base`, or what is to hold it, is no directory or can't be written.
+    """
+    base = base.absolute()
+    place = next(path for path in (base, *base.parents) if os.path.lexists(path))
+    if not place.is_dir():
+        number = errno.EEXIST if place == base else errno.ENOTDIR
+        raise OSError(number, "`path` must be a directory or lie in one, received", str(place))
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, "`path` can't be written", str(place))
+
+
 @contextlib.contextmanager
 def new_version(base: Path) -> Iterator[tuple[Path, list[Path]]]:
     """A directory to write the next version into; it appears when the block ends without error.
