@@ -20,10 +20,12 @@ def print_report(results: Arms, console: Console, seeds: int) -> None:
       seeds: how many there were.
     """
     several = f"{seeds} seeds" if seeds > 1 else "1 seed"
-    table = Table(title=f"test metrics, 95 % intervals over {several} and test users")
+    table = Table(
+        show_lines=True, title=f"test metrics, 95 % intervals over {several} and test users"
+    )
     _columns(table, "")
     for arm, metrics in results.items():
-        table.add_row(arm, *(cell(metrics, metric) for metric in METRICS))
+        table.add_row(arm, *(_stacked(cell(metrics, metric)) for metric in METRICS))
     console.print(table)
     console.print(
         "The teacher needs a cross feature a candidate, so it can't rank a whole catalogue: that "
@@ -33,7 +35,7 @@ def print_report(results: Arms, console: Console, seeds: int) -> None:
         "base: the student alone; self: its teacher sees served features only; shuffled: the "
         "teacher's privileged features are permuted."
     )
-    differences = Table(title="paired differences")
+    differences = Table(show_lines=True, title="paired differences")
     _columns(differences, "distilled −")
     for control in CONTROLS:
         pairs = compare(results, control, METRICS)
@@ -53,7 +55,13 @@ def _columns(table: Table, first: str) -> None:
         table.add_column(title)
 
 
+def _stacked(interval: str) -> str:
+    """An interval in two lines, so that six of them fit into 80 columns."""
+    return interval.replace(" ± ", "\n± ")
+
+
 def _marked(interval: Interval, metric: str) -> str:
+    text = _stacked(str(interval))
     if not interval.excludes_zero:
-        return str(interval)
-    return f"[{'green' if is_better(interval, metric) else 'red'}]{interval}[/]"
+        return text
+    return f"[{'green' if is_better(interval, metric) else 'red'}]{text}[/]"
