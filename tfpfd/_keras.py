@@ -13,6 +13,12 @@ KERAS_3: bool = hasattr(keras, "ops")
 register: Callable[[type], type] = keras.utils.register_keras_serializable(package="tfpfd")
 
 
+COUNTED_ONCE: dict[str, Any] = (
+    {} if KERAS_3 else {"aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA}
+)
+"""For `add_weight`: what all replicas of a strategy write alike is not summed up."""
+
+
 def tf_variable(variable: Any) -> tf.Variable:
     """The TensorFlow variable behind a Keras variable.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpfd._keras import freeze, keras, register
+from tfpfd._keras import COUNTED_ONCE, freeze, keras, register
 from tfpfd.distillation.labelled import LabelledModel, LastValue
 from tfpfd.distillation.losses import SoftCrossEntropy, mean_loss
 from tfpfd.distillation.ranker import Ranker
@@ -94,7 +94,12 @@ class Distillation(LabelledModel):
             self.head = keras.layers.Dense(1, name="auxiliary_head")
             self.head.build((None, student.network.units[-1]))
         self.step = self.add_weight(
-            name="step", shape=(), dtype="int64", initializer="zeros", trainable=False
+            name="step",
+            shape=(),
+            dtype="int64",
+            initializer="zeros",
+            trainable=False,
+            **COUNTED_ONCE,
         )
         self.built = True
 

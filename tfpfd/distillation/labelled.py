@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pandas as pd
 import tensorflow as tf
 
-from tfpfd._keras import check_strategy, keras, regularization
+from tfpfd._keras import COUNTED_ONCE, check_strategy, keras, regularization
 from tfpfd.data.lists import LIST
 from tfpfd.distillation.losses import CrossEntropy
 from tfpfd.distillation.targets import Targets
@@ -19,7 +19,7 @@ class LastValue(keras.metrics.Metric):
 
     def __init__(self, name: str, **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
-        self.value = self.add_weight(name="value", shape=(), initializer="zeros")
+        self.value = self.add_weight(name="value", shape=(), initializer="zeros", **COUNTED_ONCE)
 
     def update_state(self, value: tf.Tensor, sample_weight: Any = None) -> None:
         self.value.assign(value)
