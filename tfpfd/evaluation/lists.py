@@ -37,7 +37,7 @@ def list_ndcg(
     places = _places(lists, gains)
     found = _discounts(_vector("scores", scores, gains), places, k)
     best = _discounts(gains, places, k)
-    return _ratio(np.bincount(places, gains * found), np.bincount(places, gains * best))
+    return _ratio(_sums(gains * found, places), _sums(gains * best, places))
 
 
 def list_exposure(
@@ -62,7 +62,7 @@ def list_exposure(
     rates = _rates("values", values)
     places = _places(lists, rates)
     attention = _discounts(_vector("scores", scores, rates), places, k)
-    return _ratio(np.bincount(places, rates * attention), np.bincount(places, attention))
+    return _ratio(_sums(rates * attention, places), _sums(attention, places))
 
 
 def mean_over_lists(values: ArrayLike, users: ArrayLike, multiplicities: ArrayLike) -> FloatArray:
@@ -101,6 +101,10 @@ def _places(lists: ArrayLike, rows: FloatArray) -> NDArray[np.intp]:
     return codes
 
 
+def _sums(values: FloatArray, places: NDArray[np.intp]) -> FloatArray:
+    return np.bincount(places, weights=values).astype(np.float64)
+
+
 def _discounts(scores: FloatArray, places: NDArray[np.intp], k: int | None) -> FloatArray:
     """[n]: the discount of each row in the order of its list, averaged over ties."""
     if k is not None and k < 1:
@@ -114,7 +118,7 @@ def _discounts(scores: FloatArray, places: NDArray[np.intp], k: int | None) -> F
     if k is not None:
         discount[rank > k] = 0
     tie = np.cumsum(begins | np.append(True, ranked[1:] != ranked[:-1])) - 1
-    mean = np.bincount(tie, discount) / np.bincount(tie)
+    mean = np.bincount(tie, weights=discount) / np.bincount(tie)
     spread = np.empty_like(discount)
     spread[order] = mean[tie]
     return spread
