@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -80,8 +81,12 @@ class Unexposed(Experiment):
             "Minus base with the same rows, paired by seed and resampled user; bold where the "
             "interval excludes zero."
         )
+        over = [_differences(results, arm, ARMS[3:]) for arm in (SELF, SHUFFLED)]
+        text = "What is gained over *{}* is more than regularisation."
         return [
-            Section("Gain over base", note, _differences(results), _draw(results)),
+            Section("Gain over base", note, _differences(results, BASE, ARMS[1:]), _draw(results)),
+            Section("Gain over self", text.format("self"), over[0]),
+            Section("Gain over shuffled", text.format("shuffled"), over[1]),
             Section("Test metrics", "95 % intervals over seeds and users.", _metrics(results)),
         ]
 
@@ -109,16 +114,13 @@ def _metrics(results: Results) -> pd.DataFrame:
     )
 
 
-def _differences(results: Results) -> pd.DataFrame:
+def _differences(results: Results, against: Arm, arms: Sequence[Arm]) -> pd.DataFrame:
     rows = []
     for cell in _grid():
-        base = {**cell, "method": BASE.name}
-        for arm in ARMS[1:]:
-            found = {
-                title: results.difference(metric, {**cell, "method": arm.name}, base)
-                for metric, title in METRICS.items()
-            }
-            shown = {title: marked(interval) for title, interval in found.items()}
+        for arm in arms:
+            first, second = ({**cell, "method": one.name} for one in (arm, against))
+            found = {m: results.difference(m, first, second) for m in METRICS}
+            shown = {METRICS[m]: marked(interval) for m, interval in found.items()}
             rows.append({**_head(cell, arm.name), **shown})
     return pd.DataFrame(rows)
 
