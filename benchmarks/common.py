@@ -1,4 +1,4 @@
-"""What the benchmarks share: a clock that alternates, a line on the machine, batches to train on."""
+"""What the benchmarks share: a clock that alternates, a line on the machine, batches."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def side_by_side(
 
 
 def relative(seconds: Mapping[str, list[float]], against: str) -> dict[str, float]:
-    """Each candidate's time over that of `against`: the median over turns of the ratio in a turn."""
+    """Each candidate's time over that of `against`: the median of the ratios in each turn."""
     return {
         name: statistics.median(t / base for t, base in zip(times, seconds[against], strict=True))
         for name, times in seconds.items()

@@ -3,10 +3,10 @@
 python benchmarks/methods.py [--steps 8] [--repeats 5] [--shrink 8] [--full]
     [--processor-time]
 
-Beside the figures of "Privileged Features Distillation at Taobao Recommendations", which are of
-hundreds of parameter servers and workers, where a step is mostly reading and sending inputs. Two
-cores have to compute what there is nearly free, so its teacher of seven layers (51 million weights, 90
-times the student's network) goes in with every width divided by `--shrink`, and as it is with `--full`.
+Beside the figures of "Privileged Features Distillation at Taobao Recommendations", which come from
+parameter servers and another model of inputs. The paper's teacher of seven layers has 51 million
+weights, 95 times those of the student's network. On two cores it would cover everything else, so it
+goes in with every width divided by `--shrink`, and as it is too with `--full`.
 """
 
 from __future__ import annotations
@@ -119,8 +119,8 @@ def main() -> None:
     widths = "-".join(str(width // options.shrink) for width in SEVEN_LAYERS)
     sizes = "-".join(map(str, UNITS))
     print(
-        f"**{FEATURES} features, {SEQUENCES} behaviour sequences of 50 with self-attention, batches "
-        f"of {BATCH:,}; student {sizes}, seven layers: {widths}**\n"
+        f"**{FEATURES} features, {SEQUENCES} behaviour sequences of 50 with self-attention, "
+        f"batches of {BATCH:,}; student {sizes}, seven layers: {widths}**\n"
     )
     kind = "ms of processor" if options.processor_time else "ms"
     print(f"| | {kind} a step | time, relative | added | added in the paper |")
