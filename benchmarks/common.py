@@ -1,4 +1,4 @@
-"""What the benchmarks share: a clock that alternates, and a line on the machine."""
+"""What the benchmarks share: a clock that alternates, a line on the machine, batches."""
 
 from __future__ import annotations
 
@@ -12,36 +12,54 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import numpy as np
 import tensorflow as tf
+
+import tfpfd
+
+BATCH, DIM, FEATURES, ROWS_A_TABLE = 1024, 16, 40, 50_000
+UNITS = [512, 256, 128]
 
 
 def side_by_side(
-    candidates: Mapping[str, Callable[[], object]], repeats: int
+    candidates: Mapping[str, Callable[[], object]],
+    repeats: int,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
     """Seconds of each candidate, run in turn `repeats` times after one run that doesn't count.
 
-    In turn, so that whatever else the machine does falls on all of them.
+    In turn, so that whatever else the machine does falls on all of them. Where it does much else,
+    `time.process_time` as the clock counts the seconds of both cores that went into a candidate.
     """
     for run in candidates.values():
         run()
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for repeat in range(repeats):
         for name, run in candidates.items():
-            start = time.perf_counter()
+            start = clock()
             run()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(clock() - start)
         print(f"  {repeat + 1}/{repeats}", file=sys.stderr, flush=True)
     return seconds
+
+
+def relative(seconds: Mapping[str, list[float]], against: str) -> dict[str, float]:
+    """Each candidate's time over that of `against`: the median of the ratios in each turn."""
+    return {
+        name: statistics.median(t / base for t, base in zip(times, seconds[against], strict=True))
+        for name, times in seconds.items()
+    }
 
 
 def report(
     title: str, seconds: Mapping[str, list[float]], units: int, unit: str, against: str
 ) -> list[str]:
     """Markdown lines: units a second, and each candidate's time over that of `against`."""
-    medians = {name: statistics.median(times) for name, times in seconds.items()}
+    ratios = relative(seconds, against)
     lines = [f"**{title}**", "", f"| | {unit} a second | time, relative |", "|---|---:|---:|"]
-    for name, median in medians.items():
-        lines.append(f"| {name} | {units / median:,.0f} | {median / medians[against]:.2f} |")
+    for name, times in seconds.items():
+        rate = units / statistics.median(times)
+        lines.append(f"| {name} | {rate:,.0f} | {ratios[name]:.2f} |")
     return [*lines, ""]
 
 
@@ -61,3 +79,42 @@ def machine() -> str:
         f"{os.cpu_count()} cores ({model}), Python {platform.python_version()}, "
         f"TensorFlow {tf.__version__}, {keras}"
     )
+
+
+def schema(sequences: int, privileged: int = 5) -> tfpfd.Schema:
+    """Forty served features (half of them the item's), sequences, and privileged numbers."""
+    vocabulary = tuple(f"v{i}" for i in range(ROWS_A_TABLE - 2))
+    half = FEATURES // 2
+
+    def group(side: str) -> list:
+        return [tfpfd.Categorical(f"{side}_{i}", vocabulary=vocabulary) for i in range(half)]
+
+    behaviour = [tfpfd.Sequence(f"behaviour_{i}", of=f"item_{i}") for i in range(sequences)]
+    edges = tuple(np.linspace(-2, 2, 9).tolist())
+    numbers = [tfpfd.Numeric(f"x_{i}", boundaries=edges) for i in range(privileged)]
+    return tfpfd.Schema(
+        user=(*group("user"), *behaviour), item=group("item"), privileged={"cross": numbers}
+    )
+
+
+def table_rows(made: tfpfd.Schema, rows: int, seed: int = 0) -> tuple[dict, np.ndarray]:
+    """Random table rows of every feature, `[rows]` or `[rows, length]`, and labels."""
+    random = np.random.default_rng(seed)
+    inputs = {}
+    for name, feature in made.features().items():
+        shape = rows if feature.length is None else (rows, feature.length)
+        inputs[name] = random.integers(1, made.table_rows(feature), shape, dtype=np.int32)
+    return inputs, random.integers(0, 2, rows).astype(np.float32)
+
+
+def fit(model: tf.keras.Model, data: tf.data.Dataset):
+    """A candidate: one epoch."""
+    return lambda: model.fit(data, epochs=1, verbose=0)
+
+
+def batches(columns: tuple, steps: int) -> tf.data.Dataset:
+    """`steps` batches held in memory, so that reading costs the same for everybody."""
+    data = tf.data.Dataset.from_tensor_slices(columns).batch(BATCH, drop_remainder=True)
+    options = tf.data.Options()
+    options.autotune.enabled = False  # It would round the time of an epoch up: see tfpfd.data.
+    return data.take(steps).cache().prefetch(2).with_options(options)

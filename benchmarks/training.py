@@ -9,52 +9,24 @@ import argparse
 
 import numpy as np
 import tensorflow as tf
-from common import machine, report, side_by_side
+from common import (
+    BATCH,
+    DIM,
+    FEATURES,
+    ROWS_A_TABLE,
+    UNITS,
+    batches,
+    fit,
+    machine,
+    report,
+    schema,
+    side_by_side,
+    table_rows,
+)
 
 import tfpfd
 
-BATCH, DIM, FEATURES, ROWS_A_TABLE = 1024, 16, 40, 50_000
-UNITS = [512, 256, 128]
 keras = tf.keras
-
-
-def schema(sequences: int, privileged: int = 5) -> tfpfd.Schema:
-    """Forty served features (half of them the item's), sequences, and privileged numbers."""
-    vocabulary = tuple(f"v{i}" for i in range(ROWS_A_TABLE - 2))
-    half = FEATURES // 2
-
-    def group(side: str) -> list:
-        return [tfpfd.Categorical(f"{side}_{i}", vocabulary=vocabulary) for i in range(half)]
-
-    behaviour = [tfpfd.Sequence(f"behaviour_{i}", of=f"item_{i}") for i in range(sequences)]
-    edges = tuple(np.linspace(-2, 2, 9).tolist())
-    numbers = [tfpfd.Numeric(f"x_{i}", boundaries=edges) for i in range(privileged)]
-    return tfpfd.Schema(
-        user=(*group("user"), *behaviour), item=group("item"), privileged={"cross": numbers}
-    )
-
-
-def table_rows(made: tfpfd.Schema, rows: int, seed: int = 0) -> tuple[dict, np.ndarray]:
-    """Random table rows of every feature, `[rows]` or `[rows, length]`, and labels."""
-    random = np.random.default_rng(seed)
-    inputs = {}
-    for name, feature in made.features().items():
-        shape = rows if feature.length is None else (rows, feature.length)
-        inputs[name] = random.integers(1, made.table_rows(feature), shape, dtype=np.int32)
-    return inputs, random.integers(0, 2, rows).astype(np.float32)
-
-
-def fit(model: keras.Model, data: tf.data.Dataset):
-    """A candidate: one epoch."""
-    return lambda: model.fit(data, epochs=1, verbose=0)
-
-
-def batches(columns: tuple, steps: int) -> tf.data.Dataset:
-    """`steps` batches held in memory, so that reading costs the same for everybody."""
-    data = tf.data.Dataset.from_tensor_slices(columns).batch(BATCH, drop_remainder=True)
-    options = tf.data.Options()
-    options.autotune.enabled = False  # It would round the time of an epoch up: see tfpfd.data.
-    return data.take(steps).cache().prefetch(2).with_options(options)
 
 
 def teacher_overhead(steps: int, repeats: int, sequences: int) -> list[str]:

@@ -74,8 +74,8 @@ def batches_of_lists(
     """Batches of whole lists, as many in a row as fit.
 
     Args:
-      columns: a structure of arrays `[rows, ...]`.
-      lists: `[rows]` the number of each row's list, from 0.
+      columns: `(inputs, labels)` or `(inputs, labels, weights)`, arrays `[rows, ...]`.
+      lists: `[rows]` the number of each row's list, from 0. A batch has numbers of its own.
       size: rows that a batch holds at most, unless a single list has more.
       shuffle: whether every epoch has another order of lists; rows of a list keep theirs.
       seed: of the order.
@@ -97,14 +97,15 @@ def batches_of_lists(
             tf.data.Dataset.range(len(counts))
             .scan(tf.constant(0, tf.int64), lambda at, _: (after[at], (at, after[at])))
             .take_while(lambda first, end: first < len(counts))
-            # Losses of lists need not sort rows that are in the order of their lists' numbers.
-            .map(lambda first, end: tf.sort(chosen[first:end]))
+            .map(lambda first, end: chosen[first:end])
         )
 
     def rows(chosen: tf.Tensor) -> Any:
         first = tf.gather(starts, chosen)
-        index = tf.ragged.range(first, first + tf.gather(sizes, chosen)).values
-        return tf.nest.map_structure(lambda column: tf.gather(column, index), held)
+        index = tf.ragged.range(first, first + tf.gather(sizes, chosen))
+        inputs, *others = tf.nest.map_structure(lambda c: tf.gather(c, index.values), held)
+        # Counted from 0 in each batch, losses of lists need neither sort nor number them.
+        return ({**inputs, LIST: index.value_rowids()}, *others)
 
     epoch = tf.data.Dataset.range(len(counts))
     if shuffle:

@@ -61,6 +61,18 @@ def test_the_ids_of_lists_do_not_matter(evaluate, loss, batch):
     np.testing.assert_allclose(of_other, gradient, rtol=1e-4, atol=1e-7)
 
 
+@pytest.mark.parametrize("ids", [[0, 1, 2, 3, 4], [7, 8, 9, 10, 11], [-5, 0, 3, 2**40, 2**62]])
+def test_rows_list_by_list(evaluate, loss, batch, ids):
+    """The shortest way through, for ids 0, 1, …, and that for other ids in order."""
+    order = np.argsort(batch["lists"], kind="stable")
+    value, gradient = evaluate(loss, **batch)
+    sorted_batch = {key: column[order] for key, column in batch.items()}
+    sorted_batch["lists"] = np.array(ids)[sorted_batch["lists"]]
+    other, of_other = evaluate(loss, **sorted_batch)
+    assert other == pytest.approx(value, rel=1e-5)
+    np.testing.assert_allclose(of_other, gradient[order], rtol=1e-4, atol=1e-7)
+
+
 def test_a_list_of_weight_two_is_the_list_twice(evaluate, loss, batch):
     twice = batch["lists"] == 3
     ones = changed(batch, weights=np.ones(20))

@@ -70,6 +70,19 @@ def test_a_multiple_of_the_probabilities_is_at_the_minimum_of_clid(evaluate):
     assert np.abs(gradient).max() > 0.01
 
 
+@pytest.mark.parametrize("truth", [None, [1, 0, 2, 0, 1]])
+@pytest.mark.parametrize("apart", [50, 100, 1000, -1000])
+def test_lists_far_apart(evaluate, truth, apart):
+    """Every list keeps its softmax, whatever its logits are beside those of another list."""
+    loss = ListwiseSoftmax() if truth is None else SoftListwiseSoftmax()
+    logits, lists = np.array([1.5, 0, 0.5, -1, 2]), np.array([0, 0, 1, 1, 1])
+    batch = {"truth": truth, "labels": [1, 0, 0, 1, 1], "lists": lists}
+    value, gradient = evaluate(loss, logits, **batch)
+    other, of_other = evaluate(loss, logits + apart * lists, **batch)
+    assert other == pytest.approx(value, rel=2e-4)
+    np.testing.assert_allclose(of_other, gradient, rtol=2e-4)
+
+
 @pytest.mark.parametrize("temperature", [1.0, 0.5])
 def test_equals_numpy(evaluate, temperature):
     random = np.random.default_rng(0)

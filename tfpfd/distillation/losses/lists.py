@@ -14,17 +14,16 @@ class Lists:
     Sums over neighbours take a third of the time of sums over rows in any order.
 
     Args:
-      ids: integers `[rows]` in ascending order, equal for rows of the same list.
+      place: int64 `[rows]`, the list of each row, counted from 0 in ascending order.
 
     Attributes:
-      place: int32 `[rows]`, the list of each row, counted from 0.
+      place: as given.
       sizes: int32 `[lists]`, rows of each list.
     """
 
-    def __init__(self, ids: tf.Tensor) -> None:
-        begins = tf.concat([tf.zeros_like(ids[:1], tf.bool), ids[1:] != ids[:-1]], axis=0)
-        self.place = tf.cumsum(tf.cast(begins, tf.int32))
-        self.sizes = self.sum(tf.ones_like(self.place))
+    def __init__(self, place: tf.Tensor) -> None:
+        self.place = place
+        self.sizes = self.sum(tf.ones_like(place, tf.int32))
 
     def sum(self, values: tf.Tensor) -> tf.Tensor:
         """`[lists]` sums of `[rows]`."""
@@ -51,10 +50,10 @@ class ListLoss(BatchLoss):
     lists, whatever their sizes and weights; a batch in which no list says anything costs 0.
     """
 
-    def per_list(
+    def of_lists(
         self, truth: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor, lists: Lists
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """What each list costs, and whether it says anything.
+        """What all lists cost together, and which of them say anything.
 
         Args:
           truth: `[rows]` labels, or logits of the teacher.
@@ -63,7 +62,7 @@ class ListLoss(BatchLoss):
           lists: of the rows.
 
         Returns:
-          float32 `[lists]`, 0 where a list says nothing, and bool `[lists]`.
+          A float32 scalar, to which a list that says nothing adds 0, and bool `[lists]`.
         """
         raise NotImplementedError
 
@@ -78,17 +77,29 @@ class ListLoss(BatchLoss):
                 "`tfpfd.data.from_rows(…, by_list=True)` or `tfpfd.data.from_stream`"
             )
         columns = (truth, logits, targets.weights, targets.lists)
-        ids = targets.lists
-        ready = tf.reduce_all(counted) & tf.reduce_all(ids[1:] >= ids[:-1])
-        truth, logits, weights, ids = tf.cond(
+        ready = tf.reduce_all(counted) & _in_place(targets.lists)
+        truth, logits, weights, place = tf.cond(
             ready, lambda: columns, lambda: _list_by_list(columns, counted)
         )
-        costs, speaks = self.per_list(truth, logits, weights, Lists(ids))
-        return tf.reduce_sum(costs) / tf.maximum(tf.reduce_sum(tf.cast(speaks, costs.dtype)), 1)
+        cost, speaks = self.of_lists(truth, logits, weights, Lists(place))
+        return cost / tf.maximum(tf.reduce_sum(tf.cast(speaks, cost.dtype)), 1)
+
+
+def _in_place(ids: tf.Tensor) -> tf.Tensor:
+    """Whether ids are places already, as those of `from_rows(…, by_list=True)`."""
+    steps = ids[1:] - ids[:-1]
+    return tf.reduce_all(ids[:1] == 0) & tf.reduce_all((steps == 0) | (steps == 1))
 
 
 def _list_by_list(columns: tuple[tf.Tensor, ...], counted: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    """The rows that count, ordered by the last column."""
+    """The rows that count, ordered by the ids in the last column, and places for the ids."""
     rows = tf.where(counted)[:, 0]
-    order = tf.gather(rows, tf.argsort(tf.gather(columns[-1], rows), stable=True))
-    return tuple(tf.gather(column, order) for column in columns)
+    ids = tf.gather(columns[-1], rows)
+    order = tf.cond(
+        tf.reduce_all(ids[1:] >= ids[:-1]),
+        lambda: rows,
+        lambda: tf.gather(rows, tf.argsort(ids, stable=True)),
+    )
+    *others, ids = (tf.gather(column, order) for column in columns)
+    begins = tf.concat([tf.zeros_like(ids[:1], tf.bool), ids[1:] != ids[:-1]], axis=0)
+    return (*others, tf.cumsum(tf.cast(begins, ids.dtype)))

@@ -11,22 +11,51 @@ from tfpfd.distillation.losses.lists import ListLoss, Lists
 
 
 def _shifted(scores: tf.Tensor, lists: Lists) -> tf.Tensor:
-    """Scores `[rows]` minus the largest of their list, so that no exponential is infinite."""
-    # A softmax doesn't change with the shift, so no gradient goes through it.
-    return scores - lists.spread(tf.stop_gradient(lists.max(scores)))
+    """Scores `[rows]` less a constant a list, so that no list's exponentials are infinite or all 0.
+
+    A softmax doesn't change with the shift.
+    """
+    top = tf.reduce_max(scores)
+    # exp(-60) is far from the smallest float; one constant for all spares a maximum and a gather.
+    return tf.cond(
+        top - tf.reduce_min(scores) < 60,
+        lambda: scores - top,
+        lambda: scores - lists.spread(lists.max(scores)),
+    )
 
 
-def _softmax(scores: tf.Tensor, lists: Lists) -> tf.Tensor:
-    """`[rows]`: softmax over each list."""
+def _shares(scores: tf.Tensor, totals: tf.Tensor, lists: Lists) -> tf.Tensor:
+    """`[rows]`: softmax over each list, times totals `[lists]`."""
     exponentials = tf.exp(_shifted(scores, lists))
-    return exponentials / lists.spread(lists.sum(exponentials))
+    return exponentials * lists.spread(totals / lists.sum(exponentials))
 
 
-def _cross_entropy(shares: tf.Tensor, scores: tf.Tensor, lists: Lists) -> tf.Tensor:
-    """`[lists]`: `-Σ q_i · log softmax(f)_i` of shares q and scores f `[rows]`."""
-    shifted = _shifted(scores, lists)
-    partition = tf.math.log(lists.sum(tf.exp(shifted)))
-    return lists.sum(shares) * partition - lists.sum(shares * shifted)
+def _cross_entropy(
+    shares: tf.Tensor, totals: tf.Tensor, scores: tf.Tensor, lists: Lists
+) -> tf.Tensor:
+    """`-Σ q_i · log softmax(f)_i` over all lists, a scalar, for scores f.
+
+    Args:
+      shares: q, `[rows]`, constants.
+      totals: `[lists]` sums of q.
+      scores: f, `[rows]`.
+      lists: of the rows.
+    """
+
+    @tf.custom_gradient
+    def cost(scores: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        shifted = _shifted(scores, lists)
+        exponentials = tf.exp(shifted)
+        sums = lists.sum(exponentials)
+        value = tf.reduce_sum(totals * tf.math.log(sums)) - tf.reduce_sum(shares * shifted)
+
+        # By the chain rule it would be two more sums over lists and two more gathers.
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            return upstream * (exponentials * lists.spread(totals / sums) - shares)
+
+        return value, gradient
+
+    return cost(scores)
 
 
 def _check_temperature(temperature: float) -> float:
@@ -65,12 +94,14 @@ class ListwiseSoftmax(ListLoss):
         super().__init__(name=name, **kwargs)
         self.temperature = _check_temperature(temperature)
 
-    def per_list(
+    def of_lists(
         self, truth: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor, lists: Lists
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """See `ListLoss`; `truth` are labels of at least 0."""
-        costs = _cross_entropy(weights * truth, logits / self.temperature, lists)
-        return costs, (lists.sum(truth) > 0) & (lists.sizes > 1)
+        # A list of one row costs nothing anyway, but for rounding.
+        shares = weights * truth
+        cost = _cross_entropy(shares, lists.sum(shares), logits / self.temperature, lists)
+        return cost, (lists.sum(truth) > 0) & (lists.sizes > 1)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "temperature": self.temperature}
@@ -90,13 +121,13 @@ class _SoftListwise(ListLoss):
         """`[rows]`: logarithms, up to a constant, of what a row's share is proportional to."""
         raise NotImplementedError
 
-    def per_list(
+    def of_lists(
         self, truth: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor, lists: Lists
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """See `ListLoss`; `truth` are logits of the teacher."""
-        shares = _softmax(self.scores(truth), lists)
-        costs = _cross_entropy(shares, self.scores(logits), lists)
-        return lists.mean(weights) * costs, lists.sizes > 1
+        weight = lists.mean(weights)
+        shares = _shares(self.scores(truth), weight, lists)
+        return _cross_entropy(shares, weight, self.scores(logits), lists), lists.sizes > 1
 
 
 @register

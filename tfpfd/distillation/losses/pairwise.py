@@ -47,7 +47,7 @@ class _Pairwise(ListLoss):
         """
         raise NotImplementedError
 
-    def per_list(
+    def of_lists(
         self, truth: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor, lists: Lists
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """See `ListLoss`."""
@@ -59,7 +59,7 @@ class _Pairwise(ListLoss):
         costs = tf.nn.sigmoid_cross_entropy_with_logits(labels=preferred, logits=margin)
         weight = part * tf.gather(weights, first) + (1 - part) * tf.gather(weights, second)
         total, number = (_sums(x, first, lists) for x in (counts * weight * costs, counts))
-        return total / tf.maximum(number, 1), number > 0
+        return tf.reduce_sum(total / tf.maximum(number, 1)), number > 0
 
 
 @register
