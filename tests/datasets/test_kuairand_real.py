@@ -36,6 +36,24 @@ def test_rows_and_rates(real):
     assert real.validation["time_ms"].max() < real.test["time_ms"].min()
 
 
+@pytest.mark.parametrize("task", ["click", "long_view"])
+def test_rates_of_the_objectives(task, real):
+    data = dataclasses.replace(real, task=task)
+    rows = pd.concat([data.train, data.validation, data.test])[list(data.objectives)]
+
+    # With the duplicates, few of which have any feedback: 44.0, 30.9, 1.71, 1.87, .25 and .15 %.
+    rates = {
+        "is_click": 0.4471, "long_view": 0.3151, "is_like": 0.0174, "is_profile_enter": 0.0191,
+        "is_comment": 0.0026, "is_follow": 0.0015,
+    }  # fmt: skip
+    assert data.objectives[0] == data.label and len(data.objectives) == 5
+    for name in data.objectives:
+        assert rows[name].mean() == pytest.approx(rates[name], rel=0.03), name
+        assert rows[name].isin([0, 1]).all()
+    # Lists of users are short, those of a user and day shorter still.
+    assert 8 < len(real.source.log) / real.source.log["user_id"].nunique() < 10
+
+
 def test_features_are_finite_and_histories_start_with_the_earlier_file(real):
     names = [*USER_STATISTICS, *VIDEO_STATISTICS, *CROSS]
     for part in (real.train, real.validation, real.test):
