@@ -52,8 +52,8 @@ def kuairand_pure(
 
     **Several objectives.** All rows hold all labels, 0 or 1, and `KuaiRand.objectives` names those
     to rank for: that of the task and, as secondary ones, `is_like`, `is_profile_enter`,
-    `is_comment` and `is_follow`, which of impressions are rare (1.7 %, 1.9 %, .25 % and .15 %).
-    Lists are users: of a user and day there are two rows, too few to rank.
+    `is_comment` and `is_follow`. Of all impressions these are rare: 2 % at most. Lists are users:
+    of a user and day there are about two rows, too few to rank.
 
     **Privileged features.** Cross features (`"cross"`) are the default for all impressions, what
     happened after the click (`"post_event"`) for clicked ones. A feature that defines the label
@@ -174,8 +174,8 @@ class KuaiRand:
     def objectives(self) -> tuple[str, ...]:
         """The columns of the labels to rank for, the task's own first; all are 0 or 1.
 
-        A secondary one that a privileged feature is or gives away isn't among them: none of
-        impressions by default, and given a click nearly all, as what follows it is privileged.
+        A secondary one that a privileged feature is or gives away isn't among them. So by default
+        all four are for impressions, and none given a click, where what follows is privileged.
         """
         return objectives(self.task, self.privileged)
 

@@ -98,8 +98,8 @@ def privileged_features(
 def objectives(task: str, names: Sequence[str] | None = None) -> tuple[str, ...]:
     """The labels that rows of a task can be ranked for, its own label first.
 
-    The others are those of `SECONDARY`, but for what a privileged feature is or gives away: whoever
-    sees it needs no teacher for that objective.
+    The others are those of `SECONDARY` but for what a privileged feature is or gives away: a ranker
+    that sees it knows the objective and has nothing to learn.
 
     Args:
       task: one of `LABELS`.
