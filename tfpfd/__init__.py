@@ -11,6 +11,7 @@ from tfpfd.distillation import (
     losses,
     out_of_fold,
 )
+from tfpfd.evaluation import irreproducibility
 from tfpfd.layers import MLP, FeatureEncoder, MeanPooling, Recurrent, SelfAttention, TwoTower
 from tfpfd.schema import Categorical, Numeric, Schema, Sequence
 from tfpfd.serving import export, inspect
@@ -40,6 +41,7 @@ __all__ = [
     "evaluation",
     "export",
     "inspect",
+    "irreproducibility",
     "losses",
     "optimizers",
     "out_of_fold",

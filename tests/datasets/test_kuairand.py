@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfpfd.data import from_rows, sample_unexposed
+from tfpfd.data import LIST, from_rows, sample_unexposed
 from tfpfd.datasets import KuaiRand, kuairand_pure
 from tfpfd.datasets.kuairand_feedback import CROSS, LABELS, POST_EVENT
 from tfpfd.datasets.kuairand_source import Source, read
@@ -548,6 +548,42 @@ def test_privileged_features_by_task(write):
         "cross": ["user_tag_clicks"], "post_event": ["is_follow"]
     }  # fmt: skip
     assert groups("click", privileged=[]) == {}
+
+
+SECONDARY = ("is_like", "is_profile_enter", "is_comment", "is_follow")
+
+
+@pytest.mark.parametrize(
+    ("task", "privileged", "secondary"),
+    [
+        ("click", None, SECONDARY),
+        ("long_view", [], SECONDARY),
+        ("like", [], SECONDARY[1:]),
+        # What a privileged feature is or gives away isn't an objective.
+        ("click", ["is_like", "is_forward"], SECONDARY[1:]),
+        ("click", ["comment_stay_time"], ("is_like", "is_profile_enter", "is_follow")),
+        ("long_view", ["profile_stay_time"], ("is_like", "is_comment", "is_follow")),
+        ("like", None, ()),
+    ],
+)
+def test_objectives_are_the_labels_that_nothing_gives_away(task, privileged, secondary, write):
+    data = kuairand_pure(write(FILES), task, privileged=privileged)
+
+    assert data.objectives == (LABELS[task], *secondary)
+    assert not {*data.objectives} & {*data.schema.features()}
+
+
+def test_batches_hold_users_and_all_labels(data):
+    schema = data.schema.adapt(data.train, verbose=0)
+    primary, *secondary = data.objectives
+    ((inputs, labels),) = from_rows(data.train, schema, batch_size=9, by_list=True, keep=secondary)
+
+    # User 5's rows before that of user 8; a comment and a like follow its third impression.
+    assert primary == schema.label and labels.numpy().tolist() == [1, 0, 1, 0, 0]
+    assert inputs[LIST].numpy().tolist() == [0, 0, 0, 0, 1]
+    for name, expected in (("is_like", [0, 0, 1, 0, 0]), ("is_comment", [0, 0, 1, 0, 0])):
+        assert inputs[name].numpy().tolist() == expected
+    assert not np.any(inputs["is_follow"])
 
 
 @pytest.mark.parametrize("ids", [False, True])

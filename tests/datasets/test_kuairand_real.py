@@ -36,6 +36,24 @@ def test_rows_and_rates(real):
     assert real.validation["time_ms"].max() < real.test["time_ms"].min()
 
 
+def test_objectives_are_as_rare_as_in_the_log(real):
+    rows = pd.concat([real.train, real.validation, real.test])
+    counts = rows[[*real.objectives, "long_view"]].sum().to_dict()
+
+    # Counted in the file without its duplicates, with which the rates are 44.0, 1.71, 1.87, .25,
+    # .15 and 30.9 %.
+    assert counts == {
+        "is_click": 60_074, "is_like": 2_336, "is_profile_enter": 2_561, "is_comment": 347,
+        "is_follow": 191, "long_view": 42_283,
+    }  # fmt: skip
+    assert rows[[*counts]].isin([0, 1]).all(axis=None)
+    # Lists of users are short, those of a user and day shorter still.
+    days = (real.source.log["time_ms"] + 8 * 3_600_000) // 86_400_000
+    users = real.source.log["user_id"]
+    assert round(len(rows) / users.nunique()) == 9
+    assert 1.5 < len(rows) / len(pd.concat([users, days], axis=1).drop_duplicates()) < 2.5
+
+
 def test_features_are_finite_and_histories_start_with_the_earlier_file(real):
     names = [*USER_STATISTICS, *VIDEO_STATISTICS, *CROSS]
     for part in (real.train, real.validation, real.test):

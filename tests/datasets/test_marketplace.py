@@ -12,6 +12,7 @@ from tfpfd.datasets.marketplace_rows import CROSS_FEATURES, POST_EVENT_FEATURES
 from tfpfd.datasets.past_clicks import HISTORY_LENGTH, WINDOW
 
 SMALL = dict(users=60, items=40, categories=5, days=10, shown=4)
+TASKS = ["click", "purchase", "objectives"]
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def all_rows(data):
 # --- Seeds, time, chunks -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("task", ["click", "purchase"])
+@pytest.mark.parametrize("task", TASKS)
 def test_same_seed_same_data(task):
     one, other = (marketplace(task, **SMALL, seed=3) for _ in range(2))
     different = marketplace(task, **SMALL, seed=4)
@@ -41,12 +42,13 @@ def test_task_strength_and_noise_leave_what_happened_alone():
     for other in (
         marketplace("purchase", **SMALL).log,
         marketplace("purchase", **SMALL, strength=0.0, noise=3.0).log,
+        marketplace("objectives", **SMALL, strength=0.5).log,
     ):
-        for name in ("items", "clicks", "purchased"):
+        for name in ("items", "clicks", "purchased", "cancelled", "rated_well"):
             np.testing.assert_array_equal(getattr(other, name), getattr(base, name))
 
 
-@pytest.mark.parametrize("task", ["click", "purchase"])
+@pytest.mark.parametrize("task", TASKS)
 def test_later_days_change_nothing_earlier(task):
     longer = all_rows(marketplace(task, **{**SMALL, "days": 14}))
     shorter = all_rows(marketplace(task, **SMALL))
@@ -55,7 +57,7 @@ def test_later_days_change_nothing_earlier(task):
     pd.testing.assert_frame_equal(shorter, expected)
 
 
-@pytest.mark.parametrize("task", ["click", "purchase"])
+@pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("rows_per_chunk", [97, 10**6])
 def test_parquet_in_chunks_holds_the_rows_of_the_frames(task, rows_per_chunk, tmp_path):
     data = marketplace(task, **SMALL)
@@ -145,7 +147,7 @@ def test_features_of_logged_rows_are_those_of_the_log(clicks):
 # --- Use and misuse ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("task", ["click", "purchase"])
+@pytest.mark.parametrize("task", TASKS)
 def test_a_ranker_is_trained_on_frames_and_files(task, tmp_path):
     data = marketplace(task, **SMALL)
     schema = data.schema.adapt(data.train, verbose=0)
@@ -170,7 +172,10 @@ def test_a_ranker_is_trained_on_frames_and_files(task, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"task": "ctr"}, "`task` must be one of ['click', 'purchase'], received 'ctr'"),
+        (
+            {"task": "ctr"},
+            "`task` must be one of ['click', 'purchase', 'objectives'], received 'ctr'",
+        ),
         ({"users": 0}, "`users` must be an integer of at least 1, received 0"),
         ({"items": 1}, "`items` must be an integer of at least 2, received 1"),
         ({"categories": 1.5}, "`categories` must be an integer of at least 1, received 1.5"),

@@ -17,6 +17,7 @@ from tfpfd.datasets.kuairand_feedback import (
     LABELS,
     OF_IMPRESSIONS,
     feedback,
+    objectives,
     privileged_features,
 )
 from tfpfd.datasets.kuairand_past import LogPast
@@ -48,6 +49,11 @@ def kuairand_pure(
     `"comment"`, `"forward"` and `"profile_enter"` are about clicked ones. A click here is a valid
     play (mostly: of more than 7 seconds), a long view one of 18 seconds; a like given a click
     stands where a shop has a conversion. None of them is a purchase.
+
+    **Several objectives.** All rows hold all labels, 0 or 1, and `KuaiRand.objectives` names those
+    to rank for: that of the task and, as secondary ones, `is_like`, `is_profile_enter`,
+    `is_comment` and `is_follow`. Of all impressions these are rare: 2 % at most. Lists are users:
+    of a user and day there are about two rows, too few to rank.
 
     **Privileged features.** Cross features (`"cross"`) are the default for all impressions, what
     happened after the click (`"post_event"`) for clicked ones. A feature that defines the label
@@ -163,6 +169,15 @@ class KuaiRand:
     def label(self) -> str:
         """The column of the label."""
         return LABELS[self.task]
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """The columns of the labels to rank for, the task's own first; all are 0 or 1.
+
+        A secondary one that a privileged feature is or gives away isn't among them. So by default
+        all four are for impressions, and none given a click, where what follows is privileged.
+        """
+        return objectives(self.task, self.privileged)
 
     @property
     def list_key(self) -> str:

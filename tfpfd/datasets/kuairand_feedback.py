@@ -25,6 +25,7 @@ LABELS = {
     "profile_enter": "is_profile_enter",
 }
 OF_IMPRESSIONS = ("click", "long_view")  # Tasks over all impressions; the others are given a click.
+SECONDARY = ("is_like", "is_profile_enter", "is_comment", "is_follow")
 CROSS = (*CROSS_COUNTS, *CROSS_RATES)
 POST_EVENT = (
     "play_time_ms", "watch_ratio", "long_view", "is_like", "is_follow", "is_comment", "is_forward",
@@ -92,6 +93,26 @@ def privileged_features(
         for group, known in groups.items()
     }
     return {group: features for group, features in chosen.items() if features}
+
+
+def objectives(task: str, names: Sequence[str] | None = None) -> tuple[str, ...]:
+    """The labels that rows of a task can be ranked for, its own label first.
+
+    The others are those of `SECONDARY` but for what a privileged feature is or gives away: a ranker
+    that sees it knows the objective and has nothing to learn.
+
+    Args:
+      task: one of `LABELS`.
+      names: the privileged features; as in `privileged_features`, which also says what is raised.
+    """
+    seen = {f.name for group in privileged_features(task, names).values() for f in group}
+    label = LABELS[task]
+    others = (
+        name
+        for name in SECONDARY
+        if name != label and name not in seen and seen.isdisjoint(_REFUSED.get(name, {}))
+    )
+    return (label, *others)
 
 
 def _numeric(name: str) -> Numeric:

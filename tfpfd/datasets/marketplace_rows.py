@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet
 
+from tfpfd._keras import keras
 from tfpfd.datasets.past_clicks import PastClicks
 from tfpfd.datasets.simulation import Log
 
-Task = Literal["click", "purchase"]
+Task = Literal["click", "purchase", "objectives"]
 PARTS = ("train", "validation", "test")
 CROSS_FEATURES = (
     "category_recent_clicks",
@@ -23,7 +26,12 @@ CROSS_FEATURES = (
     "price_gap",
 )
 POST_EVENT_FEATURES = ("dwell_time", "comments_read", "seller_contacted")
-LABELS = {"click": "clicked", "purchase": "purchased"}
+OBJECTIVES: dict[Task, tuple[str, ...]] = {
+    "click": ("clicked",),
+    "purchase": ("purchased",),
+    "objectives": ("purchased", "clicked", "cancelled", "rated_well"),
+}
+"""The columns of a task's labels, the schema's first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +39,7 @@ class MarketplaceRows:
     """Impressions or clicks by their position, and the features of any user, item and day.
 
     Attributes:
-      task: whether rows are impressions (`"click"`) or clicks (`"purchase"`).
+      task: `"purchase"`, whose rows are clicks, or another, whose rows are impressions.
       users: a row a user, whose position is the id.
       items: a row an item, whose position is the id.
       days: number of days.
@@ -57,6 +65,17 @@ class MarketplaceRows:
         for start in range(first, last, size):
             yield self.table(start, min(start + size, last))
 
+    def write(self, folder: Path, size: int, verbose: int | bool) -> None:
+        """Writes a Parquet file a part, `size` rows at a time."""
+        rows = sum(stop - start for start, stop in map(self.range_of, PARTS))
+        progress = keras.utils.Progbar(rows, verbose=int(verbose), unit_name="row")
+        for part in PARTS:
+            schema = self.table(0, 0).schema
+            with pa.parquet.ParquetWriter(folder / f"{part}.parquet", schema) as writer:
+                for table in self.tables(part, size):
+                    writer.write_table(table)
+                    progress.add(len(table))
+
     def impressions(self, part: str) -> tuple[int, int]:
         """First and last + 1 impression of a part."""
         tenth = max(1, self.days // 10)
@@ -74,19 +93,22 @@ class MarketplaceRows:
 
     def table(self, start: int, stop: int) -> pa.Table:
         """Labelled rows with all features."""
+        log, clicked = self.log, slice(start, stop)
         if self.task == "purchase":
-            table = self.features(*self.pairs(self.log.clicks[start:stop]))
-            for name, values in zip(
-                POST_EVENT_FEATURES, self.log.post_event[start:stop].T, strict=True
-            ):
+            table = self.features(*self.pairs(log.clicks[clicked]))
+            for name, values in zip(POST_EVENT_FEATURES, log.post_event[clicked].T, strict=True):
                 table = table.append_column(name, pa.array(values))
-            label = self.log.purchased[start:stop]
+            place = np.arange(stop - start)
         else:
             table = self.features(*self.pairs(np.arange(start, stop)))
-            first, last = np.searchsorted(self.log.clicks, (start, stop))
-            label = np.zeros(stop - start)
-            label[self.log.clicks[first:last] - start] = 1.0
-        return table.append_column(LABELS[self.task], pa.array(label.astype(np.float32)))
+            clicked = slice(*np.searchsorted(log.clicks, (start, stop)))
+            place = log.clicks[clicked] - start
+        for name in OBJECTIVES[self.task]:
+            label = np.zeros(stop - start, np.float32)
+            # Every click is one, so it isn't in the log beside what followed.
+            label[place] = 1.0 if name == "clicked" else getattr(log, name)[clicked]
+            table = table.append_column(name, pa.array(label))
+        return table
 
     def pairs(self, impressions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """User, item and day, [rows] each, of positions in the log."""
@@ -94,10 +116,12 @@ class MarketplaceRows:
         return visit // self.shown, self.log.items[impressions].astype(np.int64), day
 
     def features(self, user: np.ndarray, item: np.ndarray, day: np.ndarray) -> pa.Table:
-        """Everything but post-event features and the label."""
+        """Everything but post-event features and labels."""
         columns = {"user_id": user, "item_id": item, "day": day}
         columns["visit"] = day * len(self.users) + user
-        for frame, ids in ((self.users, user), (self.items.drop(columns="new_seller"), item)):
+        # Only objectives have a use for what is known of items and not served.
+        known = self.items if self.task == "objectives" else self.items.drop(columns="new_seller")
+        for frame, ids in ((self.users, user), (known, item)):
             columns.update({name: frame[name].to_numpy()[ids] for name in frame.columns})
         arrays = {name: pa.array(values) for name, values in columns.items()}
         items, offsets = self._past.history(user, day)

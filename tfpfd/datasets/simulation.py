@@ -13,6 +13,7 @@ CANDIDATES = 50  # items that the policy chooses from on each visit
 SELLERS_PER_ITEM = 0.1
 NEW_SELLERS = 0.1
 CLICK_BIAS, PURCHASE_BIAS = -4.0, -2.2
+CANCEL_BIAS, RATING_BIAS = -3.1, 0.6
 POLICY_ERROR = 0.7
 _BLOCK = 4096  # visits at a time: bounds the memory to 4096 x 50 candidates x 18 numbers
 
@@ -33,6 +34,8 @@ class World:
       seller: [items].
       new_seller: [sellers] whether it is new.
       misjudged_items: [items, 8] q'_i.
+      quality: [items] d_i, standard normal.
+      reliability: [sellers] r, standard normal.
     """
 
     taste: np.ndarray
@@ -46,6 +49,8 @@ class World:
     seller: np.ndarray
     new_seller: np.ndarray
     misjudged_items: np.ndarray
+    quality: np.ndarray
+    reliability: np.ndarray
 
     @classmethod
     def draw(cls, generator: np.random.Generator, users: int, items: int, categories: int) -> World:
@@ -68,6 +73,9 @@ class World:
             seller=generator.integers(sellers, size=items),
             new_seller=generator.random(sellers) < NEW_SELLERS,
             misjudged_items=scale * normal(items, FACTORS),
+            # The last draws: they came later, and move none of those above.
+            quality=normal(items),
+            reliability=normal(sellers),
         )
 
     def click_logit(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
@@ -89,6 +97,25 @@ class World:
             - np.float32(0.5) * self.sensitivity[users] * self.price_level[items]
         )
 
+    def cancel_index(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """κ(u, i) of `users` and `items`, which broadcast against each other."""
+        return (
+            np.float32(CANCEL_BIAS)
+            - np.float32(0.6) * self.reliability[self.seller[items]]
+            + np.float32(0.4) * self.appeal[items]
+            - np.float32(0.25) * self.sensitivity[users] * self.price_level[items]
+        )
+
+    def rating_index(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """ρ(u, i) of `users` and `items`, which broadcast against each other."""
+        return (
+            np.float32(RATING_BIAS)
+            + np.float32(0.7) * self.quality[items]
+            + np.float32(0.3) * np.einsum("...k,...k", self.taste[users], self.factors[items])
+            + np.float32(0.3) * self.reliability[self.seller[items]]
+            - np.float32(0.6) * self.appeal[items]
+        )
+
     def policy_score(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """The logging policy's idea of η(u, i)."""
         error = np.einsum("...k,...k", self.misjudged[users], self.misjudged_items[items])
@@ -106,18 +133,22 @@ class Log:
       items: [impressions] positions of the items shown.
       clicks: [clicks] positions of the impressions that were clicked, ascending.
       purchased: [clicks] whether a purchase followed.
+      cancelled: [clicks] whether one followed and was cancelled.
+      rated_well: [clicks] whether one followed, was kept and got a good rating.
       post_event: [clicks, 3] dwell time, comments read, seller contacted.
     """
 
     items: np.ndarray
     clicks: np.ndarray
     purchased: np.ndarray
+    cancelled: np.ndarray
+    rated_well: np.ndarray
     post_event: np.ndarray
 
 
 def simulate(
     world: World,
-    generators: tuple[np.random.Generator, np.random.Generator],
+    generators: tuple[np.random.Generator, np.random.Generator, np.random.Generator],
     days: int,
     shown: int,
     strength: float,
@@ -128,7 +159,8 @@ def simulate(
 
     Args:
       world: users and items.
-      generators: of impressions, clicks and purchases; and of post-event features.
+      generators: of impressions, clicks and purchases; of post-event features; and of what follows
+        a purchase.
       days: how many; every user visits once in each.
       shown: items shown on a visit.
       strength: of the signal in post-event features.
@@ -136,7 +168,7 @@ def simulate(
       verbose: 0: silent, 1: a progress bar.
     """
     users = len(world.taste)
-    items, clicks, purchased, post_event = [], [], [], []
+    items, clicks, purchased, cancelled, rated_well, post_event = [], [], [], [], [], []
     progress = keras.utils.Progbar(days, verbose=int(verbose), unit_name="day")
     start = 0
     for _ in range(days):
@@ -149,12 +181,18 @@ def simulate(
             intent = generators[0].normal(size=len(place))
             items.append(page.ravel().astype(np.int32))
             clicks.append(start + place)
-            purchased.append(world.purchase_index(user, item) + intent > 0)
+            bought = world.purchase_index(user, item) + intent > 0
+            regret, delight = generators[2].normal(size=(2, len(place)))
+            kept = bought & (world.cancel_index(user, item) + regret <= 0)
+            purchased.append(bought)
+            cancelled.append(bought & ~kept)
+            rated_well.append(kept & (world.rating_index(user, item) + delight > 0))
             level = world.price_level[item]
             post_event.append(_post_event(generators[1], intent, level, strength, noise))
             start += page.size
         progress.add(1)
-    return Log(*(np.concatenate(parts) for parts in (items, clicks, purchased, post_event)))
+    columns = (items, clicks, purchased, cancelled, rated_well, post_event)
+    return Log(*(np.concatenate(parts) for parts in columns))
 
 
 def _page(

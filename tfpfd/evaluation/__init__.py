@@ -9,6 +9,7 @@ from tfpfd.evaluation.intervals import (
     paired_difference,
     user_bootstrap,
 )
+from tfpfd.evaluation.irreproducibility import Irreproducibility, irreproducibility
 from tfpfd.evaluation.lists import list_exposure, list_ndcg, mean_over_lists
 from tfpfd.evaluation.metrics import (
     auc,
@@ -26,12 +27,14 @@ from tfpfd.evaluation.ranking import (
 
 __all__ = [
     "Interval",
+    "Irreproducibility",
     "auc",
     "confidence_interval",
     "evaluate_catalogue",
     "evaluate_rows",
     "expected_calibration_error",
     "group_auc",
+    "irreproducibility",
     "list_exposure",
     "list_ndcg",
     "log_loss",
