@@ -12,13 +12,13 @@ import pyarrow.parquet
 import tensorflow as tf
 
 from tfpfd._keras import keras
+from tfpfd._versions import check_writable, new_version
 from tfpfd.distillation import Ranker
 from tfpfd.layers import FeatureEncoder, TwoTower
 from tfpfd.schema.batches import Source
 from tfpfd.serving.inspection import EXTRA, MANIFEST, SCHEMA, inspect
 from tfpfd.serving.items import embed_items, item_id_of
 from tfpfd.serving.module import TwoTowerModule, reserved, variable_shapes
-from tfpfd.serving.versions import check_writable, new_version
 from tfpfd.version import __version__
 
 ITEMS = "items.parquet"
