@@ -10,8 +10,10 @@ from tfpfd.distillation import (
     WarmUp,
     losses,
     out_of_fold,
+    score_rows,
 )
 from tfpfd.layers import MLP, FeatureEncoder, MeanPooling, Recurrent, SelfAttention, TwoTower
+from tfpfd.objectives import Version, lineage, retrain, save_version
 from tfpfd.schema import Categorical, Numeric, Schema, Sequence
 from tfpfd.serving import export, inspect
 from tfpfd.version import __version__
@@ -32,6 +34,7 @@ __all__ = [
     "Sequence",
     "Splits",
     "TwoTower",
+    "Version",
     "WarmUp",
     "__version__",
     "audit",
@@ -40,7 +43,11 @@ __all__ = [
     "evaluation",
     "export",
     "inspect",
+    "lineage",
     "losses",
     "optimizers",
     "out_of_fold",
+    "retrain",
+    "save_version",
+    "score_rows",
 ]

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import tensorflow as tf
 
-from tfpfd._keras import keras
+from tfpfd._keras import KERAS_VERSION
 from tfpfd._versions import check_writable, new_version
 from tfpfd.distillation import Ranker
 from tfpfd.layers import FeatureEncoder, TwoTower
@@ -81,7 +81,7 @@ def export(
         manifest = {
             "tfpfd": __version__,
             "tensorflow": tf.__version__,
-            "keras": keras.version() if hasattr(keras, "version") else tf.__version__,
+            "keras": KERAS_VERSION,
             "items": len(ids),
             "width": embeddings.shape[1],
             "k": k,
