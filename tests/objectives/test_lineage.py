@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,11 +19,16 @@ def names(directory):
     return sorted(path.name for path in directory.iterdir())
 
 
+@pytest.fixture(scope="module")
+def written(taught, tmp_path_factory):
+    """Version 0 of a line, which tests copy."""
+    return save_version(tmp_path_factory.mktemp("line"), taught.student, metrics={"auc": 0.75})
+
+
 @pytest.fixture
-def line(taught, tmp_path):
+def line(written, tmp_path):
     """The directory of a line with version 0."""
-    save_version(tmp_path / "films", taught.student, metrics={"auc": 0.75})
-    return tmp_path / "films"
+    return Path(shutil.copytree(written.path.parent, tmp_path / "films"))
 
 
 def test_a_version_is_what_was_written(taught, monday, tmp_path):
