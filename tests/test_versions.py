@@ -129,6 +129,7 @@ def test_threads_at_once_get_numbers_of_their_own(tmp_path):
 # Without `import tfpfd`, which takes seconds: the module needs no other.
 PROCESS = """
 import importlib.util, os, signal, sys
+from pathlib import Path
 source, base, what = sys.argv[1:]
 spec = importlib.util.spec_from_file_location("versions", source)
 module = importlib.util.module_from_spec(spec)

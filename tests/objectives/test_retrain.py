@@ -31,12 +31,12 @@ class Recorder(keras.layers.Layer):
 
     def __init__(self, **kwargs):
         super().__init__(trainable=False, **kwargs)
-        self.seen = {}
+        self.seen = []
 
     def call(self, inputs, training=None):
         if hasattr(inputs["row"], "numpy"):
             numbers, scores = inputs["row"].numpy(), inputs["previous"].numpy()
-            self.seen.update(zip(numbers.astype(int).tolist(), scores.tolist(), strict=True))
+            self.seen.extend(zip(numbers.astype(int).tolist(), scores.tolist(), strict=True))
         return inputs["previous"]
 
 
@@ -45,8 +45,9 @@ def test_soft_labels_are_the_logits_of_the_previous_version(first, tuesday, line
     recorder, rows = Recorder(), tuesday.assign(row=range(len(tuesday)))
     retrain(first, rows, linear, scorer=recorder, keep=["row"], compile=eagerly(), verbose=0)
     previous = first.load()
-    assert sorted(recorder.seen) == list(range(len(rows)))
-    found = np.array([recorder.seen[i] for i in range(len(rows))])
+    numbers, scores = zip(*sorted(recorder.seen), strict=True)
+    assert numbers == tuple(range(len(rows)))
+    found = np.array(scores)
     ids = from_rows(rows, first.schema.served(), batch_size=len(rows))
     np.testing.assert_allclose(found, previous.predict(ids, verbose=0), rtol=0, atol=1e-6)
     # A row whose ids are all new gets the score of any other unknown ids.

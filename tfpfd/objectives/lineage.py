@@ -63,7 +63,7 @@ class Version:
         return Schema.from_json(self._checked(SCHEMA).read_text(encoding="utf-8"))
 
     def load(self) -> Ranker:
-        """The student, from the file.
+        """The student, from the file, in the generation of Keras (2 or 3) that wrote it.
 
         Raises:
           FileNotFoundError: the file is missing.
