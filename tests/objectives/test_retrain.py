@@ -1,5 +1,7 @@
 """The next version learns from the last one's soft labels, new ids included."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -180,6 +182,16 @@ def test_an_interrupted_training_writes_nothing(first, monday, linear, tmp_path)
     with pytest.raises(KeyboardInterrupt):
         retrain(tmp_path, monday, linear, compile=eagerly(), callbacks=[stop], verbose=0)
     assert [path.name for path in tmp_path.iterdir()] == ["0"]
+
+
+def test_a_line_that_cant_be_written_is_refused_before_training(first, monday, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)
+
+    def make(schema):
+        raise AssertionError("not reached")
+
+    with pytest.raises(PermissionError, match="can't be written"):
+        retrain(first, monday, make, verbose=0)
 
 
 def test_logits_that_are_not_finite_are_refused(first, monday, linear, tmp_path):

@@ -10,6 +10,7 @@ import pandas as pd
 import tensorflow as tf
 
 from tfpfd._keras import keras
+from tfpfd._versions import check_writable
 from tfpfd.data import from_rows
 from tfpfd.distillation import Distillation, Ranker, ScoreColumn, score_rows
 from tfpfd.objectives.lineage import Version, check_details, save_version
@@ -86,6 +87,7 @@ def retrain(
 
     Raises:
       FileNotFoundError: there is no previous version.
+      OSError: the line can't be written.
       TypeError: `previous`, `data`, `details` or what `make_student` returns is of another type.
       ValueError: a column is missing or its name is taken, a scorer's logits aren't finite, the
         scorer isn't frozen or misses, or the student is of another schema.
@@ -105,6 +107,7 @@ def retrain(
     for name, rows in (("data", data), ("validation", validation)):
         if rows is not None or name == "data":
             _check_rows(name, rows, [PREVIOUS, *teachers])
+    check_writable(version.path.parent)
     last = version.load()
     known = last.schema.served()
     if schema is None:
