@@ -10,9 +10,11 @@ from tfpfd.distillation import (
     WarmUp,
     losses,
     out_of_fold,
+    score_rows,
 )
 from tfpfd.evaluation import irreproducibility
 from tfpfd.layers import MLP, FeatureEncoder, MeanPooling, Recurrent, SelfAttention, TwoTower
+from tfpfd.objectives import Version, lineage, retrain, save_version
 from tfpfd.schema import Categorical, Numeric, Schema, Sequence
 from tfpfd.serving import export, inspect
 from tfpfd.version import __version__
@@ -33,6 +35,7 @@ __all__ = [
     "Sequence",
     "Splits",
     "TwoTower",
+    "Version",
     "WarmUp",
     "__version__",
     "audit",
@@ -42,7 +45,11 @@ __all__ = [
     "export",
     "inspect",
     "irreproducibility",
+    "lineage",
     "losses",
     "optimizers",
     "out_of_fold",
+    "retrain",
+    "save_version",
+    "score_rows",
 ]

@@ -9,6 +9,8 @@ import tensorflow as tf
 
 keras: Any = tf.keras
 KERAS_3: bool = hasattr(keras, "ops")
+# Keras 2 is numbered like the TensorFlow that it goes with.
+KERAS_VERSION: str = keras.version() if KERAS_3 else tf.__version__
 
 register: Callable[[type], type] = keras.utils.register_keras_serializable(package="tfpfd")
 

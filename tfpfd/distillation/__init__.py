@@ -6,7 +6,7 @@ from tfpfd.distillation.multi_task import MultiTask
 from tfpfd.distillation.out_of_fold import out_of_fold
 from tfpfd.distillation.ranker import Ranker
 from tfpfd.distillation.schedule import WarmUp
-from tfpfd.distillation.scores import ScoreColumn
+from tfpfd.distillation.scores import ScoreColumn, score_rows
 
 __all__ = [
     "CrossEntropy",
@@ -17,4 +17,5 @@ __all__ = [
     "SoftCrossEntropy",
     "WarmUp",
     "out_of_fold",
+    "score_rows",
 ]

@@ -95,6 +95,11 @@ class Ranker(LabelledModel):
         if not self.network.trainable:
             freeze(self.network)
 
+    @property
+    def encoders(self) -> list[FeatureEncoder]:
+        """Its encoders: the one that others may share, and those of its own beside it."""
+        return [self.encoder, *self._extra]
+
     def _names_by_side(self) -> dict[str, list[str]]:
         sides = self.schema.sides
         names = {side: [f.name for f in sides[side]] for side in SIDES[self.sees]}

@@ -1,13 +1,19 @@
-"""Soft labels from a column of the data: a label store."""
+"""Soft labels that were computed before: a label store, and the scores to fill it."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfpfd._keras import keras, register
+from tfpfd.distillation.ranker import Ranker
+from tfpfd.schema import raw_batches
+from tfpfd.schema.batches import Source, rows_of
+
+_BATCH = 16_384
 
 
 @register
@@ -15,7 +21,8 @@ class ScoreColumn(keras.layers.Layer):
     """A frozen teacher whose logits were computed before and stand in a column.
 
     The asynchronous form of distillation: train a teacher, write its logits beside the rows, give
-    `tfpfd.data.from_rows` the column in `keep`, and the teacher is not even loaded.
+    `tfpfd.data.from_rows` the column in `keep`, and the teacher is not even loaded. `score_rows`
+    gives the logits.
 
     Args:
       column: name of the column of logits.
@@ -47,3 +54,41 @@ class ScoreColumn(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "column": self.column}
+
+
+def score_rows(ranker: Ranker, rows: Source) -> np.ndarray:
+    """A ranker's logits of raw rows, which are looked up with the ranker's own schema.
+
+    So an earlier ranker scores rows for a later one whose vocabularies are others: an id that it
+    doesn't know is in its out-of-vocabulary rows.
+
+    Args:
+      ranker: a trained ranker.
+      rows: rows of the features that it sees: see `tfpfd.schema.raw_batches`.
+
+    Returns:
+      Logits float32 `[rows]`, in the order of `rows`.
+
+    Raises:
+      ValueError: naming the column, what was expected and what came; no rows, or logits that
+        aren't finite.
+    """
+    features = ranker.schema.features(ranker.sees)
+    look_up = ranker.schema.lookup_of(features.values())
+    parts: list[np.ndarray] = []
+    for raw in raw_batches(rows, list(features), size=_BATCH):
+        if rows_of(raw):
+            columns = ranker.schema.columns(raw, features.values())
+            inputs = look_up({name: tf.constant(values) for name, values in columns.items()})
+            # Not `predict`: tracing a graph takes longer than running these few batches.
+            parts.append(np.reshape(ranker(inputs, training=False), -1))
+    if not parts:
+        raise ValueError("`rows` is empty: expected rows to score, received none")
+    scores = np.concatenate(parts)
+    finite = np.isfinite(scores)
+    if not finite.all():
+        raise ValueError(
+            f"ranker '{ranker.name}' gives {(~finite).sum()} of {len(scores)} rows logits that "
+            "aren't finite: has it diverged?"
+        )
+    return scores

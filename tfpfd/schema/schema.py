@@ -185,7 +185,7 @@ class Schema:
             raise ValueError("`source` is empty: expected rows to learn from, received none")
         check_all_missing(held, rows)
         learned = {name: learner.learned() for name, learner in learners.items()}
-        return self._replacing(learned)
+        return self.replacing(learned)
 
     @property
     def column_names(self) -> list[str]:
@@ -193,7 +193,13 @@ class Schema:
         others = (self.label, self.weight, self.list_key)
         return list(dict.fromkeys([*self.features(), *(name for name in others if name)]))
 
-    def _replacing(self, new: Mapping[str, Feature]) -> Schema:
+    def replacing(self, new: Mapping[str, Feature]) -> Schema:
+        """The schema with other features in the place of some.
+
+        Args:
+          new: features by the name of the one to replace.
+        """
+
         def swap(group: Iterable[Feature]) -> tuple[Feature, ...]:
             return tuple(new.get(feature.name, feature) for feature in group)
 

@@ -11,14 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet
 import tensorflow as tf
 
-from tfpfd._keras import keras
+from tfpfd._keras import KERAS_VERSION
+from tfpfd._versions import check_writable, new_version
 from tfpfd.distillation import Ranker
 from tfpfd.layers import FeatureEncoder, TwoTower
 from tfpfd.schema.batches import Source
 from tfpfd.serving.inspection import EXTRA, MANIFEST, SCHEMA, inspect
 from tfpfd.serving.items import embed_items, item_id_of
 from tfpfd.serving.module import TwoTowerModule, reserved, variable_shapes
-from tfpfd.serving.versions import check_writable, new_version
 from tfpfd.version import __version__
 
 ITEMS = "items.parquet"
@@ -81,7 +81,7 @@ def export(
         manifest = {
             "tfpfd": __version__,
             "tensorflow": tf.__version__,
-            "keras": keras.version() if hasattr(keras, "version") else tf.__version__,
+            "keras": KERAS_VERSION,
             "items": len(ids),
             "width": embeddings.shape[1],
             "k": k,

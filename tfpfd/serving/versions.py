@@ -1,79 +1,10 @@
-"""Version directories: written aside, moved into place in one step."""
+"""Which of the versions of an export is the newest."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import os
-import shutil
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
-
-def versions(base: Path) -> dict[int, Path]:
-    """The versions under `base`, ascending: the directories whose names are integers."""
-    if not base.is_dir():
-        return {}
-    found = {int(p.name): p for p in base.iterdir() if p.name.isdecimal() and p.is_dir()}
-    return dict(sorted(found.items()))
-
-
-def check_writable(base: Path) -> None:
-    """Refuses a base that `new_version` can't write, without writing anything.
-
-    Raises:
-      OSError: `base`, or what is to hold it, is no directory or can't be written.
-    """
-    base = base.absolute()
-    place = next(path for path in (base, *base.parents) if os.path.lexists(path))
-    if not place.is_dir():
-        number = errno.EEXIST if place == base else errno.ENOTDIR
-        raise OSError(number, "`path` must be a directory or lie in one, received", str(place))
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, "`path` can't be written", str(place))
-
-
-@contextlib.contextmanager
-def new_version(base: Path) -> Iterator[tuple[Path, list[Path]]]:
-    """A directory to write the next version into; it appears when the block ends without error.
-
-    Until then it has a name that TF Serving takes for no version. Of two writers at once each gets
-    a number of its own.
-
-    Args:
-      base: the directory of the model.
-
-    Yields:
-      The directory to write into, and a list that holds the version's directory afterwards.
-
-    Raises:
-      OSError: `base` can't be written.
-    """
-    base.mkdir(parents=True, exist_ok=True)
-    aside = base / f".writing-{uuid.uuid4().hex}"
-    # Not a temporary directory: those are private, and a server may run as another user.
-    aside.mkdir()
-    published: list[Path] = []
-    try:
-        yield aside, published
-        published.append(_publish(aside, base))
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def _publish(aside: Path, base: Path) -> Path:
-    number = max(versions(base), default=0) + 1
-    while True:
-        target = base / str(number)
-        try:
-            # Renaming onto a directory fails unless that is empty, so nothing is overwritten.
-            os.rename(aside, target)
-            return target
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-                raise
-            number += 1
+from tfpfd._versions import versions
 
 
 def latest(path: Path) -> Path:
