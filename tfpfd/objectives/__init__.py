@@ -1,0 +1,1 @@
+"""Several objectives: fused teachers, and the baselines that they are compared with."""
