@@ -56,8 +56,9 @@ class ObjectiveNetwork(keras.layers.Layer):
         self, units: Sequence[int], width: int, name: str, last_linear: bool = False
     ) -> keras.Sequential:
         """Dense layers with this network's settings; see `dense_stack`."""
-        settings = {"l2": self.l2, "batch_norm": self.batch_norm}
-        return dense_stack(units, width, name, last_linear=last_linear, **settings)
+        return dense_stack(
+            units, width, name, l2=self.l2, batch_norm=self.batch_norm, last_linear=last_linear
+        )
 
     def build_parts(self, width: int) -> int:
         """Builds what lies below the heads.
