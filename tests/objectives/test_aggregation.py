@@ -90,18 +90,18 @@ def test_two_phases(batches):
     for name in ("book", "kept"):
         schema = dataclasses.replace(SCHEMA, label=name)
         ranker = Ranker(schema, MLP([4], batch_norm=False))
-        ranker.compile(keras.optimizers.Adam(0.1), metrics=[], run_eagerly=True)
+        ranker.compile(keras.optimizers.Adam(0.3), metrics=[], run_eagerly=True)
         data = from_rows(rows, schema, batch_size=64)
-        ranker.fit(data, epochs=15, verbose=0)
+        ranker.fit(data, epochs=4, verbose=0)
         scores[f"{name}_score"] = ranker.predict(data, verbose=0)
     extended = dataclasses.replace(SCHEMA, item=[*SCHEMA.item, *(Numeric(name) for name in scores)])
     second = rows.assign(**scores)
     extended = extended.adapt(second, verbose=0)
     train = from_rows(second, extended, by_list=True, labels=["kept"])
     ranker = Ranker(extended, MLP([4], batch_norm=False))
-    ranker.compile(keras.optimizers.Adam(0.1), metrics=[], run_eagerly=True)
+    ranker.compile(keras.optimizers.Adam(0.3), metrics=[], run_eagerly=True)
     weights = {"book": 0.8, "kept": 0.2}
-    ranker.fit(aggregate_labels(train, extended, weights, seed=0), epochs=25, verbose=0)
+    ranker.fit(aggregate_labels(train, extended, weights, seed=0), epochs=10, verbose=0)
     found = pd.Series(ranker.predict(from_rows(second, extended), verbose=0)).groupby(rows["item"])
     # An "a" is wanted by the objective of the higher weight, "b" by the other, "c" by none.
     assert found.mean()["a"] > found.mean()["b"] > found.mean()["c"]
