@@ -104,8 +104,9 @@ class FusedTowers(Ranker):
         Σ_k ω_k · ⟨u_k, v_k⟩ = ⟨[ω_1·u_1, ω_2·u_2, …], [v_1, v_2, …]⟩
 
     The production baseline that fuses the scores of a model for each objective when serving:
-    `tfpfd.export` writes it as one SavedModel like any student, at K times its cost. It refers to
-    the rankers' parts, and is for scoring and for the export: train and save the rankers.
+    `tfpfd.export` writes it as one SavedModel like any student, its embeddings as wide as those of
+    all rankers together. It refers to the rankers' parts, and is for scoring and for the export:
+    train and save the rankers.
 
     Args:
       rankers: by objective; each with a `TwoTower`, `sees="served"` and the same served features.
