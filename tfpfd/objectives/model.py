@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +12,7 @@ from tfpfd._keras import freeze, keras
 from tfpfd.distillation.labelled import LabelledModel, LastValue
 from tfpfd.distillation.losses import mean_loss
 from tfpfd.distillation.targets import Targets
-from tfpfd.objectives.labels import ObjectiveTargets
+from tfpfd.objectives.labels import ObjectiveTargets, labels_of
 from tfpfd.objectives.weighting import FixedWeights, Multipliers
 
 
@@ -53,6 +53,10 @@ class ObjectivesModel(LabelledModel):
         }
         # No attribute of the model itself: Keras 2 would keep track of the tensors.
         self._last = SimpleNamespace(losses={})
+
+    def check_inputs(self, names: Collection[str]) -> None:
+        """Refuses batches without the labels of an objective."""
+        labels_of(self.label, self.objectives, dict.fromkeys(names), None)
 
     def targets_of(self, x: Any, y: tf.Tensor, sample_weight: Any) -> ObjectiveTargets:
         """The labels of a batch by objective."""

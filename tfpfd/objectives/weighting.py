@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfpfd._keras import keras, register
+from tfpfd._keras import COUNTED_ONCE, keras, register
 
 
 def check_finite(argument: str, weights: Mapping[str, float]) -> dict[str, float]:
@@ -124,6 +124,7 @@ class Multipliers(keras.layers.Layer):
             dtype="float32",
             initializer="zeros",
             trainable=False,
+            **COUNTED_ONCE,  # Of several replicas, the first one's losses count.
         )
         self.built = True
 
