@@ -12,6 +12,7 @@ from tfpfd.data.lists import LIST, batches_of_lists, hashed, numbered
 from tfpfd.schema import Schema, raw_batches
 from tfpfd.schema.batches import Source, check_columns, rows_of
 from tfpfd.schema.columns import column
+from tfpfd.schema.validation import check_target
 
 
 def from_rows(
@@ -22,6 +23,7 @@ def from_rows(
     seed: int | None = None,
     by_list: bool = False,
     keep: Sequence[str] = (),
+    labels: Sequence[str] = (),
 ) -> tf.data.Dataset:
     """Batches of rows that fit in memory, as table rows (4 bytes a value).
 
@@ -38,48 +40,53 @@ def from_rows(
         most together, a longer list is a batch of its own, and lists are shuffled whole.
       keep: columns of numbers to pass through beside the features, such as the scores of a
         teacher trained before.
+      labels: columns of further labels in [0, 1], those of secondary objectives; unlike those to
+        `keep` they may be NaN, on rows without such a label.
 
     Returns:
       A dataset of `(inputs, labels)`, or `(inputs, labels, weights)` if the schema has a weight:
       int32 `[batch]` or `[batch, length]` by feature, float32 `[batch]`, float32 `[batch]`. A row
       without a label has the label NaN. If the schema has a list key, the inputs say under
-      `tfpfd.data.LIST` which rows share a list, as int64 `[batch]`; columns to `keep` are in the
-      inputs as float32 `[batch]`.
+      `tfpfd.data.LIST` which rows share a list, as int64 `[batch]`; columns to `keep` and
+      further `labels` are in the inputs as float32 `[batch]`.
 
     Raises:
-      ValueError: naming the column, what was expected and what came; no row with a label;
-        `by_list` without a list key
-        in the schema, or `keep` naming a column that the schema uses otherwise.
+      ValueError: naming the column, what was expected and what came; no row with a label of a kind;
+        `by_list` without a list key in the schema, or `keep` or `labels` naming a column that the
+        schema uses otherwise.
     """
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1, received {batch_size}")
     if by_list and schema.list_key is None:
         raise ValueError("`by_list` needs to know the lists: declare `list_key` in the schema")
-    names = _column_names(schema, keep)
+    names = _column_names(schema, keep, labels)
     parts, keys = [], []
     for raw in raw_batches(source, names):
         if rows_of(raw):
-            parts.append(_looked_up(schema, raw, keep))
+            parts.append(_looked_up(schema, raw, keep, labels))
             if schema.list_key is not None:
                 keys.append(raw[schema.list_key])
     if not parts:
         raise ValueError("`source` is empty: expected rows, received none")
     columns = tf.nest.map_structure(lambda *arrays: np.concatenate(arrays), *parts)
-    labels = columns[1]
-    if np.isnan(labels).all():
-        raise ValueError(
-            f"label column '{schema.label}': expected a label in at least one row, received "
-            f"{len(labels)} rows without one (NaN)"
-        )
+    rows = len(columns[1])
+    for name, values in {schema.label: columns[1], **{n: columns[0][n] for n in labels}}.items():
+        if np.isnan(values).all():
+            raise ValueError(
+                f"label column '{name}': expected a label in at least one row, received "
+                f"{rows} rows without one (NaN)"
+            )
     if schema.list_key is not None:
         columns[0][LIST] = numbered(schema.list_key, keys)
     if by_list:
         lists = columns[0][LIST]
         return _prefetched(batches_of_lists(columns, lists, batch_size, shuffle, seed))
-    return batched(columns, len(labels), batch_size, shuffle, seed)
+    return batched(columns, rows, batch_size, shuffle, seed)
 
 
-def from_stream(raw: tf.data.Dataset, schema: Schema, keep: Sequence[str] = ()) -> tf.data.Dataset:
+def from_stream(
+    raw: tf.data.Dataset, schema: Schema, keep: Sequence[str] = (), labels: Sequence[str] = ()
+) -> tf.data.Dataset:
     """Batches of rows of any number, looked up while training runs.
 
     Values are not checked here; `Schema.adapt` has checked them if it read the same rows. For
@@ -90,25 +97,27 @@ def from_stream(raw: tf.data.Dataset, schema: Schema, keep: Sequence[str] = ()) 
         padded with "" or negative numbers, or ragged.
       schema: an adapted schema; `schema.served()` when `raw` has no privileged columns.
       keep: columns of numbers to pass through; see `from_rows`.
+      labels: columns of further labels; see `from_rows`.
 
     Returns:
       A dataset as `from_rows` returns it, in the order and with the batches of `raw`.
 
     Raises:
-      ValueError: a column is missing, or of another rank or type, or `keep` names a column that
-        the schema uses otherwise.
+      ValueError: a column is missing, or of another rank or type, or `keep` or `labels` names a
+        column that the schema uses otherwise.
       TypeError: `raw` doesn't yield dicts.
     """
-    check_columns(raw.element_spec, _column_names(schema, keep))
+    check_columns(raw.element_spec, _column_names(schema, keep, labels))
 
     def look_up(batch: Any) -> tuple:
-        labels = _target(schema.label, batch)
-        inputs = {**schema.lookup(batch), **{name: _target(name, batch) for name in keep}}
+        passed = {name: _target(name, batch) for name in (*keep, *labels)}
+        inputs = {**schema.lookup(batch), **passed}
+        label = _target(schema.label, batch)
         if schema.list_key is not None:
             inputs[LIST] = hashed(schema.list_key, batch[schema.list_key])
         if schema.weight is None:
-            return inputs, labels
-        return inputs, labels, _target(schema.weight, batch)
+            return inputs, label
+        return inputs, label, _target(schema.weight, batch)
 
     return _prefetched(raw.map(look_up, num_parallel_calls=tf.data.AUTOTUNE))
 
@@ -121,17 +130,22 @@ def _prefetched(batches: tf.data.Dataset) -> tf.data.Dataset:
     return batches.prefetch(2).with_options(options)
 
 
-def _column_names(schema: Schema, keep: Sequence[str]) -> list[str]:
-    """Every column needed; refuses columns to keep that would stand in another's place."""
-    if isinstance(keep, str):
-        raise ValueError(f"`keep` must be a list of columns, received the string {keep!r}")
+def _column_names(schema: Schema, keep: Sequence[str], labels: Sequence[str]) -> list[str]:
+    """Every column needed; refuses columns to pass on that would stand in another's place."""
     taken = {*schema.features(), schema.label, schema.weight, LIST}
-    for name in keep:
-        if name in taken:
+    for argument, names in (("keep", keep), ("labels", labels)):
+        if isinstance(names, str):
             raise ValueError(
-                f"`keep` names '{name}': expected columns other than features, label and weight"
+                f"`{argument}` must be a list of columns, received the string {names!r}"
             )
-    return list(dict.fromkeys([*schema.column_names, *keep]))
+        for name in names:
+            if name in taken:
+                raise ValueError(
+                    f"`{argument}` names '{name}': expected columns other than features, label "
+                    "and weight"
+                )
+        taken.update(names)
+    return list(dict.fromkeys([*schema.column_names, *keep, *labels]))
 
 
 def _target(name: str, batch: Any) -> tf.Tensor:
@@ -145,12 +159,14 @@ def _target(name: str, batch: Any) -> tf.Tensor:
     return tf.cast(values, tf.float32)
 
 
-def _looked_up(schema: Schema, raw: Any, keep: Sequence[str]) -> tuple:
+def _looked_up(schema: Schema, raw: Any, keep: Sequence[str], further: Sequence[str]) -> tuple:
     columns = schema.columns(raw, schema.features().values())
     ids = schema.lookup({name: tf.constant(values) for name, values in columns.items()})
     inputs = {name: rows.numpy() for name, rows in ids.items()}
     for name in keep:
         inputs[name] = column(name, raw[name], "float", several=False, optional=False)
+    for name in further:
+        inputs[name], _ = check_target(raw, name, None)
     labels, weights = schema.target(raw)
     return (inputs, labels) if weights is None else (inputs, labels, weights)
 

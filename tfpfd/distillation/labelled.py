@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import pandas as pd
 import tensorflow as tf
@@ -85,13 +85,18 @@ class LabelledModel(keras.Model):
 
     A subclass says what a batch costs (`costs`, whose names and metrics are in `tracked`, those
     that are means over the rows with a label in `on_labels`) and which logits the metrics watch
-    (`watched`).
+    (`watched`). One with labels of several kinds makes other targets of a batch (`targets_of`).
     """
 
-    tracked: ClassVar[Mapping[str, type[keras.metrics.Metric]]]
-    on_labels: ClassVar[tuple[str, ...]]
-    prefixes: ClassVar[tuple[str, ...]]
+    tracked: Mapping[str, type[keras.metrics.Metric]]
+    on_labels: tuple[str, ...]
+    prefixes: tuple[str, ...]
     _board: Any = None
+
+    def targets_of(self, x: Any, y: tf.Tensor, sample_weight: Any) -> Targets:
+        """What a batch says beside its features."""
+        lists = x.get(LIST) if isinstance(x, Mapping) else None
+        return Targets(y, sample_weight, lists)
 
     def costs(self, outputs: Any, targets: Targets) -> dict[str, tf.Tensor]:
         """Scalars by name; `"loss"`, without the regularization, is what training minimises."""
@@ -178,12 +183,12 @@ class LabelledModel(keras.Model):
                 "expected batches (features, labels) or (features, labels, weights), received "
                 "features alone; a row without a label has the label NaN"
             )
-        lists = x.get(LIST) if isinstance(x, Mapping) else None
-        targets = Targets(y, sample_weight, lists)
+        targets = self.targets_of(x, y, sample_weight)
         costs = self.costs(y_pred, targets)
         costs["loss"] += regularization(self)
         for name, tracker in self._board.trackers.items():
-            counted = targets.labelled if name in self.on_labels else tf.ones_like(targets.labelled)
+            labelled = targets.of(name).labelled
+            counted = labelled if name in self.on_labels else tf.ones_like(labelled)
             rows = tf.reduce_sum(tf.cast(counted, tf.float32))
             tracker.update_state(costs[name], sample_weight=rows)
         return costs["loss"]
@@ -192,9 +197,10 @@ class LabelledModel(keras.Model):
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
     ) -> dict[str, Any]:
         """The metrics so far; called by Keras."""
-        targets = Targets(y, sample_weight)
-        weights = tf.where(targets.labelled, targets.weights, tf.zeros_like(targets.weights))
+        every = self.targets_of(x, y, sample_weight)
         for prefix, logits in self.watched(y_pred).items():
+            targets = every.of(prefix)
+            weights = tf.where(targets.labelled, targets.weights, tf.zeros_like(targets.weights))
             for metric in self._board.watchers[prefix]:
                 # Keras metrics may average over the last axis, so it must not be the batch.
                 labels, column = targets.labels[:, None], logits[:, None]

@@ -29,3 +29,11 @@ class Targets:
         weights = tf.ones_like(y) if sample_weight is None else tf.cast(sample_weight, tf.float32)
         self.weights = tf.reshape(weights, [-1])
         self.lists = None if lists is None else tf.reshape(lists, [-1])
+
+    def of(self, metric: str) -> Targets:
+        """The targets that a metric goes by, where there are labels of several kinds.
+
+        Args:
+          metric: its name, or the prefix of the names of several.
+        """
+        return self

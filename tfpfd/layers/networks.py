@@ -44,7 +44,8 @@ def dense_stack(
     return stack
 
 
-def _check_units(units: Sequence[int]) -> tuple[int, ...]:
+def check_units(units: Sequence[int]) -> tuple[int, ...]:
+    """The widths as a tuple; refuses none, and those that are no positive integers."""
     several = isinstance(units, Sequence) and len(units) > 0
     if not several or any(not isinstance(size, int) or size < 1 for size in units):
         raise ValueError(
@@ -82,7 +83,7 @@ class TwoTower(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.units = _check_units(units)
+        self.units = check_units(units)
         self.scale = scale
         self.l2 = l2
         self.batch_norm = batch_norm
@@ -156,7 +157,7 @@ class MLP(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.units = _check_units(units)
+        self.units = check_units(units)
         self.l2 = l2
         self.batch_norm = batch_norm
 

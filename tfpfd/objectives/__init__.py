@@ -1,6 +1,33 @@
-"""Several objectives, and versions of a model that learn from each other."""
+"""Several objectives: fused teachers, baselines, and versions that learn from each other."""
 
+from tfpfd.objectives.aggregation import aggregate_labels
+from tfpfd.objectives.fused_towers import FusedTowers, fused
+from tfpfd.objectives.labels import check_objectives
 from tfpfd.objectives.lineage import Version, lineage, save_version
+from tfpfd.objectives.mixtures import PLE, MMoE
+from tfpfd.objectives.multi_objective import MultiObjective, SeparateRankers
+from tfpfd.objectives.networks import SharedBottom
 from tfpfd.objectives.retrain import retrain
+from tfpfd.objectives.scalarised import Scalarised
+from tfpfd.objectives.search import FoundWeights, search_weights
+from tfpfd.objectives.weighting import Multipliers
 
-__all__ = ["Version", "lineage", "retrain", "save_version"]
+__all__ = [
+    "PLE",
+    "FoundWeights",
+    "FusedTowers",
+    "MMoE",
+    "MultiObjective",
+    "Multipliers",
+    "Scalarised",
+    "SeparateRankers",
+    "SharedBottom",
+    "Version",
+    "aggregate_labels",
+    "check_objectives",
+    "fused",
+    "lineage",
+    "retrain",
+    "save_version",
+    "search_weights",
+]

@@ -100,11 +100,12 @@ def _check_student(student: Ranker) -> None:
         hint = "; pass `model.student`" if hasattr(student, "student") else ""
         raise TypeError(f"`student` must be a Ranker, received {type(student).__name__}{hint}")
     seen = set(student.schema.features(student.sees))
-    encoder: FeatureEncoder | None = student.encoder
-    while encoder is not None:
+    encoders = [part for part in student.layers if isinstance(part, FeatureEncoder)]
+    while encoders:
         # The tables of a base come along: those of one width are one variable.
+        encoder = encoders.pop()
         seen |= set(encoder.features)
-        encoder = encoder.base
+        encoders += [encoder.base] if encoder.base is not None else []
     hidden = sorted(seen - set(student.schema.features("served")))
     if hidden:
         raise ValueError(

@@ -1,0 +1,176 @@
+"""Scores fused when serving: the sum itself, and several two-tower rankers served as one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import SimpleNamespace
+from typing import Any, NoReturn
+
+import numpy as np
+import tensorflow as tf
+
+from tfpfd._keras import keras
+from tfpfd.distillation import Ranker
+from tfpfd.distillation.labelled import LabelledModel
+from tfpfd.layers import TwoTower
+from tfpfd.layers.networks import Encoded
+from tfpfd.objectives.multi_objective import check_rankers
+from tfpfd.objectives.weighting import check_finite
+from tfpfd.schema import Side
+
+
+def fused(scores: Mapping[str, Any], weights: Mapping[str, float]) -> np.ndarray:
+    """Scores fused when serving, `Σ_k ω_k · s_k`.
+
+    Args:
+      scores: arrays of one shape by objective, such as `predict` of a `MultiObjective` returns.
+      weights: ω, by objective; negative ones push down.
+
+    Returns:
+      An array of that shape.
+
+    Raises:
+      ValueError: the weights are of other objectives than the scores, not finite, or all 0.
+    """
+    numbers = _checked(weights, scores)
+    total = sum(weight * np.asarray(scores[name]) for name, weight in numbers.items())
+    return np.asarray(total)
+
+
+def _checked(weights: Mapping[str, float], objectives: Iterable[str]) -> dict[str, float]:
+    numbers = check_finite("weights", weights)
+    if set(numbers) != set(objectives):
+        raise ValueError(f"`weights` must be of {sorted(objectives)}, received {sorted(numbers)}")
+    if not any(numbers.values()):
+        raise ValueError(f"`weights` must not all be 0, received {numbers}")
+    return numbers
+
+
+class _Towers(keras.layers.Layer):
+    """Holds the towers of a side."""
+
+    def __init__(self, towers: Iterable[keras.Sequential], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.towers = list(towers)
+        self.built = True
+
+
+class _SideBySide(TwoTower):
+    """The two-tower networks of several rankers, their embeddings beside each other.
+
+    Args:
+      networks: of the rankers, built.
+      weights: ω of each.
+    """
+
+    def __init__(self, networks: Iterable[TwoTower], weights: Iterable[float]) -> None:
+        networks = list(networks)
+        super().__init__([sum(network.units[-1] for network in networks)], scale=1.0)
+        # Plain objects, or each tower would be among the parts of this layer twice.
+        self._parts = SimpleNamespace(networks=networks, weights=list(weights))
+        self.user_tower = _Towers((network.user_tower for network in networks), name="user_tower")
+        self.item_tower = _Towers((network.item_tower for network in networks), name="item_tower")
+        self.built = True
+
+    def user_embedding(self, encoded: Encoded, training: bool | None = None) -> tf.Tensor:
+        """`[ω_1·u_1, ω_2·u_2, …]`, `[batch, units[-1]]`."""
+        parts = [
+            weight * network.user_embedding({"user": part}, training=training)
+            for weight, network, part in zip(
+                self._parts.weights, self._parts.networks, self._split(encoded, "user"), strict=True
+            )
+        ]
+        return tf.concat(parts, axis=1)
+
+    def item_embedding(self, encoded: Encoded, training: bool | None = None) -> tf.Tensor:
+        """`[v_1, v_2, …]`, `[batch, units[-1]]`."""
+        parts = [
+            network.item_embedding({"item": part}, training=training)
+            for network, part in zip(
+                self._parts.networks, self._split(encoded, "item"), strict=True
+            )
+        ]
+        return tf.concat(parts, axis=1)
+
+    def _split(self, encoded: Encoded, side: Side) -> list[tf.Tensor]:
+        towers = [getattr(network, f"{side}_tower") for network in self._parts.networks]
+        # The first weight of a tower is the kernel that reads the side.
+        return tf.split(encoded[side], [tower.weights[0].shape[0] for tower in towers], axis=1)
+
+
+class FusedTowers(Ranker):
+    """Several two-tower rankers as one, whose logit is the weighted sum of theirs.
+
+        Σ_k ω_k · ⟨u_k, v_k⟩ = ⟨[ω_1·u_1, ω_2·u_2, …], [v_1, v_2, …]⟩
+
+    The production baseline that fuses the scores of a model for each objective when serving:
+    `tfpfd.export` writes it as one SavedModel like any student, its embeddings as wide as those of
+    all rankers together. It refers to the rankers' parts, and is for scoring and for the export:
+    train and save the rankers.
+
+    Args:
+      rankers: by objective; each with a `TwoTower`, `sees="served"` and the same served features.
+      weights: ω, by objective; negative ones push down.
+
+    Raises:
+      TypeError: one is no `Ranker`, or has no `TwoTower`.
+      ValueError: fewer than two, one sees privileged features, their schemas differ, or `weights`
+        are of other objectives, not finite or all 0.
+    """
+
+    def __init__(
+        self, rankers: Mapping[str, Ranker], weights: Mapping[str, float], **kwargs: Any
+    ) -> None:
+        check_rankers(rankers)
+        numbers = _checked(weights, rankers)
+        first, *others = rankers.values()
+        for name, ranker in rankers.items():
+            if not isinstance(ranker.network, TwoTower):
+                raise TypeError(
+                    f"`rankers` must have TwoTower networks, received for '{name}' a "
+                    f"{type(ranker.network).__name__}"
+                )
+            if ranker.sees != "served":
+                raise ValueError(
+                    f"`rankers` must see served features, received for '{name}' one with "
+                    f"sees='{ranker.sees}'"
+                )
+            if ranker.schema.served() != first.schema.served():
+                raise ValueError(
+                    f"`rankers` must have the same schema, received for '{name}' another: adapt "
+                    "one schema and give it to all of them"
+                )
+        # Not `Ranker`'s own, which makes parts: these are there already.
+        LabelledModel.__init__(self, **kwargs)
+        self.schema = first.schema
+        self.sees = "served"
+        self.own: list[str] = []
+        self.encoder = first.encoder
+        self.encoders = [
+            part
+            for ranker in rankers.values()
+            for part in ranker.layers
+            if part is not ranker.network
+        ]
+        networks = [ranker.network for ranker in rankers.values()]
+        self.network = _SideBySide(networks, [numbers[name] for name in rankers])
+        # A plain object: the towers are parts of `network`.
+        self._rankers = SimpleNamespace(all=[first, *others])
+        self.built = True
+
+    def encode(
+        self,
+        inputs: Mapping[str, tf.Tensor],
+        training: bool | None = None,
+        shared: Mapping[str, tf.Tensor] | None = None,
+        sides: Iterable[Side] | None = None,
+    ) -> dict[str, tf.Tensor]:
+        """The vectors of each side, those of the rankers beside each other; see `Ranker.encode`."""
+        wanted = sides if sides is None else list(sides)
+        parts = [ranker.encode(inputs, training, None, wanted) for ranker in self._rankers.all]
+        return {side: tf.concat([part[side] for part in parts], axis=1) for side in parts[0]}
+
+    def get_config(self) -> NoReturn:
+        raise NotImplementedError(
+            "FusedTowers refers to the parts of other rankers: save those, or export this"
+        )

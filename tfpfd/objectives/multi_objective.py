@@ -1,0 +1,168 @@
+"""Models with a score for each objective: of one network, or separate ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from tfpfd._keras import keras, register
+from tfpfd.distillation import Ranker
+from tfpfd.layers import FeatureEncoder
+from tfpfd.objectives.model import ObjectivesModel, weighting_of
+from tfpfd.objectives.networks import ObjectiveNetwork
+from tfpfd.objectives.weighting import FixedWeights, Multipliers
+from tfpfd.schema import Schema, Sees
+
+
+@register
+class MultiObjective(ObjectivesModel):
+    """One model with a logit for each objective, trained on all of their labels.
+
+        Σ_k w_k · L(y_k, f_k)
+
+    The multi-task baseline: its scores are fused when serving (`fused`). Frozen, it is the one
+    teacher of several objectives. Labels, losses and metrics: see `ObjectivesModel`. The primary
+    objective has the name of the schema's label; those of the others are columns that
+    `tfpfd.data.from_rows(…, labels=[…])` passes on. `predict` returns logits `[rows]` by
+    objective. An objective without a positive label teaches a constant, or under a loss of lists
+    nothing: see `check_objectives`.
+
+    Args:
+      schema: an adapted schema.
+      network: `SharedBottom`, `MMoE`, `PLE`, or another layer from encoded sides to logits by
+        objective; its own one.
+      weights: w, by objective, at least 0, or `Multipliers`; by default 1.
+      sees: as in `Ranker`.
+      encoder: as in `Ranker`.
+      own: as in `Ranker`.
+
+    Raises:
+      TypeError: `network` is no network of several objectives.
+      ValueError: `weights` are not of the network's objectives, or what `Ranker` refuses.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        network: ObjectiveNetwork,
+        weights: Mapping[str, float] | FixedWeights | Multipliers | None = None,
+        sees: Sees = "served",
+        encoder: FeatureEncoder | None = None,
+        own: Iterable[str] = (),
+        **kwargs: Any,
+    ) -> None:
+        if not isinstance(network, ObjectiveNetwork):
+            raise TypeError(
+                "`network` must be one of several objectives, such as SharedBottom, received "
+                f"{network!r}"
+            )
+        weights = dict.fromkeys(network.objectives, 1.0) if weights is None else weights
+        super().__init__(schema.label, network.objectives, weighting_of(weights), **kwargs)
+        self.ranker = Ranker(schema, network, sees, encoder, own, name="ranker")
+        self.built = True
+
+    @property
+    def schema(self) -> Schema:
+        """The schema."""
+        return self.ranker.schema
+
+    @property
+    def encoder(self) -> FeatureEncoder:
+        """The encoder, which others may share."""
+        return self.ranker.encoder
+
+    def call(
+        self,
+        inputs: Mapping[str, tf.Tensor],
+        training: bool | None = None,
+        shared: Mapping[str, tf.Tensor] | None = None,
+    ) -> dict[str, tf.Tensor]:
+        """Logits `[batch]` by objective; the arguments are those of `Ranker.encode`."""
+        return self.ranker(inputs, training=training, shared=shared)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**self.ranker.get_config(), **super().get_config()}
+
+    @classmethod
+    def revived(cls, config: dict[str, Any]) -> dict[str, Any]:
+        """The arguments, of the configuration."""
+        revive = keras.utils.deserialize_keras_object
+        parts = {part: revive(config[part]) for part in ("network", "encoder")}
+        return {**config, **parts, "schema": Schema.from_dict(config["schema"])}
+
+
+@register
+class SeparateRankers(ObjectivesModel):
+    """A ranker for each objective, trained together on the aggregate loss.
+
+        Σ_k w_k · L(y_k, f_k)
+
+    The baseline of separate models, whose scores are fused when serving: see `fused`, and
+    `FusedTowers` for the export. Labels, metrics and `predict` as in `MultiObjective`.
+
+    Args:
+      rankers: by objective, one of them the schema's label; with weights of their own.
+      weights: w, by objective, at least 0, or `Multipliers`; by default 1.
+
+    Raises:
+      TypeError: one is no `Ranker`.
+      ValueError: fewer than two, two that share weights or have other labels, or `weights` of
+        other objectives.
+    """
+
+    def __init__(
+        self,
+        rankers: Mapping[str, Ranker],
+        weights: Mapping[str, float] | FixedWeights | Multipliers | None = None,
+        **kwargs: Any,
+    ) -> None:
+        check_rankers(rankers)
+        label = next(iter(rankers.values())).schema.label
+        weights = dict.fromkeys(rankers, 1.0) if weights is None else weights
+        super().__init__(label, rankers, weighting_of(weights), **kwargs)
+        ids = [id(weight) for ranker in rankers.values() for weight in ranker.weights]
+        if len(set(ids)) < len(ids):
+            raise ValueError(
+                "`rankers` share weights: expected an encoder and a network of its own in each, or "
+                "a MultiObjective model"
+            )
+        # A list: not all that Keras saves by names can hold any name of a column.
+        self.rankers = list(rankers.values())
+        self.built = True
+
+    def call(
+        self, inputs: Mapping[str, tf.Tensor], training: bool | None = None
+    ) -> dict[str, tf.Tensor]:
+        """Logits `[batch]` by objective."""
+        return {
+            name: ranker(inputs, training=training)
+            for name, ranker in zip(self.objectives, self.rankers, strict=True)
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        rankers = [keras.utils.serialize_keras_object(ranker) for ranker in self.rankers]
+        named = dict(zip(self.objectives, rankers, strict=True))
+        return {**super().get_config(), "rankers": named}
+
+    @classmethod
+    def revived(cls, config: dict[str, Any]) -> dict[str, Any]:
+        """The arguments, of the configuration."""
+        revive = keras.utils.deserialize_keras_object
+        return {**config, "rankers": {k: revive(r) for k, r in config["rankers"].items()}}
+
+
+def check_rankers(rankers: Mapping[str, Ranker]) -> None:
+    """Refuses others than two or more rankers of one label by objective."""
+    for name, ranker in rankers.items():
+        if not isinstance(ranker, Ranker):
+            raise TypeError(f"`rankers` must hold Rankers, received for '{name}' {ranker!r}")
+    if len(rankers) < 2:
+        raise ValueError(f"`rankers` must be two or more, received {list(rankers)}")
+    labels = sorted({ranker.schema.label for ranker in rankers.values()})
+    if len(labels) > 1:
+        raise ValueError(
+            f"`rankers` must have schemas with the same label, the primary objective's, received "
+            f"{labels}"
+        )
