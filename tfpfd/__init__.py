@@ -12,6 +12,7 @@ from tfpfd.distillation import (
     out_of_fold,
 )
 from tfpfd.layers import MLP, FeatureEncoder, MeanPooling, Recurrent, SelfAttention, TwoTower
+from tfpfd.objectives import FusedTeachers
 from tfpfd.schema import Categorical, Numeric, Schema, Sequence
 from tfpfd.serving import export, inspect
 from tfpfd.version import __version__
@@ -21,6 +22,7 @@ __all__ = [
     "Categorical",
     "Distillation",
     "FeatureEncoder",
+    "FusedTeachers",
     "MeanPooling",
     "MultiTask",
     "Numeric",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from tfpfd.distillation.losses.reduction import BatchLoss
@@ -27,20 +29,49 @@ class Lists:
         self.sizes = self.sum(tf.ones_like(self.place))
 
     def sum(self, values: tf.Tensor) -> tf.Tensor:
-        """`[lists]` sums of `[rows]`."""
+        """`[lists, …]` sums of `[rows, …]`."""
         return tf.math.segment_sum(values, self.place)
 
     def max(self, values: tf.Tensor) -> tf.Tensor:
-        """`[lists]` largest values of `[rows]`."""
+        """`[lists, …]` largest values of `[rows, …]`."""
         return tf.math.segment_max(values, self.place)
 
     def mean(self, values: tf.Tensor) -> tf.Tensor:
-        """`[lists]` means of `[rows]`."""
-        return self.sum(values) / tf.cast(self.sizes, values.dtype)
+        """`[lists, …]` means of `[rows, …]`."""
+        sizes = tf.reshape(self.sizes, [-1] + [1] * (values.shape.rank - 1))
+        return self.sum(values) / tf.cast(sizes, values.dtype)
 
     def spread(self, values: tf.Tensor) -> tf.Tensor:
-        """`[rows]`: to each row the value of its list in `[lists]`."""
+        """`[rows, …]`: to each row the value of its list in `[lists, …]`."""
         return tf.gather(values, self.place)
+
+    def shifted(self, scores: tf.Tensor) -> tf.Tensor:
+        """Scores `[rows, …]` minus the largest of their list: no exponential is infinite."""
+        # A softmax doesn't change with the shift, so no gradient goes through it.
+        return scores - self.spread(tf.stop_gradient(self.max(scores)))
+
+    def softmax(self, scores: tf.Tensor) -> tf.Tensor:
+        """`[rows, …]`: softmax over each list."""
+        exponentials = tf.exp(self.shifted(scores))
+        return exponentials / self.spread(self.sum(exponentials))
+
+
+def over_lists(
+    function: Callable[[tf.Tensor, Lists], tf.Tensor], values: tf.Tensor, ids: tf.Tensor
+) -> tf.Tensor:
+    """What a function of rows and their lists gives, for rows in any order.
+
+    Args:
+      function: from `[rows, …]`, list by list, and the lists to `[rows, …]`.
+      values: `[rows, …]`.
+      ids: integers `[rows]`, equal for rows of the same list.
+
+    Returns:
+      `[rows, …]`, in the order of `values`.
+    """
+    order = tf.argsort(ids, stable=True)
+    found = function(tf.gather(values, order), Lists(tf.gather(ids, order)))
+    return tf.gather(found, tf.math.invert_permutation(order))
 
 
 class ListLoss(BatchLoss):

@@ -10,21 +10,9 @@ from tfpfd._keras import register
 from tfpfd.distillation.losses.lists import ListLoss, Lists
 
 
-def _shifted(scores: tf.Tensor, lists: Lists) -> tf.Tensor:
-    """Scores `[rows]` minus the largest of their list, so that no exponential is infinite."""
-    # A softmax doesn't change with the shift, so no gradient goes through it.
-    return scores - lists.spread(tf.stop_gradient(lists.max(scores)))
-
-
-def _softmax(scores: tf.Tensor, lists: Lists) -> tf.Tensor:
-    """`[rows]`: softmax over each list."""
-    exponentials = tf.exp(_shifted(scores, lists))
-    return exponentials / lists.spread(lists.sum(exponentials))
-
-
 def _cross_entropy(shares: tf.Tensor, scores: tf.Tensor, lists: Lists) -> tf.Tensor:
     """`[lists]`: `-Σ q_i · log softmax(f)_i` of shares q and scores f `[rows]`."""
-    shifted = _shifted(scores, lists)
+    shifted = lists.shifted(scores)
     partition = tf.math.log(lists.sum(tf.exp(shifted)))
     return lists.sum(shares) * partition - lists.sum(shares * shifted)
 
@@ -94,7 +82,7 @@ class _SoftListwise(ListLoss):
         self, truth: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor, lists: Lists
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """See `ListLoss`; `truth` are logits of the teacher."""
-        shares = _softmax(self.scores(truth), lists)
+        shares = lists.softmax(self.scores(truth))
         costs = _cross_entropy(shares, self.scores(logits), lists)
         return lists.mean(weights) * costs, lists.sizes > 1
 
