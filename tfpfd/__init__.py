@@ -12,22 +12,25 @@ from tfpfd.distillation import (
     out_of_fold,
 )
 from tfpfd.layers import MLP, FeatureEncoder, MeanPooling, Recurrent, SelfAttention, TwoTower
-from tfpfd.objectives import FusedTeachers
+from tfpfd.objectives import Boosted, FusedTeachers, Gate, SavedScorer
 from tfpfd.schema import Categorical, Numeric, Schema, Sequence
-from tfpfd.serving import export, inspect
+from tfpfd.serving import export, inspect, saved_scores
 from tfpfd.version import __version__
 
 __all__ = [
     "MLP",
+    "Boosted",
     "Categorical",
     "Distillation",
     "FeatureEncoder",
     "FusedTeachers",
+    "Gate",
     "MeanPooling",
     "MultiTask",
     "Numeric",
     "Ranker",
     "Recurrent",
+    "SavedScorer",
     "Schema",
     "ScoreColumn",
     "SelfAttention",
@@ -45,4 +48,5 @@ __all__ = [
     "losses",
     "optimizers",
     "out_of_fold",
+    "saved_scores",
 ]

@@ -53,9 +53,7 @@ def test_softmax_by_hand():
 
 def test_standard_scores_by_hand():
     """1, 2, 3: mean 2, deviation √(2/3); equal scores and a row alone say nothing."""
-    inputs = batch(
-        [1.0, 8.0, 2.0, 3.0, 0.1, 0.1, 0.1], [4.0] * 7, lists=[5, 0, 5, 5, 7, 7, 7]
-    )
+    inputs = batch([1.0, 8.0, 2.0, 3.0, 0.1, 0.1, 0.1], [4.0] * 7, lists=[5, 0, 5, 5, 7, 7, 7])
     fused = columns(normalize="standard")(inputs)
     unit = math.sqrt(3 / 2)
     np.testing.assert_allclose(fused, [-unit, 0, 0, unit, 0, 0, 0], atol=1e-6)
@@ -230,7 +228,7 @@ def test_refused_teachers(ranker, joint):
         FusedTeachers({"book": 3}, {"book": 1.0})
     with pytest.raises(TypeError, match="`teachers` must map objectives to teachers"):
         FusedTeachers(["book"], {"book": 1.0})
-    with pytest.raises(ValueError, match="objectives of `teachers`, .*, received"):
+    with pytest.raises(ValueError, match=r"objectives of `teachers`, .*, received"):
         FusedTeachers(joint({"book": 1.0, "rate": 1.0}), RIGHT)
     one = ranker()
     with pytest.raises(ValueError, match="of 'book' and 'cancel' share weights"):
@@ -261,7 +259,7 @@ def test_lists_are_asked_for(normalize):
 
 
 def test_a_missing_column_of_scores_is_named():
-    with pytest.raises(ValueError, match="'cancel'.*keep"):
+    with pytest.raises(ValueError, match=r"'cancel'.*keep"):
         columns()({"book": tf.constant([1.0])})
 
 
@@ -276,7 +274,9 @@ def test_a_score_that_is_not_finite_names_its_objective(student, lists_of, value
 
     model = Distillation(student, columns(), 0.8)
     model.compile(keras.optimizers.SGD(0.1))
-    with pytest.raises(tf.errors.InvalidArgumentError, match="teacher of 'cancel' must score every"):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="teacher of 'cancel' must score every"
+    ):
         model.fit(lists_of(6, 6).map(spoiled), verbose=0)
     for weight, before in zip(student.trainable_weights, start, strict=True):
         np.testing.assert_array_equal(weight, before)

@@ -13,6 +13,7 @@ from tfpfd.data.lists import LIST
 from tfpfd.distillation import Ranker, ScoreColumn
 from tfpfd.distillation.schemas import check_same_features, rankers_of
 from tfpfd.objectives.frozen import Frozen
+from tfpfd.objectives.gating import Gate
 from tfpfd.objectives.normalization import NORMALIZATIONS, Normalize, normalized
 from tfpfd.objectives.weights import checked_weights
 
@@ -47,7 +48,7 @@ class FusedTeachers(Frozen):
         logits `[batch]` or `[batch, 1]`, or a string, the name of a column of scores (see
         `ScoreColumn`). Or one model, whose call returns logits by objective.
       weights: ω by objective, of the same objectives; negative ones are allowed, and may sum
-        to 0.
+        to 0. Or a `Gate`, which learns them for each list; it alone makes this trainable.
       normalize: what s_k is made of the logits f_k of a teacher. `"logits"`: f_k / T.
         `"probabilities"`: σ(f_k / T). `"softmax"`: softmax of f_k / T over each list. `"standard"`:
         f_k minus its mean over the list, over its standard deviation there; 0 in a list of one row
@@ -73,7 +74,7 @@ class FusedTeachers(Frozen):
     def __init__(
         self,
         teachers: Mapping[str, Any] | keras.layers.Layer,
-        weights: Mapping[str, float],
+        weights: Mapping[str, float] | Gate,
         normalize: Normalize = "logits",
         temperature: float = 1.0,
         **kwargs: Any,
@@ -81,8 +82,9 @@ class FusedTeachers(Frozen):
         self._check_settings(normalize, temperature)
         joint = isinstance(teachers, keras.layers.Layer)
         parts = [teachers] if joint else _layers(teachers)
-        super().__init__(parts, **kwargs)
-        given = checked_weights(weights)
+        gate = weights if isinstance(weights, Gate) else None
+        super().__init__(parts, gate, **kwargs)
+        given = checked_weights(gate.prior if gate else weights)
         named = getattr(teachers, "objectives", given) if joint else teachers
         if set(named) != set(given):
             raise ValueError(
@@ -174,8 +176,15 @@ class FusedTeachers(Frozen):
     def call(self, inputs: Mapping[str, tf.Tensor], training: bool | None = None) -> tf.Tensor:
         """Fused scores `[batch]`."""
         scores = tf.stack(list(self.scores(inputs).values()), axis=1) / self.temperature
-        scores = normalized(scores, self.normalize, inputs.get(LIST))
-        return tf.linalg.matvec(tf.stop_gradient(scores), list(self.weights_of.values()))
+        scores = tf.stop_gradient(normalized(scores, self.normalize, inputs.get(LIST)))
+        return tf.reduce_sum(self._omega(inputs, training) * scores, axis=1)
+
+    def _omega(self, inputs: Mapping[str, tf.Tensor], training: bool | None) -> tf.Tensor:
+        """`[objectives]`, or `[batch, objectives]` of a gate."""
+        if self.learner is None:
+            return tf.constant(list(self.weights_of.values()))
+        places = [list(self.learner.prior).index(objective) for objective in self.objectives]
+        return tf.gather(self.learner(inputs, training=training), places, axis=1)
 
     def get_config(self) -> dict[str, Any]:
         parts = [keras.utils.serialize_keras_object(part) for part in self.parts]
@@ -195,6 +204,7 @@ class FusedTeachers(Frozen):
             "parts": parts,
             "shared": shared,
             "weights": dict(self.weights_of),
+            "gate": self.learner and keras.utils.serialize_keras_object(self.learner),
             "normalize": self.normalize,
             "temperature": self.temperature,
         }
@@ -212,6 +222,8 @@ class FusedTeachers(Frozen):
             else:
                 parts.append(keras.utils.deserialize_keras_object(part))
         settings = {key: config[key] for key in ("weights", "normalize", "temperature", "name")}
+        if config["gate"]:
+            settings["weights"] = keras.utils.deserialize_keras_object(config["gate"])
         if config["joint"]:
             return cls(parts[0], **settings)
         return cls(dict(zip(config["objectives"], parts, strict=True)), **settings)
