@@ -8,12 +8,25 @@ import tensorflow as tf
 from tfpfd import saved_scores
 
 
+def frame(columns):
+    """Raw columns as rows: lists without their padding."""
+    return pd.DataFrame(
+        {
+            name: [
+                [one for one in row if one not in ("", -1)] if values.ndim == 2 else row
+                for row in values.tolist()
+            ]
+            for name, values in columns.items()
+        }
+    )
+
+
 def rows_of(exported):
     """Every user with two items, of which one isn't in the table."""
-    users = pd.DataFrame({name: list(values) for name, values in exported.users().items()})
-    items = pd.DataFrame({name: list(values) for name, values in exported.items().items()})
-    new = items.iloc[[0]].assign(item_id=[999 if items.item_id.dtype.kind == "i" else "new"])
-    return users.merge(pd.concat([items.iloc[[3]], new]), how="cross")
+    items = frame(exported.items())
+    number = items["item_id"].dtype.kind == "i"
+    new = items.iloc[[0]].assign(item_id=[999 if number else "new"])
+    return frame(exported.users()).merge(pd.concat([items.iloc[[3]], new]), how="cross")
 
 
 def test_scores_are_the_students(exported):

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpfd._keras import declared_inputs, keras, register
+from tfpfd._keras import declared_inputs, freeze, keras, register
 from tfpfd.distillation import ScoreColumn
 from tfpfd.distillation.schemas import rankers_of
 from tfpfd.objectives.frozen import Frozen
@@ -99,7 +99,7 @@ class Boosted(Frozen):
         )
 
     def get_config(self) -> dict[str, Any]:
-        rule = self.rule
+        rule: Any = self.rule
         if not isinstance(rule, str):
             name = keras.utils.get_registered_name(rule)
             if keras.utils.get_registered_object(name) is not rule:
@@ -115,7 +115,7 @@ class Boosted(Frozen):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Boosted:
         scorer, rule = keras.utils.deserialize_keras_object(config["scorer"]), config["rule"]
-        scorer.trainable = False  # Not every Keras generation writes it for a functional model.
+        freeze(scorer)  # Not every Keras generation writes it for a functional model.
         if isinstance(rule, Mapping):
             rule = keras.utils.get_registered_object(rule["function"], custom_objects)
         return cls(scorer, rule, config["beta"], name=config["name"])

@@ -53,9 +53,9 @@ class SavedScorer(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.path = str(path)
+        self.directory = str(path)
         self.signature = signature
-        self.loaded = _Loaded(self.path)
+        self.loaded = _Loaded(self.directory)
         found = self.loaded.signatures
         if signature not in found:
             raise ValueError(
@@ -94,7 +94,7 @@ class SavedScorer(keras.layers.Layer):
         missing = sorted(name for name in self.names.values() if name not in inputs)
         if missing:
             raise ValueError(
-                f"missing inputs {missing} of the SavedModel '{self.path}': expected columns that "
+                f"missing inputs {missing} of the SavedModel '{self.directory}': expected columns that "
                 f"`keep` of from_rows passes on, received {sorted(inputs)}"
             )
         given = {name: self._fed(name, inputs[self.names[name]]) for name in self.specs}
@@ -116,7 +116,7 @@ class SavedScorer(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "path": self.path,
+            "path": self.directory,
             "signature": self.signature,
             "inputs": dict(self.names),
             "output": self.output_name,
