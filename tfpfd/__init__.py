@@ -33,10 +33,14 @@ from tfpfd.layers import (
 )
 from tfpfd.objectives import (
     PLE,
+    Boosted,
+    FusedTeachers,
     FusedTowers,
+    Gate,
     MMoE,
     MultiObjective,
     Multipliers,
+    SavedScorer,
     Scalarised,
     SeparateRankers,
     SharedBottom,
@@ -58,6 +62,7 @@ from tfpfd.schema import (
 from tfpfd.serving import (
     export,
     inspect,
+    saved_scores,
 )
 from tfpfd.version import (
     __version__,
@@ -66,10 +71,13 @@ from tfpfd.version import (
 __all__ = [
     "MLP",
     "PLE",
+    "Boosted",
     "Categorical",
     "Distillation",
     "FeatureEncoder",
+    "FusedTeachers",
     "FusedTowers",
+    "Gate",
     "MMoE",
     "MeanPooling",
     "MultiObjective",
@@ -78,6 +86,7 @@ __all__ = [
     "Numeric",
     "Ranker",
     "Recurrent",
+    "SavedScorer",
     "Scalarised",
     "Schema",
     "ScoreColumn",
@@ -106,6 +115,7 @@ __all__ = [
     "out_of_fold",
     "retrain",
     "save_version",
+    "saved_scores",
     "score_rows",
     "search_weights",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -38,6 +38,17 @@ def check_strategy() -> None:
             "ParameterServerStrategy works with the Keras 2 API alone: use TensorFlow 2.15, or "
             "tf_keras with TF_USE_LEGACY_KERAS=1 in the environment (stacks A and C)"
         )
+
+
+def declared_inputs(layer: Any, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a layer is to be given of a batch: all, or what a functional model declares by name.
+
+    Given more, Keras 3 hands its inputs the tensors that come first in the alphabet.
+    """
+    declared = getattr(layer, "_inputs_struct" if KERAS_3 else "_nested_inputs", None)
+    if not isinstance(declared, Mapping) or not set(declared) <= set(inputs):
+        return inputs
+    return {name: inputs[name] for name in declared}
 
 
 def freeze(layer: Any) -> None:

@@ -7,11 +7,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpfd._keras import COUNTED_ONCE, freeze, keras, register
+from tfpfd._keras import COUNTED_ONCE, declared_inputs, freeze, keras, register
 from tfpfd.distillation.labelled import LabelledModel, LastValue
 from tfpfd.distillation.losses import SoftCrossEntropy, mean_loss
 from tfpfd.distillation.ranker import Ranker
 from tfpfd.distillation.schedule import WarmUp
+from tfpfd.distillation.schemas import check_same_features, rankers_of
 from tfpfd.distillation.scores import ScoreColumn
 from tfpfd.distillation.targets import Targets
 
@@ -42,8 +43,8 @@ class Distillation(LabelledModel):
 
     Raises:
       ValueError: `student` sees privileged features or is the teacher, `weight` is no number in
-        [0, 1], a frozen teacher shares weights with the student or is to learn mutually, or a
-        teacher shares other than by `encoder=student.encoder`.
+        [0, 1], a frozen teacher shares weights with the student or is to learn mutually, a teacher
+        shares other than by `encoder=student.encoder`, or was made for another schema.
       TypeError: `student` is no `Ranker`, or `teacher` no Keras model.
 
     Reference:
@@ -82,6 +83,8 @@ class Distillation(LabelledModel):
                 "`student` must be another ranker than `teacher` and see served features, "
                 f"received one with sees='{student.sees}': are student and teacher swapped?"
             )
+        for ranker in rankers_of(teacher):
+            check_same_features({"`student`": student, "`teacher`": ranker})
         self._shares = getattr(teacher, "encoder", None) is student.encoder
         self.student = student
         self.teacher = teacher
@@ -144,7 +147,8 @@ class Distillation(LabelledModel):
         if self._shares:
             teacher = self.teacher(inputs, training=training, shared=shared)
         else:
-            teacher = self.teacher(inputs, training=training and self.teacher.trainable)
+            given = declared_inputs(self.teacher, inputs)
+            teacher = self.teacher(given, training=training and self.teacher.trainable)
         return {**logits, "teacher": tf.reshape(teacher, [-1])}
 
     def costs(self, outputs: Mapping[str, tf.Tensor], targets: Targets) -> dict[str, tf.Tensor]:

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tfpfd._keras import keras
 from tfpfd.distillation import Ranker
 from tfpfd.distillation.labelled import LabelledModel
-from tfpfd.layers import TwoTower
+from tfpfd.layers import FeatureEncoder, TwoTower
 from tfpfd.layers.networks import Encoded
 from tfpfd.objectives.multi_objective import check_rankers
 from tfpfd.objectives.weighting import check_finite
@@ -146,7 +146,7 @@ class FusedTowers(Ranker):
         self.sees = "served"
         self.own: list[str] = []
         self.encoder = first.encoder
-        self.encoders = [
+        self.held = [
             part
             for ranker in rankers.values()
             for part in ranker.layers
@@ -157,6 +157,11 @@ class FusedTowers(Ranker):
         # A plain object: the towers are parts of `network`.
         self._rankers = SimpleNamespace(all=[first, *others])
         self.built = True
+
+    @property
+    def encoders(self) -> list[FeatureEncoder]:
+        """Those of all rankers."""
+        return list(self.held)
 
     def encode(
         self,

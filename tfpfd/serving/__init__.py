@@ -3,5 +3,6 @@
 from tfpfd.serving.export import export
 from tfpfd.serving.inspection import Inspection, inspect
 from tfpfd.serving.items import embed_items
+from tfpfd.serving.scores import saved_scores
 
-__all__ = ["Inspection", "embed_items", "export", "inspect"]
+__all__ = ["Inspection", "embed_items", "export", "inspect", "saved_scores"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from tfpfd.distillation.losses.reduction import BatchLoss
@@ -26,20 +28,45 @@ class Lists:
         self.sizes = self.sum(tf.ones_like(place, tf.int32))
 
     def sum(self, values: tf.Tensor) -> tf.Tensor:
-        """`[lists]` sums of `[rows]`."""
+        """`[lists, …]` sums of `[rows, …]`."""
         return tf.math.segment_sum(values, self.place)
 
     def max(self, values: tf.Tensor) -> tf.Tensor:
-        """`[lists]` largest values of `[rows]`."""
+        """`[lists, …]` largest values of `[rows, …]`."""
         return tf.math.segment_max(values, self.place)
 
     def mean(self, values: tf.Tensor) -> tf.Tensor:
-        """`[lists]` means of `[rows]`."""
-        return self.sum(values) / tf.cast(self.sizes, values.dtype)
+        """`[lists, …]` means of `[rows, …]`."""
+        sizes = tf.reshape(self.sizes, [-1] + [1] * (values.shape.rank - 1))
+        return self.sum(values) / tf.cast(sizes, values.dtype)
 
     def spread(self, values: tf.Tensor) -> tf.Tensor:
-        """`[rows]`: to each row the value of its list in `[lists]`."""
+        """`[rows, …]`: to each row the value of its list in `[lists, …]`."""
         return tf.gather(values, self.place)
+
+
+def over_lists(
+    function: Callable[[tf.Tensor, Lists], tf.Tensor], values: tf.Tensor, ids: tf.Tensor
+) -> tf.Tensor:
+    """What a function of rows and their lists gives, for rows in any order.
+
+    Args:
+      function: from `[rows, …]`, list by list, and the lists to `[rows, …]`.
+      values: `[rows, …]`.
+      ids: integers `[rows]`, equal for rows of the same list.
+
+    Returns:
+      `[rows, …]`, in the order of `values`.
+    """
+    order = tf.argsort(ids, stable=True)
+    found = function(tf.gather(values, order), Lists(_places(tf.gather(ids, order))))
+    return tf.gather(found, tf.math.invert_permutation(order))
+
+
+def _places(ids: tf.Tensor) -> tf.Tensor:
+    """The list of each row, counted from 0, of ids that stand list by list."""
+    begins = tf.concat([tf.zeros_like(ids[:1], tf.bool), ids[1:] != ids[:-1]], axis=0)
+    return tf.cumsum(tf.cast(begins, tf.int64))
 
 
 class ListLoss(BatchLoss):
@@ -101,5 +128,4 @@ def _list_by_list(columns: tuple[tf.Tensor, ...], counted: tf.Tensor) -> tuple[t
         lambda: tf.gather(rows, tf.argsort(ids, stable=True)),
     )
     *others, ids = (tf.gather(column, order) for column in columns)
-    begins = tf.concat([tf.zeros_like(ids[:1], tf.bool), ids[1:] != ids[:-1]], axis=0)
-    return (*others, tf.cumsum(tf.cast(begins, ids.dtype)))
+    return (*others, _places(ids))

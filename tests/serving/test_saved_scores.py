@@ -1,0 +1,55 @@
+"""Rows scored by an export: the student's own logits."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from tfpfd import saved_scores
+
+
+def frame(columns):
+    """Raw columns as rows: lists without their padding."""
+    return pd.DataFrame(
+        {
+            name: [
+                [one for one in row if one not in ("", -1)] if values.ndim == 2 else row
+                for row in values.tolist()
+            ]
+            for name, values in columns.items()
+        }
+    )
+
+
+def rows_of(exported):
+    """Every user with two items, of which one isn't in the table."""
+    items = frame(exported.items())
+    number = items["item_id"].dtype.kind == "i"
+    new = items.iloc[[0]].assign(item_id=[999 if number else "new"])
+    return frame(exported.users()).merge(pd.concat([items.iloc[[3]], new]), how="cross")
+
+
+def test_scores_are_the_students(exported):
+    rows = rows_of(exported)
+    schema = exported.schema
+    features = list(schema.features("served").values())
+    columns = schema.columns(dict(rows.items()), features)
+    inputs = schema.lookup({name: tf.constant(values) for name, values in columns.items()})
+    expected = exported.student.predict(inputs, verbose=0)
+    found = saved_scores(exported.path, rows)
+    assert found.dtype == np.float32 and found.shape == (len(rows),)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    # The directory of versions too.
+    np.testing.assert_array_equal(saved_scores(exported.path.parent, rows), found)
+
+
+def test_refusals(exported, tmp_path):
+    with pytest.raises(FileNotFoundError, match="holds no SavedModel"):
+        saved_scores(tmp_path, rows_of(exported))
+    with pytest.raises(ValueError, match="missing column 'age'"):
+        saved_scores(exported.path, rows_of(exported).drop(columns="age"))
+    with pytest.raises(ValueError, match="`rows` is empty"):
+        saved_scores(exported.path, rows_of(exported).iloc[:0])
+    tf.saved_model.save(tf.Module(), str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="is no export of tfpfd"):
+        saved_scores(tmp_path, rows_of(exported))

@@ -1,0 +1,51 @@
+"""Rankers that read the same batches: what their schemas must agree on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tfpfd.schema import Schema
+from tfpfd.schema.features import Feature
+
+
+def rankers_of(scorer: Any) -> list[Any]:
+    """The models in a scorer that read table rows by a schema.
+
+    Args:
+      scorer: a ranker, or a scorer that says with `rankers()` which ones it holds.
+    """
+    held = scorer.rankers() if hasattr(scorer, "rankers") else [scorer]
+    return [ranker for ranker in held if hasattr(ranker, "schema") and hasattr(ranker, "sees")]
+
+
+def check_same_features(rankers: Mapping[str, Any]) -> None:
+    """Refuses rankers that would read the same table rows in different ways.
+
+    A batch is looked up once, so features of one name need one vocabulary and the same edges.
+
+    Args:
+      rankers: models with `schema` and `sees`, by what a message calls them.
+
+    Raises:
+      ValueError: naming the features that differ, and whose they are.
+    """
+    known: dict[str, tuple[str, Any]] = {}
+    for owner, ranker in rankers.items():
+        schema, differing = ranker.schema, dict[str, list[str]]()
+        for name, feature in schema.features(ranker.sees).items():
+            described = _described(schema, feature)
+            other, expected = known.setdefault(name, (owner, described))
+            if described != expected:
+                differing.setdefault(other, []).append(name)
+        for other, names in differing.items():
+            raise ValueError(
+                f"{owner} was made for another schema than {other}: features {names} differ, but "
+                "a batch is looked up once: expected the same vocabularies and bucket edges; the "
+                "scores of a model with others can stand in a column (see `tfpfd.ScoreColumn`)"
+            )
+
+
+def _described(schema: Schema, feature: Feature) -> tuple[Any, ...]:
+    """All that decides which row of its table a value gets."""
+    return feature, schema.vocabularies.get(feature.table)
