@@ -110,9 +110,9 @@ def from_stream(
     check_columns(raw.element_spec, _column_names(schema, keep, labels))
 
     def look_up(batch: Any) -> tuple:
+        label = _target(schema.label, batch)
         passed = {name: _target(name, batch) for name in (*keep, *labels)}
         inputs = {**schema.lookup(batch), **passed}
-        label = _target(schema.label, batch)
         if schema.list_key is not None:
             inputs[LIST] = hashed(schema.list_key, batch[schema.list_key])
         if schema.weight is None:
