@@ -134,8 +134,15 @@ def test_refusals(rankers):
     refused(
         ValueError, r"`weights` must be of \['book', 'cancel', 'rating'\]", rankers, {"book": 1}
     )
-    refused(ValueError, "`weights` must not all be 0", rankers, dict.fromkeys(rankers, 0.0))
-    refused(ValueError, "`weights` must be finite", rankers, {**WEIGHTS, "book": np.nan})
+    refused(
+        ValueError, "`weights` must have one that isn't 0", rankers, dict.fromkeys(rankers, 0.0)
+    )
+    refused(
+        ValueError,
+        "`weights` of 'book' must be a finite number",
+        rankers,
+        {**WEIGHTS, "book": np.nan},
+    )
     with pytest.raises(ValueError, match=r"`weights` must be of \['book'\], received \['like'\]"):
         fused({"book": [1.0]}, {"like": 1.0})
     with pytest.raises(NotImplementedError, match="save those, or export this"):

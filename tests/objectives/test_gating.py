@@ -45,7 +45,9 @@ def test_a_list_has_one_set_of_weights(gate, listed):
     rows = np.concatenate([encoded["user_id"], encoded["age"]], axis=1)
     for number in set(inputs[LIST]):
         of = inputs[LIST] == number
-        hidden = np.maximum(rows[of].mean(0) @ layer.hidden.kernel + layer.hidden.bias, 0)
+        hidden = np.maximum(
+            rows[of].mean(0) @ np.asarray(layer.hidden.kernel) + np.asarray(layer.hidden.bias), 0
+        )
         scores = np.exp(hidden @ np.asarray(layer.last.kernel))
         expected = np.array([1.0, -0.3, 0.0]) * 3 * scores / scores.sum()
         np.testing.assert_allclose(found[of], np.tile(expected, (of.sum(), 1)), rtol=1e-5)

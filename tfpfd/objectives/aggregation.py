@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfpfd.data.lists import LIST
 from tfpfd.objectives.labels import labels_of
-from tfpfd.objectives.weighting import check_shares
+from tfpfd.objectives.weights import check_shares
 from tfpfd.schema import Schema
 
 

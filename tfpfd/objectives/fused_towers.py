@@ -15,7 +15,7 @@ from tfpfd.distillation.labelled import LabelledModel
 from tfpfd.layers import FeatureEncoder, TwoTower
 from tfpfd.layers.networks import Encoded
 from tfpfd.objectives.multi_objective import check_rankers
-from tfpfd.objectives.weighting import check_finite
+from tfpfd.objectives.weights import checked_weights
 from tfpfd.schema import Side
 
 
@@ -38,11 +38,9 @@ def fused(scores: Mapping[str, Any], weights: Mapping[str, float]) -> np.ndarray
 
 
 def _checked(weights: Mapping[str, float], objectives: Iterable[str]) -> dict[str, float]:
-    numbers = check_finite("weights", weights)
+    numbers = checked_weights(weights)
     if set(numbers) != set(objectives):
         raise ValueError(f"`weights` must be of {sorted(objectives)}, received {sorted(numbers)}")
-    if not any(numbers.values()):
-        raise ValueError(f"`weights` must not all be 0, received {numbers}")
     return numbers
 
 

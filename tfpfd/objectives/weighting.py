@@ -5,40 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from tfpfd._keras import COUNTED_ONCE, keras, register
-
-
-def check_finite(argument: str, weights: Mapping[str, float]) -> dict[str, float]:
-    """The weights as floats; refuses none, and such that aren't finite.
-
-    Args:
-      argument: name of the argument, for messages.
-      weights: by objective.
-    """
-    if not isinstance(weights, Mapping) or not weights:
-        raise ValueError(f"`{argument}` must be a number for each objective, received {weights!r}")
-    numbers = {name: float(weight) for name, weight in weights.items()}
-    odd = {name: weight for name, weight in numbers.items() if not np.isfinite(weight)}
-    if odd:
-        raise ValueError(f"`{argument}` must be finite, received {odd}")
-    return numbers
-
-
-def check_shares(weights: Mapping[str, float]) -> dict[str, float]:
-    """Weights that are at least 0, and not all of them 0, as floats."""
-    numbers = check_finite("weights", weights)
-    negative = {name: weight for name, weight in numbers.items() if weight < 0}
-    if negative:
-        raise ValueError(
-            f"`weights` must be at least 0, received {negative}: to avoid something, take its "
-            "absence as the label"
-        )
-    if not any(numbers.values()):
-        raise ValueError(f"`weights` must not all be 0, received {numbers}")
-    return numbers
+from tfpfd.objectives.weights import check_finite, check_shares
 
 
 @register
