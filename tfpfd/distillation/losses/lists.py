@@ -89,7 +89,8 @@ class ListLoss(BatchLoss):
           lists: of the rows.
 
         Returns:
-          A float32 scalar, to which a list that says nothing adds 0, and bool `[lists]`.
+          A float32 scalar, to which a list that says nothing adds 0 but for rounding, and bool
+          `[lists]`.
         """
         raise NotImplementedError
 
