@@ -1,0 +1,41 @@
+"""An audit of real rows on which the privileged features are known not to help."""
+
+from pathlib import Path
+
+import pytest
+
+import tfpfd
+
+FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data" / "kuairand-pure"
+
+
+def make_student(schema):
+    encoder = tfpfd.FeatureEncoder(schema, dim=4)
+    return tfpfd.Ranker(schema, tfpfd.MLP([16], batch_norm=False), encoder=encoder)
+
+
+def make_teacher(schema, sees, student):
+    network = tfpfd.MLP([16], batch_norm=False)
+    return tfpfd.Ranker(schema, network, sees=sees, encoder=student.encoder)
+
+
+@pytest.mark.skipif(not FOLDER.is_dir(), reason=f"KuaiRand-Pure isn't at {FOLDER}")
+def test_like_given_click_is_not_said_to_help():
+    data = tfpfd.datasets.kuairand_pure(FOLDER, task="like")
+    splits = tfpfd.Splits(
+        *(rows[rows["user_id"] % 2 == 0] for rows in (data.train, data.validation, data.test)),
+        data.schema,
+    )
+    report = tfpfd.audit(
+        make_student,
+        make_teacher,
+        splits,
+        seeds=2,
+        learning_rate=4e-3,
+        epochs=5,
+        patience=1,
+        batch_size=512,
+        multipliers=(),
+        verbose=0,
+    )
+    assert report.verdict.kind != "helps"
