@@ -46,18 +46,6 @@ class Linear(keras.layers.Layer):
         return tf.linalg.matvec(sides, tf.convert_to_tensor(self.kernel))
 
 
-@keras.utils.register_keras_serializable(package="tests.objectives")
-class WeightedSum(keras.layers.Layer):
-    """A frozen scorer: the weighted sum of columns of scores."""
-
-    def __init__(self, weights, **kwargs):
-        super().__init__(trainable=False, **kwargs)
-        self.weights_of = weights
-
-    def call(self, inputs, training=None):
-        return tf.add_n([weight * inputs[name] for name, weight in self.weights_of.items()])
-
-
 @pytest.fixture(scope="session")
 def log():
     """A function from ids and a seed to rows that hold each of the ids."""
@@ -112,12 +100,6 @@ def linear():
         return Ranker(schema, Linear(), encoder=FeatureEncoder(schema, dim=3))
 
     return linear
-
-
-@pytest.fixture(scope="session")
-def weighted_sum():
-    """The class of a frozen scorer that sums columns of scores."""
-    return WeightedSum
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from tfpfd import (
+    FusedTeachers,
     Ranker,
     Version,
     WarmUp,
@@ -20,6 +21,11 @@ from tfpfd import (
 from tfpfd._keras import keras
 from tfpfd.data import from_rows
 from tfpfd.evaluation import auc
+
+
+def sum_of(weights):
+    """A scorer of columns."""
+    return FusedTeachers({name: name for name in weights}, weights)
 
 
 def eagerly(rate=0.1):
@@ -112,7 +118,7 @@ def test_without_a_warm_start_ids_that_vanished_are_forgotten(first, tuesday, li
     np.testing.assert_array_equal(new, old)
 
 
-def test_a_line_of_three_versions(taught, log, monday, tuesday, two_tower, weighted_sum, tmp_path):
+def test_a_line_of_three_versions(taught, log, monday, tuesday, two_tower, tmp_path):
     """Version 1 needs no teacher any more, version 2 has one plugged in again."""
     wednesday = log([3, 4, 5, 6], [5, 6, 7, 8], seed=2)
     save_version(tmp_path / "films", taught.student, metrics={"student_auc": 0.5})
@@ -125,7 +131,7 @@ def test_a_line_of_three_versions(taught, log, monday, tuesday, two_tower, weigh
         two_tower,
         validation=tuesday,
         teachers={"all": taught.teacher},
-        scorer=weighted_sum({"previous": 0.75, "all": 0.25}),
+        scorer=sum_of({"previous": 0.75, "all": 0.25}),
         weight=WarmUp(0.8, steps=2),
         details={"until": "2022-04-27"},
         **settings,
@@ -202,14 +208,14 @@ def test_logits_that_are_not_finite_are_refused(first, monday, linear, tmp_path)
         retrain(tmp_path, monday, linear, verbose=0)
 
 
-def test_refusals(first, monday, tuesday, linear, weighted_sum, tmp_path):
+def test_refusals(first, monday, tuesday, linear, tmp_path):
     teacher = first.load()
 
     def refused(kind, message, data=monday, previous=first, make=linear, **arguments):
         with pytest.raises(kind, match=message):
             retrain(previous, data, make, **{"verbose": 0, **arguments})
 
-    scorer = weighted_sum({"like": 1.0})
+    scorer = sum_of({"like": 1.0})
     refused(TypeError, r"received Ranker; `tfpfd.save_version\(path, ", previous=teacher)
     refused(FileNotFoundError, "holds no version", previous=tmp_path)
     refused(TypeError, "`data` must be a DataFrame, received dict", data={})
