@@ -496,3 +496,12 @@ def test_swapped_student_and_teacher_are_refused(make):
         Distillation(model.teacher, model.student)
     with pytest.raises(ValueError, match="`student` must be another ranker than `teacher`"):
         Distillation(model.student, model.student)
+
+
+def test_a_functional_teacher_gets_the_inputs_that_it_names(make, inputs_of):
+    """Whatever else is in the batch, and whichever comes first in the alphabet."""
+    score = keras.layers.Input((), dtype="float32", name="score")
+    teacher = keras.Model({"score": score}, 2 * score)
+    inputs = {**inputs_of(3), "score": tf.constant([1.0, -2.0, 0.5])}
+    logits = Distillation(make().student, teacher)(inputs)["teacher"]
+    np.testing.assert_allclose(logits, [2.0, -4.0, 1.0])
