@@ -75,6 +75,13 @@ def test_a_metric_without_an_interval_is_warned_of(results_of):
     assert warning.startswith("No interval for group AUC:")
 
 
+def test_two_seeds_are_warned_of(results_of):
+    results = results_of()
+    results.largest.students["base"]["auc"] = results.largest.students["base"]["auc"][:2]
+    (warning,) = results.warnings()
+    assert warning.startswith("Two seeds give intervals of up to 12.7 standard errors")
+
+
 def test_frame(report):
     frame = report.to_frame()
     # Three sizes, five students and four teachers, four metrics.

@@ -120,6 +120,11 @@ class Results:
                 f"The base is under-tuned: it was still improving after {self.max_epochs} epochs. "
                 "Raise `epochs` or the learning rate."
             )
+        if size.seeds == 2:
+            warnings.append(
+                "Two seeds give intervals of up to 12.7 standard errors: expected `seeds` of 3 or "
+                "more where the verdict matters."
+            )
         undefined = [
             METRICS[metric]
             for metric in ROW_METRICS
