@@ -81,8 +81,7 @@ class Trained:
     Args:
       student: with the weights of the best epoch.
       teacher: the same; None for an arm without one.
-      losses: the student's validation log loss (with penalties, if it was trained alone) after
-        each epoch.
+      losses: the student's validation log loss after each epoch.
       steps: gradient steps that were taken.
     """
 

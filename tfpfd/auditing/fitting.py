@@ -34,11 +34,13 @@ def fit_early_stopped(
       callbacks: more Keras callbacks.
 
     Returns:
-      The student's validation log loss after each epoch (with penalties, if it is trained alone).
+      The student's validation log loss after each epoch.
     """
-    # No metrics: they would cost time, and stopping goes by the loss.
-    model.compile(optimizer=keras.optimizers.Adam(learning_rate), metrics=[])
-    monitor = f"val_{model.prefixes[0]}loss"
+    # A metric: the loss of a ranker that is trained alone holds its penalties, which grow while it
+    # learns, so that by the loss it would be stopped too early, and lose to every other.
+    log_loss = keras.metrics.BinaryCrossentropy(name="log_loss", from_logits=True)
+    model.compile(optimizer=keras.optimizers.Adam(learning_rate), metrics=[log_loss])
+    monitor = f"val_{model.prefixes[0]}log_loss"
     stop = keras.callbacks.EarlyStopping(
         monitor,
         mode="min",
