@@ -20,8 +20,10 @@ def fit_early_stopped(
     patience: int,
     start: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    loss: keras.losses.Loss | None = None,
+    monitor: str | None = None,
 ) -> tuple[float, ...]:
-    """Trains with Adam until the validation log loss stops getting better, and keeps the best.
+    """Trains with Adam until a validation loss stops getting better, and keeps the best.
 
     Args:
       model: a ranker, or what trains one, whose first prefix is the student's.
@@ -29,18 +31,22 @@ def fit_early_stopped(
       validation: batches of validation rows.
       learning_rate: of Adam.
       epochs: at most.
-      patience: epochs without a better validation log loss before training stops.
+      patience: epochs without a better validation loss before training stops.
       start: epochs before the first that counts.
       callbacks: more Keras callbacks.
+      loss: of labels; the log loss by default.
+      monitor: name of the validation loss; by default the student's log loss.
 
     Returns:
-      The student's validation log loss after each epoch.
+      That validation loss after each epoch.
     """
-    # A metric: the loss of a ranker that is trained alone holds its penalties, which grow while it
-    # learns, so that by the loss it would be stopped too early, and lose to every other.
-    log_loss = keras.metrics.BinaryCrossentropy(name="log_loss", from_logits=True)
-    model.compile(optimizer=keras.optimizers.Adam(learning_rate), metrics=[log_loss])
-    monitor = f"val_{model.prefixes[0]}log_loss"
+    metrics = []
+    if monitor is None:
+        # A metric: the loss of a ranker that is trained alone holds its penalties, which grow while
+        # it learns, so that by the loss it would be stopped too early, and lose to every other.
+        metrics = [keras.metrics.BinaryCrossentropy(name="log_loss", from_logits=True)]
+        monitor = f"val_{model.prefixes[0]}log_loss"
+    model.compile(optimizer=keras.optimizers.Adam(learning_rate), loss=loss, metrics=metrics)
     stop = keras.callbacks.EarlyStopping(
         monitor,
         mode="min",

@@ -1,0 +1,1 @@
+"""Experiments on ranking for several objectives."""

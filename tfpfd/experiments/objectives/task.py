@@ -1,0 +1,314 @@
+"""The tasks that methods for several objectives are compared on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tfpfd._keras import keras
+from tfpfd.auditing.fitting import fit_early_stopped
+from tfpfd.auditing.rows import user_key_of
+from tfpfd.datasets import kuairand_pure, marketplace
+from tfpfd.distillation import Ranker
+from tfpfd.distillation.labelled import LabelledModel
+from tfpfd.distillation.losses import ListwiseSoftmax
+from tfpfd.evaluation import list_exposure, list_ndcg, mean_over_lists, multiplicities
+from tfpfd.experiments.objectives.rows import ListRows
+from tfpfd.layers import MLP, FeatureEncoder
+from tfpfd.schema import Schema
+
+RESAMPLES = 200
+TOP = 3
+PICKED = "picked"
+"""The column of the rule of an ad-hoc goal: 1 on the rows that it picks, else 0."""
+HOLDOUT = 16_384
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Sizes and steps, the same for every model of a task.
+
+    Args:
+      dim: width of the embeddings.
+      embedding_l2: strength of the penalty on embeddings; see `FeatureEncoder`.
+      units: of the networks' hidden layers.
+      learning_rate: of Adam.
+      batch_size: rows a batch, of whole lists.
+      epochs: at most.
+      patience: epochs without a better validation loss before training stops.
+      hard: α, the share of the hard labels in the loss of a student.
+    """
+
+    dim: int = 8
+    embedding_l2: float = 0.0
+    units: tuple[int, ...] = (32, 16)
+    learning_rate: float = 4e-3
+    batch_size: int = 4096
+    epochs: int = 12
+    patience: int = 2
+    hard: float = 0.2
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a task's rows come from, what is wanted of their ranking, and how models are trained.
+
+    Args:
+      load: gives the dataset, from the path of a copy on this machine or None.
+      omega: by secondary objective its weight ω at the trade-off 1, where the primary objective
+        has 1; below 0 for what is to be avoided.
+      rule: from the rows of a part and the training rows to what an ad-hoc goal picks, bool
+        `[rows]`.
+      goal: the rule in words.
+      recipe: how everything is trained.
+      avoided: for each objective that is to be avoided the label that stands for it where labels
+        are added with weights of at least 0: that the primary event happened without it.
+    """
+
+    load: Callable[[Path | None], Any]
+    omega: Mapping[str, float]
+    rule: Callable[[pd.DataFrame, pd.DataFrame], np.ndarray]
+    goal: str
+    recipe: Recipe = Recipe()
+    avoided: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training took.
+
+    Args:
+      epochs: how many.
+      seconds: from the first step to the last, with validation.
+    """
+
+    epochs: int
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectiveTask:
+    """Rows that were looked up, with the labels of all objectives, and how rankings are measured.
+
+    Args:
+      source: what it was made of.
+      data: the dataset, whose frames hold the raw rows.
+      schema: an adapted schema of served features.
+      train, validation, test: the rows, with labels of the secondary objectives and of what stands
+        for those to be avoided, and with `PICKED`.
+      rates: true rates of the test rows by label, where they are known.
+      users: `[lists]` the number of the user of each list of the test rows.
+    """
+
+    source: Source
+    data: Any
+    schema: Schema
+    train: ListRows
+    validation: ListRows
+    test: ListRows
+    rates: dict[str, np.ndarray]
+    users: np.ndarray
+
+    @classmethod
+    def of(cls, data: Any, source: Source) -> ObjectiveTask:
+        """Learns the vocabularies of a dataset from its training rows and looks all rows up."""
+        schema = data.schema.served().adapt(data.train, verbose=0)
+        primary = schema.label
+
+        def look_up(frame: pd.DataFrame) -> ListRows:
+            picked = source.rule(frame, data.train).astype(np.float32)
+            stand_ins = {
+                name: frame[primary] * (1 - frame[objective])
+                for objective, name in source.avoided.items()
+            }
+            further = [*source.omega, *stand_ins]
+            rows = frame.assign(**stand_ins, **{PICKED: picked})
+            return ListRows.look_up(rows, schema, labels=further, keep=[PICKED])
+
+        test = look_up(data.test)
+        owners = pd.factorize(data.test[user_key_of(data)], sort=True)[0]
+        first = np.unique(test.lists, return_index=True)[1]
+        pairs = (data.test[name].to_numpy() for name in ("user_id", "item_id"))
+        return cls(
+            source=source,
+            data=data,
+            schema=schema,
+            train=look_up(data.train),
+            validation=look_up(data.validation),
+            test=test,
+            rates=data.rates(*pairs) if hasattr(data, "rates") else {},
+            users=owners[first],
+        )
+
+    @property
+    def recipe(self) -> Recipe:
+        """How everything is trained."""
+        return self.source.recipe
+
+    @property
+    def primary(self) -> str:
+        """The primary objective, whose label is the schema's."""
+        return self.schema.label
+
+    @property
+    def secondary(self) -> tuple[str, ...]:
+        """The other objectives."""
+        return tuple(self.source.omega)
+
+    def omega(self, trade_off: float) -> dict[str, float]:
+        """ω by objective: 1 for the primary one, the source's times the trade-off for the others."""
+        others = {name: trade_off * weight for name, weight in self.source.omega.items()}
+        return {self.primary: 1.0, **others}
+
+    def shares(self, trade_off: float) -> dict[str, float]:
+        """`omega` with weights of at least 0, what is to be avoided under its stand-in's name."""
+        avoided = self.source.avoided
+        return {avoided.get(k, k): abs(weight) for k, weight in self.omega(trade_off).items()}
+
+    def labels(self, rows: ListRows, objective: str) -> np.ndarray:
+        """`[rows]` labels of an objective."""
+        return rows.labels if objective == self.primary else rows.inputs[objective]
+
+    def encoder(self) -> FeatureEncoder:
+        """A new encoder of the served features."""
+        recipe = self.recipe
+        features = self.schema.features("served")
+        return FeatureEncoder(self.schema, features, recipe.dim, l2=recipe.embedding_l2)
+
+    def ranker(self) -> Ranker:
+        """A new ranker that sees the served features."""
+        network = MLP(self.recipe.units, batch_norm=False)
+        return Ranker(self.schema, network, encoder=self.encoder())
+
+    def fit(
+        self,
+        model: LabelledModel,
+        seed: int,
+        train: ListRows | Any = None,
+        validation: ListRows | Any = None,
+        loss: keras.losses.Loss | None = None,
+    ) -> Training:
+        """Trains with early stopping by the loss that is trained, on validation rows.
+
+        Args:
+          model: a ranker, or what trains one or several.
+          seed: of the order of lists.
+          train: rows, or batches of them; the task's own by default.
+          validation: rows, or batches of them; the task's own by default.
+          loss: of labels; `ListwiseSoftmax()` by default.
+        """
+        rows = self.train if train is None else train
+        held = self.validation if validation is None else validation
+        start = time.perf_counter()
+        losses = fit_early_stopped(
+            model,
+            rows.batches(self.recipe.batch_size, seed) if isinstance(rows, ListRows) else rows,
+            held.batches(HOLDOUT) if isinstance(held, ListRows) else held,
+            learning_rate=self.recipe.learning_rate,
+            epochs=self.recipe.epochs,
+            patience=self.recipe.patience,
+            loss=ListwiseSoftmax() if loss is None else loss,
+            monitor="val_loss",
+        )
+        return Training(len(losses), time.perf_counter() - start)
+
+    @cached_property
+    def resamples(self) -> np.ndarray:
+        """Multiplicities of the test users, the same for every ranking."""
+        return multiplicities(int(self.users.max()) + 1, RESAMPLES)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of what `evaluate` returns."""
+        true = ("purchase_rate",) if self.rates else ()
+        return ("ndcg", *true, *self.secondary, "exposure")
+
+    def evaluate(self, scores: np.ndarray) -> dict[str, np.ndarray]:
+        """Metrics of a ranking of the test rows, over resampled users.
+
+        - `ndcg`: NDCG of the primary label, over lists that have one.
+        - `purchase_rate`: where true rates are known, that of the primary event, as somebody meets
+          it who reads the first three of each list (`list_exposure`).
+        - by secondary objective, where true rates are known, how many of those purchases come to
+          that event, and else the NDCG of its label, over lists that have one.
+        - `exposure`: the share of attention to the first three that goes to picked rows.
+
+        Args:
+          scores: `[rows]` of the test rows.
+
+        Returns:
+          Arrays `[1 + resamples]`.
+        """
+        test = self.test
+        found = {"ndcg": self._mean(list_ndcg(test.labels, scores, test.lists))}
+        found["exposure"] = self._mean(self._attention(test.inputs[PICKED], scores))
+        if self.rates:
+            bought = self._mean(self._attention(self.rates[self.primary], scores))
+            found["purchase_rate"] = bought
+            for name in self.secondary:
+                found[name] = self._mean(self._attention(self.rates[name], scores)) / bought
+        else:
+            for name in self.secondary:
+                found[name] = self._mean(list_ndcg(test.inputs[name], scores, test.lists))
+        return {name: found[name] for name in self.metrics}
+
+    def _attention(self, values: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        return list_exposure(values, scores, self.test.lists, TOP)
+
+    def _mean(self, values: np.ndarray) -> np.ndarray:
+        return mean_over_lists(values, self.users, self.resamples)
+
+    def utility(self, scores: np.ndarray, trade_off: float) -> float:
+        """What fusion weights are searched for: what a ranking of the validation rows is worth.
+
+            Σ_k ω_k · lift_k
+
+        The lift of an objective is the rate of its label under the attention to the first three of
+        each list, over that without a ranking. ω are those of the trade-off. No truth is needed.
+
+        Args:
+          scores: `[rows]` of the validation rows.
+          trade_off: t.
+        """
+        rows, total = self.validation, 0.0
+        for name, weight in self.omega(trade_off).items():
+            labels = self.labels(rows, name)
+            reached = list_exposure(labels, scores, rows.lists, TOP).mean()
+            total += weight * float(reached) / max(float(labels.mean()), 1e-9)
+        return total
+
+
+def _short_videos(rows: pd.DataFrame, train: pd.DataFrame) -> np.ndarray:
+    return (rows["video_duration"] < train["video_duration"].quantile(0.25)).to_numpy()
+
+
+def _kuairand(path: Path | None) -> Any:
+    if path is None:
+        raise ValueError("`--data kuairand` needs the folder of its files: `kuairand:PATH`")
+    return kuairand_pure(path, "click")
+
+
+SOURCES: dict[str, Source] = {
+    "marketplace": Source(
+        lambda path: marketplace("objectives", users=2000),
+        omega={"cancelled": -0.3, "rated_well": 0.5},
+        rule=lambda rows, train: rows["new_seller"].to_numpy(),
+        goal="items of new sellers",
+        avoided={"cancelled": "kept"},
+    ),
+    "kuairand": Source(
+        _kuairand,
+        omega={"is_like": 0.3, "is_profile_enter": 0.3, "is_comment": 0.2, "is_follow": 0.2},
+        rule=_short_videos,
+        goal="videos shorter than three quarters of those shown",
+        recipe=Recipe(dim=4, batch_size=2048),
+    ),
+}
+"""Several objectives on impressions: purchases first on the marketplace, clicks on KuaiRand."""
