@@ -1,0 +1,186 @@
+"""Self-distillation and irreproducibility: grids, reports of made-up results, tiny real cells."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tfpfd.data.lists import LIST
+from tfpfd.datasets import marketplace
+from tfpfd.experiments.document import write_report
+from tfpfd.experiments.objectives.irreproducibility import (
+    ALONE,
+    DISTILLED,
+    IrreproducibilityExperiment,
+    _shares,
+)
+from tfpfd.experiments.objectives.irreproducibility import SELF as SELF_DISTILLED
+from tfpfd.experiments.objectives.rows import ListRows
+from tfpfd.experiments.objectives.self_distillation import (
+    FROZEN,
+    GENERATIONS,
+    LABELS,
+    RENEWED,
+    SELF,
+    SelfDistillation,
+    days_of,
+    windows,
+)
+from tfpfd.experiments.objectives.task import SOURCES, ObjectiveTask, Recipe
+from tfpfd.experiments.registry import EXPERIMENTS
+from tfpfd.experiments.results import Results
+
+BOTH = (SelfDistillation, IrreproducibilityExperiment)
+
+
+@pytest.fixture(scope="module")
+def task():
+    """Few users, few days, one epoch."""
+    recipe = Recipe(dim=2, units=(4,), batch_size=400, epochs=1)
+    source = dataclasses.replace(SOURCES["marketplace"], recipe=recipe)
+    return ObjectiveTask.of(marketplace("objectives", users=60, items=40, days=10), source)
+
+
+@pytest.fixture
+def lines(task):
+    """Self-distillation on those rows."""
+    experiment = SelfDistillation("marketplace")
+    experiment.task = task
+    experiment.windows = windows(task.train, days_of(task.data.train), GENERATIONS)
+    return experiment
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_fewer_seeds_are_among_more(kind):
+    one, three = kind().cells(1), kind().cells(3)
+    assert all(cell in three for cell in one)
+    assert len(three) == 3 * len(one)
+    assert EXPERIMENTS[kind.name] is kind
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_settings_tell_data_and_recipes_apart(kind):
+    settings = kind("marketplace").settings()
+    assert settings["data"] == "marketplace"
+    assert settings["recipe"]["hard"] == 0.2
+    assert settings["omega"] == {"cancelled": -0.3, "rated_well": 0.5}
+    with pytest.raises(ValueError, match="needs the folder of its files: `kuairand:PATH`"):
+        kind("kuairand").prepare()
+
+
+def test_a_window_holds_whole_days_and_lists_of_its_own():
+    """Seven days in three windows: 3, 2 and 2; a list of several days has a part in each."""
+    days = np.array([6, 0, 1, 1, 2, 3, 4, 5, 0])
+    lists = np.array([5, 0, 1, 1, 5, 3, 0, 4, 0])
+    rows = ListRows({"x": np.arange(9), LIST: lists}, np.arange(9) / 10)
+    first, second, third = windows(rows, days, 3)
+    np.testing.assert_array_equal(first.inputs["x"], [1, 2, 3, 4, 8])
+    np.testing.assert_array_equal(first.lists, [0, 1, 1, 2, 0])
+    np.testing.assert_array_equal(second.inputs["x"], [5, 6])
+    np.testing.assert_array_equal(second.lists, [1, 0])
+    np.testing.assert_array_equal(third.labels, [0.0, 0.7])
+    with pytest.raises(ValueError, match="of 8 days at least, .* received 7"):
+        windows(rows, days, 8)
+
+
+def test_days_of_a_log_are_those_in_china():
+    """16:00 UTC is midnight there."""
+    times = pd.to_datetime(["2022-04-24 15:59:59.999", "2022-04-24 16:00", "2022-04-25 15:00"])
+    frame = pd.DataFrame({"time_ms": times.astype("datetime64[ms]").astype("int64")})
+    first, *others = days_of(frame)
+    np.testing.assert_array_equal(np.array(others) - first, [1, 1])
+
+
+def test_version_0_learns_from_teachers_and_later_ones_from_the_version_before(lines):
+    """Three lines begin with one student; a version is the same when it is run on its own."""
+
+    def ndcg(method, generation, experiment=lines):
+        return experiment.run({"method": method, "generation": generation, "seed": 1})["ndcg"]
+
+    first = ndcg(SELF, 0)
+    for method in (FROZEN, RENEWED):
+        np.testing.assert_array_equal(ndcg(method, 0), first)
+    last = {method: ndcg(method, 1) for method in (SELF, LABELS, FROZEN, RENEWED)}
+    assert len({value[0] for value in last.values()}) == 4
+    assert (ndcg(LABELS, 0) != first).any()
+    again = SelfDistillation("marketplace")
+    again.task, again.windows = lines.task, lines.windows
+    np.testing.assert_allclose(ndcg(SELF, 1, again), last[SELF], atol=1e-6)
+
+
+def test_a_version_is_measured(lines):
+    found = lines.run({"method": LABELS, "generation": 2, "seed": 0})
+    assert set(found) == {"ndcg", "purchase_rate", "cancelled", "rated_well"}
+    assert all(values.shape == (201,) for values in found.values())
+    assert 0 < found["ndcg"][0] < 1
+
+
+def test_report_of_a_line_that_decays(tmp_path):
+    """NDCG falls by .01 a version, beyond doubt, where students teach each other."""
+    experiment = SelfDistillation()
+    results = Results(tmp_path, experiment, 2)
+    for number, cell in enumerate(results.cells):
+        loss = 0.01 * cell["generation"] if cell["method"] == SELF else 0.0
+        results.append(cell, {"ndcg": np.full(4, 0.6 - loss)}, 1.0)
+        if number == 3:
+            assert "Unfinished" in write_report(experiment, results).read_text()
+    text = write_report(experiment, results).read_text()
+    assert experiment.question in text
+    faded = text.split("## Self-distillation minus its version 0")[1].split("##")[0]
+    assert "| 1 | **-.0100 ± .0000** |" in faded
+    assert "| 5 | **-.0500 ± .0000** |" in faded
+    alone = text.split("## Self-distillation minus labels alone")[1].split("##")[0]
+    assert "| 0 | +.0000 ± .0000 |" in alone
+    assert "purchase rate" not in text.split("## How it was run")[0].split("## By version")[1]
+    assert len(list(tmp_path.glob("*.png"))) == 1
+
+
+def test_shares_of_a_list_by_hand():
+    """e^0 : e^ln 3 is 1 : 3; a list of one row has all of it, whatever its score."""
+    scores = np.array([0.0, 1000.0, np.log(3)], np.float32)
+    np.testing.assert_allclose(_shares(scores, np.array([0, 1, 0])), [0.25, 1, 0.75], rtol=1e-6)
+
+
+def test_report_of_retrainings_that_agree_or_not(tmp_path):
+    """Students alone swap every list of two, .25 for .75: PD is 2 · .5 / 1; others agree."""
+    experiment = IrreproducibilityExperiment()
+    results = Results(tmp_path, experiment, 2)
+    lists = np.repeat(np.arange(4), 2)
+    for cell in results.cells:
+        order = [0.25, 0.75]
+        if cell["method"] == ALONE and cell["seed"] == 1:
+            order = order[::-1]
+        found = {"probability": np.tile(order, 4), "list": lists, "ndcg": np.full(4, 0.5)}
+        results.append(cell, found, 1.0)
+        assert experiment.question in write_report(experiment, results).read_text()
+    text = write_report(experiment, results).read_text()
+    lines = {
+        line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[2:-1]]
+        for line in text.splitlines()
+        if line.startswith("|") and line.count("|") == 7
+    }
+    sure, none = "1.0000 ± .0000", ".0000 ± .0000"
+    assert lines[ALONE] == [sure, none, sure, f"-{sure}", sure]
+    for method in (DISTILLED, SELF_DISTILLED):
+        assert lines[method] == [none, none, none, sure, none]
+    assert lines["paper"] == ["77 % → 36 %", "–", "–", "–", ".407 → .363"]
+    assert "(+.0000 ± .0000)" in text
+
+
+def test_retrainings_keep_their_predictions(task):
+    """Probabilities of the lists, which differ by seed and method and keep the student's order."""
+    experiment = IrreproducibilityExperiment("marketplace")
+    experiment.task = task
+    found = {
+        (method, seed): experiment.run({"method": method, "seed": seed})
+        for method, seed in ((ALONE, 0), (ALONE, 1), (DISTILLED, 0), (SELF_DISTILLED, 0))
+    }
+    for one in found.values():
+        np.testing.assert_allclose(np.bincount(one["list"], one["probability"]), 1)
+        assert set(one) == set(experiment.metrics)
+    assert len({one["probability"][0] for one in found.values()}) == 4
+    np.testing.assert_array_equal(
+        experiment.run({"method": ALONE, "seed": 1})["probability"],
+        found[ALONE, 1]["probability"],
+    )
