@@ -7,6 +7,8 @@ from tfpfd.experiments.distillation_weight import DistillationWeight
 from tfpfd.experiments.experiment import Experiment
 from tfpfd.experiments.objectives.irreproducibility import IrreproducibilityExperiment
 from tfpfd.experiments.objectives.self_distillation import SelfDistillation
+from tfpfd.experiments.objectives.boost import Boost
+from tfpfd.experiments.objectives.multi_objective import MultiObjective
 from tfpfd.experiments.sharing import Sharing
 from tfpfd.experiments.synthetic import Synthetic
 from tfpfd.experiments.teacher_strength import TeacherStrength
@@ -26,6 +28,8 @@ EXPERIMENTS: dict[str, type[Experiment]] = {
         Synthetic,
         SelfDistillation,
         IrreproducibilityExperiment,
+        MultiObjective,
+        Boost,
     )
 }
 

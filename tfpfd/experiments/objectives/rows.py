@@ -49,7 +49,6 @@ class ListRows:
         """`[rows]` the number of each row's list, from 0 in the order in which they appear."""
         return self.inputs[LIST]
 
-
     def having(self, columns: Mapping[str, np.ndarray]) -> ListRows:
         """The rows with further columns, such as scores."""
         return dataclasses.replace(self, inputs={**self.inputs, **columns})

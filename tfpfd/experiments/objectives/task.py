@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -176,16 +176,19 @@ class ObjectiveTask:
         """`[rows]` labels of an objective."""
         return rows.labels if objective == self.primary else rows.inputs[objective]
 
-    def encoder(self) -> FeatureEncoder:
-        """A new encoder of the served features."""
-        recipe = self.recipe
-        features = self.schema.features("served")
-        return FeatureEncoder(self.schema, features, recipe.dim, l2=recipe.embedding_l2)
+    def encoder(
+        self, features: Collection[str] | None = None, schema: Schema | None = None
+    ) -> FeatureEncoder:
+        """A new encoder of some features, by default all, of the task's schema or another."""
+        recipe, schema = self.recipe, schema or self.schema
+        features = schema.features("served") if features is None else features
+        return FeatureEncoder(schema, features, recipe.dim, l2=recipe.embedding_l2)
 
-    def ranker(self) -> Ranker:
-        """A new ranker that sees the served features."""
+    def ranker(self, schema: Schema | None = None) -> Ranker:
+        """A new ranker that sees the served features of the task's schema or of another."""
+        schema = schema or self.schema
         network = MLP(self.recipe.units, batch_norm=False)
-        return Ranker(self.schema, network, encoder=self.encoder())
+        return Ranker(schema, network, encoder=self.encoder(schema=schema))
 
     def fit(
         self,
