@@ -74,9 +74,10 @@ class Boost(Experiment):
         # Cells of a seed follow each other.
         if self._shared is None or (self._shared.task, self._shared.seed) != (self.task, seed):
             self._shared = Shared(self.task, seed)
+        shared = self._shared
         if cell["boost"] == TRAINING:
-            return self.task.evaluate(_student(self._shared, beta))
-        scores = self._shared.keep("unboosted", lambda: _student(self._shared, 0.0))
+            return self.task.evaluate(_student(shared, beta))
+        scores = shared.keep("unboosted", lambda: _student(shared, 0.0))
         return self.task.evaluate(scores + beta * self.task.test.inputs[PICKED])
 
     def report(self, results: Results) -> list[Section]:

@@ -84,8 +84,9 @@ def teachers_fused(shared: Shared, trade_off: float) -> Outcome:
 
 def teachers_searched(shared: Shared, trade_off: float) -> Outcome:
     """Variant 4: frozen rankers fused when serving."""
-    scores = (shared.teacher_scores(part) for part in ("validation", "test"))
-    return shared.searched(*scores, trade_off, shared.teacher_seconds, len(shared.objectives))
+    validation, test = (shared.teacher_scores(part) for part in ("validation", "test"))
+    seconds, models = shared.teacher_seconds, len(shared.objectives)
+    return shared.searched(validation, test, trade_off, seconds, models)
 
 
 def jointly(name: str, make: Callable[[Shared], Any], each: bool = False) -> Method:
@@ -101,14 +102,12 @@ def jointly(name: str, make: Callable[[Shared], Any], each: bool = False) -> Met
 
     def run(shared: Shared, trade_off: float) -> Outcome:
         fitted = shared.keep(name, lambda: shared.train(lambda: make(shared)))
-        scores = shared.keep(
-            f"scores of {name}",
-            lambda: [
-                rows.scores(fitted.model) for rows in (shared.task.validation, shared.task.test)
-            ],
+        parts = shared.task.validation, shared.task.test
+        validation, test = shared.keep(
+            f"scores of {name}", lambda: [rows.scores(fitted.model) for rows in parts]
         )
         models = len(shared.objectives) if each else 1
-        return shared.searched(*scores, trade_off, fitted.training.seconds, models)
+        return shared.searched(validation, test, trade_off, fitted.training.seconds, models)
 
     return run
 

@@ -86,7 +86,7 @@ class Training:
 
     Args:
       epochs: how many.
-      seconds: from the first step to the last, with validation.
+      seconds: of all of it, with building its graphs and validation.
     """
 
     epochs: int
@@ -163,7 +163,7 @@ class ObjectiveTask:
         return tuple(self.source.omega)
 
     def omega(self, trade_off: float) -> dict[str, float]:
-        """ω by objective: 1 for the primary one, the source's times the trade-off for the others."""
+        """ω by objective: 1 for the primary one, for others the source's times the trade-off."""
         others = {name: trade_off * weight for name, weight in self.source.omega.items()}
         return {self.primary: 1.0, **others}
 

@@ -1,0 +1,112 @@
+"""The experiments: their grids, their reports from made-up results, one real cell."""
+
+import numpy as np
+import pytest
+
+from tfpfd.experiments.document import write_report
+from tfpfd.experiments.objectives.boost import BETAS, Boost, read_off
+from tfpfd.experiments.objectives.multi_objective import MultiObjective
+from tfpfd.experiments.registry import EXPERIMENTS
+from tfpfd.experiments.results import Results
+
+ALL = (MultiObjective, Boost)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_fewer_seeds_are_among_more(kind):
+    one, three = kind().cells(1), kind().cells(3)
+    assert all(cell in three for cell in one)
+    assert len(three) == 3 * len(one)
+    assert EXPERIMENTS[kind.name] is kind
+
+
+@pytest.mark.parametrize("source", ["marketplace", "kuairand"])
+@pytest.mark.parametrize("kind", ALL)
+def test_reports_of_all_and_of_some_cells(kind, source, tmp_path):
+    experiment = kind(source)
+    random = np.random.default_rng(0)
+    results = Results(tmp_path, experiment, 2)
+    half = len(results.cells) // 2
+    for number, cell in enumerate(results.cells):
+        found = {metric: 0.5 + random.normal(0, 0.01, 5) for metric in experiment.metrics}
+        results.append(cell, found, 1.0)
+        if number in (1, half, len(results.cells) - 1):
+            text = write_report(experiment, results).read_text()
+            assert experiment.question in text
+            assert len(list(tmp_path.glob("*.png"))) >= 1
+
+
+def test_what_the_paper_claims_stands_beside_what_was_found(tmp_path):
+    """The student is 2 % better than the system, and takes 12 s beside 10 s of its teachers."""
+    experiment = MultiObjective()
+    results = Results(tmp_path, experiment, 2)
+    ndcg = {"distilled": 0.51, "shared bottom": 0.5}
+    seconds = {"distilled": 22.0, "frozen, fused": 10.0, "shared bottom": 8.0}
+    for cell in results.cells:
+        found = {
+            "ndcg": np.full(4, ndcg.get(cell["method"], 0.4)),
+            "cancelled": np.full(4, 0.05),
+            "training_seconds": seconds.get(cell["method"], 1.0),
+        }
+        results.append(cell, found, 1.0)
+    text = write_report(experiment, results).read_text()
+    line = next(line for line in text.splitlines() if "+2.00 ± 0.00" in line)
+    assert "2.8×" in line
+    assert "1.5×" in line
+    assert "+.0000 ± .0000" in line
+    assert any("claimed" in line and "+1.1" in line for line in text.splitlines())
+
+
+def test_reading_off_a_curve():
+    x, y = np.array([[0.0, 0.0], [1.0, 2.0]]), np.array([[5.0, 5.0], [3.0, 1.0]])
+    np.testing.assert_allclose(read_off(x, y, np.array([0.5, 0.5])), [4.0, 4.0])
+    np.testing.assert_array_equal(read_off(x, y, np.array([1.5, -0.1])), [np.nan, np.nan])
+
+
+def test_the_cost_at_equal_exposure(tmp_path):
+    """Serving loses .01 for each .1 of exposure, training half of it: by hand."""
+    experiment = Boost("kuairand")
+    results = Results(tmp_path, experiment, 2)
+    for cell in results.cells:
+        exposure = 0.2 + 0.1 * cell["beta"] * (0.5 if cell["boost"] == "training" else 1)
+        slope = 0.05 if cell["boost"] == "training" else 0.1
+        found = {"exposure": exposure, "ndcg": 0.5 - slope * (exposure - 0.2)}
+        results.append(cell, {name: np.full(4, value) for name, value in found.items()}, 1.0)
+    text = write_report(experiment, results).read_text()
+    # β = 2 in training: .1 more exposure, .005 of .5 lost, .01 when serving.
+    line = next(line for line in text.splitlines() if line.startswith("| 2"))
+    for part in ("**+.1000 ± .0000**", "-1.00", "-2.00", "**+.0050 ± .0000**"):
+        assert part in line, line
+
+
+def test_what_serving_does_not_reach_is_said(tmp_path):
+    experiment = Boost("kuairand")
+    results = Results(tmp_path, experiment, 1)
+    for cell in results.cells:
+        factor = 2 if cell["boost"] == "training" else 0.5
+        exposure = 0.2 + 0.05 * cell["beta"] * factor
+        results.append(cell, {"exposure": exposure, "ndcg": 0.5}, 1.0)
+    text = write_report(experiment, results).read_text()
+    assert text.count("not reached") == sum(
+        2 * beta > max(BETAS["serving"]) * 0.5 for beta in BETAS["training"]
+    )
+
+
+def test_cells_are_trained_and_measured(tiny):
+    experiment = MultiObjective("marketplace")
+    experiment.task = tiny
+    cell = {"method": "distilled", "trade_off": 0.5, "seed": 1}
+    found = experiment.run(cell)
+    assert set(found) == {*tiny.metrics, "training_seconds", "models_in_service", "trials"}
+    assert 0 < found["ndcg"][0] < 1
+    assert found["training_seconds"] > 0
+
+
+def test_a_boost_that_is_added_raises_exposure(tiny):
+    """And β = 0 is the student without a boost."""
+    experiment = Boost("marketplace")
+    experiment.task = tiny
+    cells = [{"boost": "serving", "beta": beta, "seed": 1} for beta in (0.0, 100.0)]
+    none, much = (experiment.run(cell) for cell in cells)
+    assert (much["exposure"] > none["exposure"]).all()
+    assert set(none) <= set(experiment.metrics)
