@@ -28,9 +28,11 @@ def test_reports_of_all_and_of_some_cells(kind, source, tmp_path):
     results = Results(tmp_path, experiment, 2)
     half = len(results.cells) // 2
     for number, cell in enumerate(results.cells):
-        found = {metric: 0.5 + random.normal(0, 0.01, 5) for metric in experiment.metrics}
+        found = {metric: 0.5 + random.normal(0, 0.01) for metric in experiment.metrics}
+        # Resamples of all metrics would take most of the time to read.
+        found["ndcg"] = 0.5 + random.normal(0, 0.01, 5)
         results.append(cell, found, 1.0)
-        if number in (1, half, len(results.cells) - 1):
+        if number in (half, len(results.cells) - 1):
             text = write_report(experiment, results).read_text()
             assert experiment.question in text
             assert len(list(tmp_path.glob("*.png"))) >= 1

@@ -210,7 +210,11 @@ def _draw(results: Results, metrics: list[str], goal: str) -> Figure:
             for (_, beta), *point in zip(cells, *means, strict=True):
                 if np.isfinite(point).all():
                     axes.annotate(
-                        f"{beta:g}", point, (4, 4), textcoords="offset points", fontsize=8
+                        f"{beta:g}",
+                        point,
+                        (4, 4 if where == TRAINING else -11),
+                        textcoords="offset points",
+                        fontsize=8,
                     )
         axes.set_xlabel(f"exposure of {goal}")
         axes.set_ylabel(f"{RANKING[metric]} (higher is better)")

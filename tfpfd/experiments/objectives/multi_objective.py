@@ -109,14 +109,17 @@ class MultiObjective(Experiment):
             "it, as their weights can't be below 0. Of the goal: " + source.goal + "."
         )
         paired = "Paired by seed and resampled user; bold where the interval excludes zero."
-        better = "95 % intervals over seeds and users. "
-        if source.avoided:
-            better += f"Of {', '.join(source.avoided)} less is better. "
+        level_text = {name: "95 % intervals over seeds and users." for name in shown}
+        for name in source.avoided:
+            level_text[name] += " Less is better."
         figure = _draw(results, shown, self.source)
         return [
             Section("Claimed and found", _CLAIMS, _claims(results, list(source.omega))),
             Section("Trade-offs", text, figure=figure),
-            *(Section(RANKING[name], better, _by_trade_off(results, name)) for name in shown),
+            *(
+                Section(RANKING[name], level_text[name], _by_trade_off(results, name))
+                for name in shown
+            ),
             Section(
                 "Minus frozen, fused",
                 paired + " At the same trade-off.",
@@ -238,6 +241,7 @@ def _draw(results: Results, shown: list[str], source: str) -> Figure:
             _line(axes, results, method, name, primary, place)
         arrow = "← better" if name in SOURCES[source].avoided else "better →"
         axes.set_xlabel(RANKING[name] + ("" if name == "exposure" else f" ({arrow})"))
+        axes.locator_params(axis="x", nbins=5)
         axes.grid(alpha=0.3)
     grid[0].set_ylabel(f"{RANKING[primary]} (higher is better)")
     figure.legend(*grid[0].get_legend_handles_labels(), loc="outside right center", fontsize=8)
