@@ -30,7 +30,8 @@ def test_reports_of_all_and_of_some_cells(kind, source, tmp_path):
     for number, cell in enumerate(results.cells):
         found = {metric: 0.5 + random.normal(0, 0.01) for metric in experiment.metrics}
         # Resamples of all metrics would take most of the time to read.
-        found["ndcg"] = 0.5 + random.normal(0, 0.01, 5)
+        resampled = ("ndcg", "purchase_rate", "exposure")
+        found |= {metric: 0.5 + random.normal(0, 0.01, 5) for metric in resampled}
         results.append(cell, found, 1.0)
         if number in (half, len(results.cells) - 1):
             text = write_report(experiment, results).read_text()
