@@ -5,10 +5,10 @@ from __future__ import annotations
 from tfpfd.experiments.all_methods import CoarseCTR, FineCVR
 from tfpfd.experiments.distillation_weight import DistillationWeight
 from tfpfd.experiments.experiment import Experiment
-from tfpfd.experiments.objectives.irreproducibility import IrreproducibilityExperiment
-from tfpfd.experiments.objectives.self_distillation import SelfDistillation
 from tfpfd.experiments.objectives.boost import Boost
+from tfpfd.experiments.objectives.irreproducibility import IrreproducibilityExperiment
 from tfpfd.experiments.objectives.multi_objective import MultiObjective
+from tfpfd.experiments.objectives.self_distillation import SelfDistillation
 from tfpfd.experiments.sharing import Sharing
 from tfpfd.experiments.synthetic import Synthetic
 from tfpfd.experiments.teacher_strength import TeacherStrength
