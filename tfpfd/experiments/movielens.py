@@ -56,7 +56,7 @@ RECIPE = Recipe(
     weight=0.9,
     warm_up=1,
     epochs=16,
-    patience=2,
+    patience=3,
 )
 # A look in under a minute: a fifth of the rows, and less patience.
 QUICK = dataclasses.replace(RECIPE, patience=1)
