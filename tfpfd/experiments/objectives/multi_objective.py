@@ -223,10 +223,19 @@ def _differences(results: Results, metrics: list[str], against: str) -> pd.DataF
 
 
 def _costs(results: Results) -> pd.DataFrame:
-    means = results.frame.groupby("method")[list(COST)].mean()
-    rows = [method for method in METHODS if method in means.index]
-    table = means.loc[rows].rename(columns=COST).round(1).reset_index()
-    return table
+    means = results.frame.groupby("method")[list(COST)].mean().T.to_dict()
+    return pd.DataFrame(
+        {
+            "method": method,
+            **{COST[name]: _number(means[method][name]) for name in COST},
+        }
+        for method in METHODS
+        if method in means
+    )
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3g}"
 
 
 def _draw(results: Results, shown: list[str], source: str) -> Figure:
