@@ -42,8 +42,8 @@ def fit_early_stopped(
     """
     metrics = []
     if monitor is None:
-        # A metric: the loss of a ranker that is trained alone holds its penalties, that of a student
-        # with a teacher doesn't, so that by the loss the two would be stopped by different rules.
+        # A metric: the loss of a ranker that is trained alone holds its penalties, a student's
+        # beside a teacher does not, so by the loss the two would be stopped by different rules.
         metrics = [keras.metrics.BinaryCrossentropy(name="log_loss", from_logits=True)]
         monitor = f"val_{model.prefixes[0]}log_loss"
     model.compile(optimizer=keras.optimizers.Adam(learning_rate), loss=loss, metrics=metrics)
