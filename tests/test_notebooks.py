@@ -4,12 +4,16 @@ import json
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 import tfpfd
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("*.ipynb"))
 
 
+@pytest.mark.skipif(
+    not tf.__version__.startswith("2.15"), reason="takes a minute: on stack A alone"
+)
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_cells_run_in_order(path, tmp_path, monkeypatch):
     matplotlib = pytest.importorskip("matplotlib")
