@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,10 +12,11 @@ from tfpfd.distillation import Distillation
 from tfpfd.distillation.losses import SoftListwiseSoftmax
 from tfpfd.evaluation import confidence_interval
 from tfpfd.experiments.comparison import marked
-from tfpfd.experiments.experiment import Cell, Experiment, Metrics, Section
+from tfpfd.experiments.experiment import Cell, Metrics, Section
 from tfpfd.experiments.objectives.multi_objective import RANKING
+from tfpfd.experiments.objectives.seeds import ObjectiveExperiment
 from tfpfd.experiments.objectives.shared import Shared
-from tfpfd.experiments.objectives.task import PICKED, SOURCES, ObjectiveTask
+from tfpfd.experiments.objectives.task import PICKED, SOURCES
 from tfpfd.experiments.results import Results
 from tfpfd.objectives import Boosted, FusedTeachers
 
@@ -29,7 +29,7 @@ BETAS = {SERVING: (0.0, 0.25, 0.5, 1.0, 2.0, 4.0), TRAINING: (0.5, 1.0, 2.0, 4.0
 COSTS = ("ndcg", "purchase_rate")
 
 
-class Boost(Experiment):
+class Boost(ObjectiveExperiment):
     """Boosts of several sizes in both places, on the fused teachers of several objectives."""
 
     name = "boost"
@@ -41,23 +41,7 @@ class Boost(Experiment):
     )
     metrics = tuple(RANKING)
     seeds = 3
-    sources = tuple(SOURCES)
-    task: ObjectiveTask
-    _shared: Shared | None = None
-
-    def settings(self) -> dict[str, Any]:
-        """The data, the recipe and the weights of the objectives."""
-        assert self.source is not None
-        source = SOURCES[self.source]
-        recipe = {**asdict(source.recipe), "units": list(source.recipe.units)}
-        omega = {name: TRADE_OFF * weight for name, weight in source.omega.items()}
-        return {**super().settings(), "recipe": recipe, "omega": omega}
-
-    def prepare(self) -> None:
-        """Loads the data and looks them up."""
-        assert self.source is not None
-        source = SOURCES[self.source]
-        self.task = ObjectiveTask.of(source.load(self.path), source)
+    trade_off = TRADE_OFF
 
     def cells(self, seeds: int) -> list[Cell]:
         """Every β in both places, seed by seed; 0 is the same in both."""
@@ -71,10 +55,7 @@ class Boost(Experiment):
     def run(self, cell: Cell) -> Metrics:
         """Trains a student with a boost, or adds one to the scores of that without."""
         seed, beta = int(cell["seed"]), float(cell["beta"])
-        # Cells of a seed follow each other.
-        if self._shared is None or (self._shared.task, self._shared.seed) != (self.task, seed):
-            self._shared = Shared(self.task, seed)
-        shared = self._shared
+        shared = self.shared(seed)
         if cell["boost"] == TRAINING:
             return self.task.evaluate(_student(shared, beta))
         scores = shared.keep("unboosted", lambda: _student(shared, 0.0))

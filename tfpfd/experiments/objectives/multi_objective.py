@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from tfpfd.auditing.comparison import level
 from tfpfd.experiments.comparison import marked
-from tfpfd.experiments.experiment import Cell, Experiment, Metrics, Section
+from tfpfd.experiments.experiment import Cell, Metrics, Section
 from tfpfd.experiments.objectives.methods import DISTILLED, FUSED, METHODS, MULTI_TASK, PRIMARY
-from tfpfd.experiments.objectives.shared import BOUND, TRIALS, Shared
-from tfpfd.experiments.objectives.task import SOURCES, ObjectiveTask
+from tfpfd.experiments.objectives.seeds import ObjectiveExperiment
+from tfpfd.experiments.objectives.shared import BOUND, TRIALS
+from tfpfd.experiments.objectives.task import SOURCES
 from tfpfd.experiments.results import Results
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ COST = {
 }
 
 
-class MultiObjective(Experiment):
+class MultiObjective(ObjectiveExperiment):
     """All methods, at several trade-offs between the primary objective and the others."""
 
     name = "multi-objective"
@@ -51,22 +51,6 @@ class MultiObjective(Experiment):
     )
     metrics = (*RANKING, *COST)
     seeds = 2
-    sources = tuple(SOURCES)
-    task: ObjectiveTask
-    _shared: Shared | None = None
-
-    def settings(self) -> dict[str, Any]:
-        """The data, the recipe and the weights of the objectives."""
-        assert self.source is not None
-        source = SOURCES[self.source]
-        recipe = {**asdict(source.recipe), "units": list(source.recipe.units)}
-        return {**super().settings(), "recipe": recipe, "omega": dict(source.omega)}
-
-    def prepare(self) -> None:
-        """Loads the data and looks them up."""
-        assert self.source is not None
-        source = SOURCES[self.source]
-        self.task = ObjectiveTask.of(source.load(self.path), source)
 
     def cells(self, seeds: int) -> list[Cell]:
         """Every method at every trade-off, seed by seed; the primary ranker has none."""
@@ -80,10 +64,7 @@ class MultiObjective(Experiment):
     def run(self, cell: Cell) -> Metrics:
         """Trains what a method needs beyond what others of the seed have trained."""
         seed = int(cell["seed"])
-        # Cells of a seed follow each other.
-        if self._shared is None or (self._shared.task, self._shared.seed) != (self.task, seed):
-            self._shared = Shared(self.task, seed)
-        found = METHODS[str(cell["method"])](self._shared, float(cell["trade_off"]))
+        found = METHODS[str(cell["method"])](self.shared(seed), float(cell["trade_off"]))
         return {
             **self.task.evaluate(found.scores),
             "training_seconds": found.seconds,

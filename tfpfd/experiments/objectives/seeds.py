@@ -1,0 +1,43 @@
+"""Experiments whose cells of a seed share the models that were trained for it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, ClassVar
+
+from tfpfd.experiments.experiment import Experiment
+from tfpfd.experiments.objectives.shared import Shared
+from tfpfd.experiments.objectives.task import SOURCES, ObjectiveTask
+
+
+class ObjectiveExperiment(Experiment):
+    """On a task of several objectives.
+
+    Beside the attributes of `Experiment`, a subclass may set `trade_off`, by which the weights of
+    the secondary objectives are multiplied in all of its cells.
+    """
+
+    sources = tuple(SOURCES)
+    trade_off: ClassVar[float] = 1.0
+    task: ObjectiveTask
+    _shared: Shared | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """The data, the recipe and the weights of the objectives."""
+        assert self.source is not None
+        source = SOURCES[self.source]
+        recipe = {**asdict(source.recipe), "units": list(source.recipe.units)}
+        omega = {name: self.trade_off * weight for name, weight in source.omega.items()}
+        return {**super().settings(), "recipe": recipe, "omega": omega}
+
+    def prepare(self) -> None:
+        """Loads the data and looks them up."""
+        assert self.source is not None
+        source = SOURCES[self.source]
+        self.task = ObjectiveTask.of(source.load(self.path), source)
+
+    def shared(self, seed: int) -> Shared:
+        """The models of a seed; cells of one follow each other."""
+        if self._shared is None or (self._shared.task, self._shared.seed) != (self.task, seed):
+            self._shared = Shared(self.task, seed)
+        return self._shared
