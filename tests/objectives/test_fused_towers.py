@@ -107,7 +107,7 @@ def test_fused_by_hand():
     np.testing.assert_allclose(fused(scores, {"cancel": -0.5, "book": 2}), [0.5, 4.5])
 
 
-def test_refusals(rankers):
+def test_refusals(rankers, tmp_path):
     book = rankers["book"]
 
     def refused(kind, message, others, weights=None):
@@ -146,7 +146,7 @@ def test_refusals(rankers):
     with pytest.raises(ValueError, match=r"`weights` must be of \['book'\], received \['like'\]"):
         fused({"book": [1.0]}, {"like": 1.0})
     with pytest.raises(NotImplementedError, match="save those, or export this"):
-        FusedTowers(rankers, WEIGHTS).save("never.keras")
+        FusedTowers(rankers, WEIGHTS).save(tmp_path / "never.keras")
 
 
 def test_training_of_the_rankers_goes_on(rankers):
