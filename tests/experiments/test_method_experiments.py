@@ -1,4 +1,4 @@
-"""The experiments on methods: their grids, their reports from made-up results, one real cell."""
+"""The experiments on methods: a report from made-up results, one real cell."""
 
 from dataclasses import replace
 
@@ -7,49 +7,10 @@ import pytest
 
 from tfpfd.datasets import marketplace
 from tfpfd.experiments.all_methods import CoarseCTR, FineCVR
-from tfpfd.experiments.distillation_weight import DistillationWeight
 from tfpfd.experiments.document import write_report
-from tfpfd.experiments.registry import EXPERIMENTS
 from tfpfd.experiments.results import Results
-from tfpfd.experiments.sharing import Sharing
 from tfpfd.experiments.tasks import Task, fine_network
 from tfpfd.experiments.teacher_strength import TeacherStrength
-from tfpfd.experiments.unexposed import Unexposed
-from tfpfd.experiments.warm_up import WarmUpExperiment
-
-ALL = (
-    CoarseCTR,
-    FineCVR,
-    DistillationWeight,
-    Sharing,
-    WarmUpExperiment,
-    TeacherStrength,
-    Unexposed,
-)
-
-
-@pytest.mark.parametrize("kind", ALL)
-def test_fewer_seeds_are_among_more(kind):
-    one, three = kind().cells(1), kind().cells(3)
-    assert all(cell in three for cell in one)
-    assert len(three) == 3 * len(one)
-    assert {cell["seed"] for cell in three} == {0, 1, 2}
-    assert EXPERIMENTS[kind.name] is kind
-
-
-@pytest.mark.parametrize("kind", ALL)
-def test_reports_of_all_and_of_some_cells(kind, tmp_path):
-    experiment = kind()
-    random = np.random.default_rng(0)
-    results = Results(tmp_path, experiment, 2)
-    half = len(results.cells) // 2
-    for number, cell in enumerate(results.cells):
-        found = {metric: 0.5 + random.normal(0, 0.01, 5) for metric in experiment.metrics}
-        results.append(cell, found, 1.0)
-        if number in (half, len(results.cells) - 1):
-            text = write_report(experiment, results).read_text()
-            assert experiment.question in text
-            assert len(list(tmp_path.glob("*.png"))) >= 1
 
 
 def test_bold_means_beyond_doubt(tmp_path):

@@ -28,7 +28,7 @@ USER = "user_id"
 class Recipe:
     """Sizes and steps of a task, the same for every method.
 
-    Those of the tasks below were chosen for the baseline, by its log loss on validation rows.
+    Those of `COARSE` and `FINE` were chosen for the baseline, by its log loss on validation rows.
 
     Args:
       dim: width of the embeddings.
@@ -138,7 +138,9 @@ def fine_network(sees: Sees, strong: bool) -> keras.layers.Layer:
     return MLP(units, batch_norm=False)
 
 
-def _kuairand(task: str) -> Callable[[Path | None], Any]:
+def load_kuairand(task: str) -> Callable[[Path | None], Any]:
+    """Loads KuaiRand for a task from its path, without which it raises ValueError."""
+
     def load(path: Path | None) -> Any:
         if path is None:
             raise ValueError("`--data kuairand` needs the folder of its files: `kuairand:PATH`")
@@ -154,12 +156,14 @@ COARSE: dict[str, Source] = {
         Recipe(dim=8, batch_size=1024),
     ),
     "movielens": Source(movielens_100k, coarse_network, Recipe()),
-    "kuairand": Source(_kuairand("click"), coarse_network, Recipe(batch_size=512)),
+    "kuairand": Source(load_kuairand("click"), coarse_network, Recipe(batch_size=512)),
 }
 """Coarse ranking: a label on impressions, cross features privileged."""
 
 FINE: dict[str, Source] = {
     "marketplace": Source(lambda path: marketplace("purchase", users=4000), fine_network, Recipe()),
-    "kuairand": Source(_kuairand("like"), fine_network, Recipe(embedding_l2=0.0, batch_size=512)),
+    "kuairand": Source(
+        load_kuairand("like"), fine_network, Recipe(embedding_l2=0.0, batch_size=512)
+    ),
 }
 """Fine ranking: a label on clicks, post-event features privileged."""

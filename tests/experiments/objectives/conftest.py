@@ -5,11 +5,13 @@ from dataclasses import replace
 import pytest
 
 from tfpfd.datasets import marketplace
-from tfpfd.experiments.objectives.task import SOURCES, ObjectiveTask, Recipe
+from tfpfd.experiments.objectives.sources import SOURCES
+from tfpfd.experiments.objectives.task import ObjectiveTask
 
 
 @pytest.fixture(scope="session")
 def tiny():
-    recipe = Recipe(dim=2, units=(4,), epochs=1, batch_size=1000)
-    source = replace(SOURCES["marketplace"], recipe=recipe)
+    whole = SOURCES["marketplace"]
+    recipe = replace(whole.recipe, dim=2, epochs=1, batch_size=1000)
+    source = replace(whole, recipe=recipe, units=(4,))
     return ObjectiveTask.of(marketplace("objectives", users=60, items=100, days=10), source)

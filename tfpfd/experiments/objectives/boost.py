@@ -9,14 +9,13 @@ import pandas as pd
 
 from tfpfd.auditing.comparison import level
 from tfpfd.distillation import Distillation
-from tfpfd.distillation.losses import SoftListwiseSoftmax
 from tfpfd.evaluation import confidence_interval
 from tfpfd.experiments.comparison import marked
 from tfpfd.experiments.experiment import Cell, Metrics, Section
-from tfpfd.experiments.objectives.multi_objective import RANKING
-from tfpfd.experiments.objectives.seeds import ObjectiveExperiment
+from tfpfd.experiments.objectives.experiment import ObjectiveExperiment
 from tfpfd.experiments.objectives.shared import Shared
-from tfpfd.experiments.objectives.task import PICKED, SOURCES
+from tfpfd.experiments.objectives.sources import RANKING
+from tfpfd.experiments.objectives.task import PICKED
 from tfpfd.experiments.results import Results
 from tfpfd.objectives import Boosted, FusedTeachers
 
@@ -64,7 +63,7 @@ class Boost(ObjectiveExperiment):
     def report(self, results: Results) -> list[Section]:
         """Costs at equal exposure, the curves, and metrics."""
         assert self.source is not None
-        goal = SOURCES[self.source].goal
+        goal = self.tasks[self.source].goal
         costs = [m for m in COSTS if m == "ndcg" or self.source == "marketplace"]
         equal = (
             f"The goal: {goal}. Exposure is the share of attention to the first three of a list "
@@ -91,13 +90,8 @@ def _student(shared: Shared, beta: float) -> np.ndarray:
     task, teachers = shared.task, shared.teachers
 
     def make() -> Distillation:
-        scorer = Boosted(FusedTeachers(teachers, task.omega(TRADE_OFF)), PICKED, beta)
-        return Distillation(
-            task.ranker(),
-            scorer,
-            weight=1 - task.recipe.hard,
-            distillation_loss=SoftListwiseSoftmax(),
-        )
+        fusion = FusedTeachers(teachers, task.omega(TRADE_OFF))
+        return task.distillation(Boosted(fusion, PICKED, beta))
 
     return task.test.scores(shared.train(make).model.student)
 

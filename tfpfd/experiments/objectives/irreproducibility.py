@@ -12,14 +12,15 @@ from tfpfd.auditing.comparison import level
 from tfpfd.evaluation import Interval, Irreproducibility, irreproducibility
 from tfpfd.experiments.comparison import marked
 from tfpfd.experiments.experiment import Cell, Metrics, Section
+from tfpfd.experiments.objectives.experiment import ObjectiveExperiment
 from tfpfd.experiments.objectives.retrainings import (
-    RetrainingExperiment,
     train_alone,
     train_from_previous,
     train_from_teachers,
     train_teachers,
 )
-from tfpfd.experiments.objectives.task import SOURCES, TOP
+from tfpfd.experiments.objectives.sources import RANKING
+from tfpfd.experiments.objectives.task import TOP
 from tfpfd.experiments.results import Results
 
 if TYPE_CHECKING:
@@ -39,12 +40,12 @@ PUBLISHED = {
     "change_rate": "77 % → 36 %",
     "prediction_difference": ".407 → .363",
 }
-TITLES = {"ndcg": "NDCG", "purchase_rate": f"true purchase rate in the first {TOP}"}
+TITLES = {metric: RANKING[metric] for metric in ("ndcg", "purchase_rate")}
 # The seed of what all retrainings have in common; none of them has it.
 FIXED = 100_000
 
 
-class IrreproducibilityExperiment(RetrainingExperiment):
+class IrreproducibilityExperiment(ObjectiveExperiment):
     """A retraining of each method a seed, all on the same rows.
 
     A cell keeps what its student says of the test rows, as the probabilities of `_shares`, and
@@ -62,8 +63,6 @@ class IrreproducibilityExperiment(RetrainingExperiment):
     )
     metrics = (*TITLES, "probability", "list")
     seeds = 5
-    sources = tuple(SOURCES)
-    tasks = SOURCES
     _teachers: Mapping[str, Any] | None = None
     _previous: Any = None
 

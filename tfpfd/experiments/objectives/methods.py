@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfpfd._keras import keras
 from tfpfd.distillation import Distillation
-from tfpfd.distillation.losses import ListwiseSoftmax, SoftListwiseSoftmax
+from tfpfd.distillation.losses import ListwiseSoftmax
 from tfpfd.experiments.objectives.rows import ListRows
 from tfpfd.experiments.objectives.shared import Outcome, Shared
 from tfpfd.experiments.objectives.task import HOLDOUT
@@ -62,12 +62,7 @@ def distilled(weights: Weights) -> Method:
         teachers = shared.teachers  # Trained before the seed of the student is set.
 
         def make() -> Distillation:
-            return Distillation(
-                task.ranker(),
-                FusedTeachers(teachers, weights(shared, trade_off)),
-                weight=1 - task.recipe.hard,
-                distillation_loss=SoftListwiseSoftmax(),
-            )
+            return task.distillation(FusedTeachers(teachers, weights(shared, trade_off)))
 
         fitted = shared.train(make)
         seconds = shared.teacher_seconds + fitted.training.seconds
@@ -79,13 +74,13 @@ def distilled(weights: Weights) -> Method:
 def teachers_fused(shared: Shared, trade_off: float) -> Outcome:
     """The teachers of `distilled` fused when serving, with the same ω."""
     scores = fused(shared.teacher_scores("test"), shared.task.omega(trade_off))
-    return Outcome(scores, shared.teacher_seconds, len(shared.objectives))
+    return Outcome(scores, shared.teacher_seconds, len(shared.task.objectives))
 
 
 def teachers_searched(shared: Shared, trade_off: float) -> Outcome:
     """Variant 4: frozen rankers fused when serving."""
     validation, test = (shared.teacher_scores(part) for part in ("validation", "test"))
-    seconds, models = shared.teacher_seconds, len(shared.objectives)
+    seconds, models = shared.teacher_seconds, len(shared.task.objectives)
     return shared.searched(validation, test, trade_off, seconds, models)
 
 
@@ -106,7 +101,7 @@ def jointly(name: str, make: Callable[[Shared], Any], each: bool = False) -> Met
         validation, test = shared.keep(
             f"scores of {name}", lambda: [rows.scores(fitted.model) for rows in parts]
         )
-        models = len(shared.objectives) if each else 1
+        models = len(shared.task.objectives) if each else 1
         return shared.searched(validation, test, trade_off, fitted.training.seconds, models)
 
     return run
@@ -114,7 +109,7 @@ def jointly(name: str, make: Callable[[Shared], Any], each: bool = False) -> Met
 
 def separate(shared: Shared) -> SeparateRankers:
     """A ranker for each objective."""
-    return SeparateRankers({name: shared.task.ranker() for name in shared.objectives})
+    return SeparateRankers({name: shared.task.ranker() for name in shared.task.objectives})
 
 
 def network(make: Callable[[tuple[int, ...], tuple[str, ...]], Any]) -> Callable[[Shared], Any]:
@@ -122,7 +117,7 @@ def network(make: Callable[[tuple[int, ...], tuple[str, ...]], Any]) -> Callable
 
     def model(shared: Shared) -> MultiObjective:
         task = shared.task
-        layer = make(task.recipe.units, shared.objectives)
+        layer = make(task.source.units, shared.task.objectives)
         return MultiObjective(task.schema, layer, encoder=task.encoder())
 
     return model
@@ -169,7 +164,7 @@ def two_phase(shared: Shared, trade_off: float) -> Outcome:
     schema, rows = shared.keep("two-phase", make)
     found = _aggregated(shared, trade_off, "list", schema, rows)
     seconds = shared.teacher_seconds + found.seconds
-    return Outcome(found.scores, seconds, len(shared.objectives) + 1)
+    return Outcome(found.scores, seconds, len(shared.task.objectives) + 1)
 
 
 def _edges(scores: np.ndarray) -> tuple[float, ...]:

@@ -10,10 +10,10 @@ import pandas as pd
 from tfpfd.auditing.comparison import level
 from tfpfd.experiments.comparison import marked
 from tfpfd.experiments.experiment import Cell, Metrics, Section
+from tfpfd.experiments.objectives.experiment import ObjectiveExperiment
 from tfpfd.experiments.objectives.methods import DISTILLED, FUSED, METHODS, MULTI_TASK, PRIMARY
-from tfpfd.experiments.objectives.seeds import ObjectiveExperiment
 from tfpfd.experiments.objectives.shared import BOUND, TRIALS
-from tfpfd.experiments.objectives.task import SOURCES
+from tfpfd.experiments.objectives.sources import RANKING, SOURCES
 from tfpfd.experiments.results import Results
 
 if TYPE_CHECKING:
@@ -21,17 +21,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TRADE_OFFS = (0.25, 0.5, 1.0)
-RANKING = {
-    "ndcg": "NDCG",
-    "purchase_rate": "true purchase rate",
-    "cancelled": "purchases cancelled",
-    "rated_well": "purchases rated well",
-    "is_like": "NDCG of likes",
-    "is_profile_enter": "NDCG of profile visits",
-    "is_comment": "NDCG of comments",
-    "is_follow": "NDCG of follows",
-    "exposure": "exposure of the ad-hoc goal",
-}
 COST = {
     "training_seconds": "training, seconds",
     "models_in_service": "models in service",
@@ -75,7 +64,7 @@ class MultiObjective(ObjectiveExperiment):
     def report(self, results: Results) -> list[Section]:
         """Metrics, differences, the trade-offs as a picture, and the claims."""
         assert self.source is not None
-        source = SOURCES[self.source]
+        source = self.tasks[self.source]
         true = ["purchase_rate"] if self.source == "marketplace" else []
         shown = ["ndcg", *true, *source.omega, "exposure"]
         omega = ", ".join(f"{name} {weight:+g} t" for name, weight in source.omega.items())

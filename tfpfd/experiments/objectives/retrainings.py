@@ -1,48 +1,18 @@
-"""What experiments on retraining have in common: teachers, and students that learn from scores."""
+"""Teachers, and students that learn from stored scores, trained again and again."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from tfpfd._keras import keras
-from tfpfd.distillation import Distillation, Ranker, ScoreColumn
-from tfpfd.distillation.losses import SoftListwiseSoftmax
-from tfpfd.experiments.experiment import Experiment
+from tfpfd.distillation import Ranker, ScoreColumn
 from tfpfd.experiments.objectives.rows import ListRows
-from tfpfd.experiments.objectives.task import ObjectiveTask, Source
+from tfpfd.experiments.objectives.task import ObjectiveTask
 from tfpfd.objectives import FusedTeachers
 
 PREVIOUS = "previous"
 TRADE_OFF = 1.0
-
-
-class RetrainingExperiment(Experiment):
-    """Students of several objectives, trained again and again.
-
-    Beside the attributes of `Experiment`, a subclass sets `tasks`, by the source of the data.
-    """
-
-    tasks: ClassVar[Mapping[str, Source]]
-    task: ObjectiveTask
-
-    def settings(self) -> dict[str, Any]:
-        """The data, the recipe and the weights of the objectives."""
-        assert self.source is not None
-        source = self.tasks[self.source]
-        return {
-            **super().settings(),
-            "recipe": asdict(source.recipe),
-            "omega": {name: TRADE_OFF * weight for name, weight in source.omega.items()},
-        }
-
-    def prepare(self) -> None:
-        """Loads the data and looks them up."""
-        assert self.source is not None
-        source = self.tasks[self.source]
-        self.task = ObjectiveTask.of(source.load(self.path), source)
 
 
 def train_teachers(task: ObjectiveTask, rows: ListRows, seed: int) -> dict[str, Ranker]:
@@ -53,24 +23,15 @@ def train_teachers(task: ObjectiveTask, rows: ListRows, seed: int) -> dict[str, 
       rows: training rows.
       seed: of initial weights and of the order of lists.
     """
-    teachers = {}
-    for objective in (task.primary, *task.secondary):
-        keras.utils.set_random_seed(seed)
-        teachers[objective] = task.ranker()
-        train, validation = (
-            dataclasses.replace(part, labels=task.labels(part, objective))
-            for part in (rows, task.validation)
-        )
-        task.fit(teachers[objective], seed, train, validation)
-    return teachers
+    return {
+        objective: _trained(task, task.ranker, seed, *task.only(objective, rows))
+        for objective in task.objectives
+    }
 
 
 def train_alone(task: ObjectiveTask, rows: ListRows, seed: int) -> Ranker:
     """A student that learns from the labels of the primary objective; arguments as above."""
-    keras.utils.set_random_seed(seed)
-    student = task.ranker()
-    task.fit(student, seed, rows)
-    return student
+    return _trained(task, task.ranker, seed, rows)
 
 
 def train_from_teachers(
@@ -101,8 +62,11 @@ def _distilled(
         part.having({name: part.scores(ranker) for name, ranker in scorers.items()})
         for part in (rows, task.validation)
     )
+    return _trained(task, lambda: task.distillation(teacher), seed, train, validation).student
+
+
+def _trained(task: ObjectiveTask, make: Callable[[], Any], seed: int, *rows: ListRows) -> Any:
     keras.utils.set_random_seed(seed)
-    student = task.ranker()
-    model = Distillation(student, teacher, 1 - task.recipe.hard, SoftListwiseSoftmax())
-    task.fit(model, seed, train, validation)
-    return student
+    model = make()
+    task.fit(model, seed, *rows)
+    return model

@@ -15,15 +15,15 @@ from tfpfd.datasets import marketplace
 from tfpfd.distillation import Ranker
 from tfpfd.experiments.comparison import marked
 from tfpfd.experiments.experiment import Cell, Metrics, Section
+from tfpfd.experiments.objectives.experiment import ObjectiveExperiment
 from tfpfd.experiments.objectives.retrainings import (
-    RetrainingExperiment,
     train_alone,
     train_from_previous,
     train_from_teachers,
     train_teachers,
 )
 from tfpfd.experiments.objectives.rows import ListRows
-from tfpfd.experiments.objectives.task import SOURCES
+from tfpfd.experiments.objectives.sources import RANKING, SOURCES
 from tfpfd.experiments.results import Results
 
 if TYPE_CHECKING:
@@ -34,15 +34,10 @@ SELF, LABELS = "self-distillation", "labels alone"
 FROZEN, RENEWED = "teachers of version 0", "teachers renewed"
 METHODS = (SELF, LABELS, FROZEN, RENEWED)
 COLORS = dict(zip(METHODS, ("tab:blue", "tab:gray", "tab:orange", "tab:green"), strict=True))
-TITLES = {
-    "ndcg": "NDCG",
-    "purchase_rate": "true purchase rate in the first 3",
-    **{name: f"{name} of purchases" for name in SOURCES["marketplace"].omega},
-    **{name: f"NDCG of {name}" for name in SOURCES["kuairand"].omega},
-}
+TITLES = {metric: title for metric, title in RANKING.items() if metric != "exposure"}
 
 
-class SelfDistillation(RetrainingExperiment):
+class SelfDistillation(ObjectiveExperiment):
     """Six versions, each trained from scratch on days of its own, one after the other."""
 
     name = "self-distillation"
@@ -56,7 +51,6 @@ class SelfDistillation(RetrainingExperiment):
         "arXiv 2407.07181). No number of versions is given."
     )
     metrics = tuple(TITLES)
-    sources = tuple(SOURCES)
     # Days enough for a window a version, and batches small enough for a window.
     tasks = {
         **SOURCES,

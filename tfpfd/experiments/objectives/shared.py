@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -72,29 +71,20 @@ class Shared:
         """The ranker that was trained on the labels of one objective."""
 
         def make() -> Fitted:
-            task = self.task
-            train, validation = (
-                dataclasses.replace(rows, labels=task.labels(rows, label))
-                for rows in (task.train, task.validation)
-            )
-            return self.train(task.ranker, train=train, validation=validation)
+            train, validation = self.task.only(label)
+            return self.train(self.task.ranker, train=train, validation=validation)
 
         return self.keep(f"single {label}", make)
 
     @property
-    def objectives(self) -> tuple[str, ...]:
-        """All of them, the primary one first."""
-        return (self.task.primary, *self.task.secondary)
-
-    @property
     def teachers(self) -> dict[str, Ranker]:
         """The rankers of all objectives."""
-        return {name: self.single(name).model for name in self.objectives}
+        return {name: self.single(name).model for name in self.task.objectives}
 
     @property
     def teacher_seconds(self) -> float:
         """What training all of them took."""
-        return sum(self.single(name).training.seconds for name in self.objectives)
+        return sum(self.single(name).training.seconds for name in self.task.objectives)
 
     def teacher_scores(self, part: str) -> dict[str, np.ndarray]:
         """Scores of all of them, of the rows of a part."""

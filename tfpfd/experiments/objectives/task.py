@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -15,45 +16,19 @@ import pandas as pd
 from tfpfd._keras import keras
 from tfpfd.auditing.fitting import fit_early_stopped
 from tfpfd.auditing.rows import user_key_of
-from tfpfd.datasets import kuairand_pure, marketplace
-from tfpfd.distillation import Ranker
+from tfpfd.distillation import Distillation, Ranker
 from tfpfd.distillation.labelled import LabelledModel
-from tfpfd.distillation.losses import ListwiseSoftmax
+from tfpfd.distillation.losses import ListwiseSoftmax, SoftListwiseSoftmax
 from tfpfd.evaluation import list_exposure, list_ndcg, mean_over_lists, multiplicities
 from tfpfd.experiments.objectives.rows import ListRows
+from tfpfd.experiments.tasks import RESAMPLES, Recipe
 from tfpfd.layers import MLP, FeatureEncoder
 from tfpfd.schema import Schema
 
-RESAMPLES = 200
 TOP = 3
 PICKED = "picked"
 """The column of the rule of an ad-hoc goal: 1 on the rows that it picks, else 0."""
 HOLDOUT = 16_384
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Sizes and steps, the same for every model of a task.
-
-    Args:
-      dim: width of the embeddings.
-      embedding_l2: strength of the penalty on embeddings; see `FeatureEncoder`.
-      units: of the networks' hidden layers.
-      learning_rate: of Adam.
-      batch_size: rows a batch, of whole lists.
-      epochs: at most.
-      patience: epochs without a better validation loss before training stops.
-      hard: α, the share of the hard labels in the loss of a student.
-    """
-
-    dim: int = 8
-    embedding_l2: float = 0.0
-    units: tuple[int, ...] = (32, 16)
-    learning_rate: float = 4e-3
-    batch_size: int = 4096
-    epochs: int = 12
-    patience: int = 2
-    hard: float = 0.2
 
 
 @dataclass(frozen=True)
@@ -67,7 +42,8 @@ class Source:
       rule: from the rows of a part and the training rows to what an ad-hoc goal picks, bool
         `[rows]`.
       goal: the rule in words.
-      recipe: how everything is trained.
+      recipe: how everything is trained; a batch is of whole lists.
+      units: of the networks' hidden layers.
       avoided: for each objective that is to be avoided the label that stands for it where labels
         are added with weights of at least 0: that the primary event happened without it.
     """
@@ -76,7 +52,8 @@ class Source:
     omega: Mapping[str, float]
     rule: Callable[[pd.DataFrame, pd.DataFrame], np.ndarray]
     goal: str
-    recipe: Recipe = Recipe()
+    recipe: Recipe
+    units: tuple[int, ...] = (32, 16)
     avoided: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -162,6 +139,11 @@ class ObjectiveTask:
         """The other objectives."""
         return tuple(self.source.omega)
 
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """All of them, the primary one first."""
+        return (self.primary, *self.secondary)
+
     def omega(self, trade_off: float) -> dict[str, float]:
         """ω by objective: 1 for the primary one, for others the source's times the trade-off."""
         others = {name: trade_off * weight for name, weight in self.source.omega.items()}
@@ -176,6 +158,14 @@ class ObjectiveTask:
         """`[rows]` labels of an objective."""
         return rows.labels if objective == self.primary else rows.inputs[objective]
 
+    def only(self, objective: str, train: ListRows | None = None) -> tuple[ListRows, ListRows]:
+        """Training rows, by default the task's, and validation rows, labelled by one objective."""
+        train, held = (
+            dataclasses.replace(rows, labels=self.labels(rows, objective))
+            for rows in (self.train if train is None else train, self.validation)
+        )
+        return train, held
+
     def encoder(
         self, features: Collection[str] | None = None, schema: Schema | None = None
     ) -> FeatureEncoder:
@@ -187,8 +177,13 @@ class ObjectiveTask:
     def ranker(self, schema: Schema | None = None) -> Ranker:
         """A new ranker that sees the served features of the task's schema or of another."""
         schema = schema or self.schema
-        network = MLP(self.recipe.units, batch_norm=False)
+        network = MLP(self.source.units, batch_norm=False)
         return Ranker(schema, network, encoder=self.encoder(schema=schema))
+
+    def distillation(self, teacher: keras.layers.Layer) -> Distillation:
+        """A new student that learns from labels and from the soft labels of a teacher."""
+        weight, loss = self.recipe.weight, SoftListwiseSoftmax()
+        return Distillation(self.ranker(), teacher, weight, loss)
 
     def fit(
         self,
@@ -286,32 +281,3 @@ class ObjectiveTask:
             reached = list_exposure(labels, scores, rows.lists, TOP).mean()
             total += weight * float(reached) / max(float(labels.mean()), 1e-9)
         return total
-
-
-def _short_videos(rows: pd.DataFrame, train: pd.DataFrame) -> np.ndarray:
-    return (rows["video_duration"] < train["video_duration"].quantile(0.25)).to_numpy()
-
-
-def _kuairand(path: Path | None) -> Any:
-    if path is None:
-        raise ValueError("`--data kuairand` needs the folder of its files: `kuairand:PATH`")
-    return kuairand_pure(path, "click")
-
-
-SOURCES: dict[str, Source] = {
-    "marketplace": Source(
-        lambda path: marketplace("objectives", users=2000),
-        omega={"cancelled": -0.3, "rated_well": 0.5},
-        rule=lambda rows, train: rows["new_seller"].to_numpy(),
-        goal="items of new sellers",
-        avoided={"cancelled": "kept"},
-    ),
-    "kuairand": Source(
-        _kuairand,
-        omega={"is_like": 0.3, "is_profile_enter": 0.3, "is_comment": 0.2, "is_follow": 0.2},
-        rule=_short_videos,
-        goal="videos shorter than three quarters of those shown",
-        recipe=Recipe(dim=4, batch_size=2048),
-    ),
-}
-"""Several objectives on impressions: purchases first on the marketplace, clicks on KuaiRand."""

@@ -1,23 +1,27 @@
-"""Experiments whose cells of a seed share the models that were trained for it."""
+"""What experiments on several objectives have in common."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, ClassVar
 
 from tfpfd.experiments.experiment import Experiment
 from tfpfd.experiments.objectives.shared import Shared
-from tfpfd.experiments.objectives.task import SOURCES, ObjectiveTask
+from tfpfd.experiments.objectives.sources import SOURCES
+from tfpfd.experiments.objectives.task import ObjectiveTask, Source
 
 
 class ObjectiveExperiment(Experiment):
     """On a task of several objectives.
 
-    Beside the attributes of `Experiment`, a subclass may set `trade_off`, by which the weights of
-    the secondary objectives are multiplied in all of its cells.
+    Beside the attributes of `Experiment`, a subclass may set `tasks`, by the source of the data,
+    and `trade_off`, by which the weights of the secondary objectives are multiplied in all of its
+    cells.
     """
 
     sources = tuple(SOURCES)
+    tasks: ClassVar[Mapping[str, Source]] = SOURCES
     trade_off: ClassVar[float] = 1.0
     task: ObjectiveTask
     _shared: Shared | None = None
@@ -25,15 +29,15 @@ class ObjectiveExperiment(Experiment):
     def settings(self) -> dict[str, Any]:
         """The data, the recipe and the weights of the objectives."""
         assert self.source is not None
-        source = SOURCES[self.source]
-        recipe = {**asdict(source.recipe), "units": list(source.recipe.units)}
+        source = self.tasks[self.source]
+        recipe = {**asdict(source.recipe), "units": list(source.units)}
         omega = {name: self.trade_off * weight for name, weight in source.omega.items()}
         return {**super().settings(), "recipe": recipe, "omega": omega}
 
     def prepare(self) -> None:
         """Loads the data and looks them up."""
         assert self.source is not None
-        source = SOURCES[self.source]
+        source = self.tasks[self.source]
         self.task = ObjectiveTask.of(source.load(self.path), source)
 
     def shared(self, seed: int) -> Shared:

@@ -1,0 +1,41 @@
+"""What holds of every experiment: its grid of cells, its report of results that are made up."""
+
+import numpy as np
+import pytest
+
+from tfpfd.experiments.document import write_report
+from tfpfd.experiments.objectives.irreproducibility import IrreproducibilityExperiment
+from tfpfd.experiments.registry import EXPERIMENTS
+from tfpfd.experiments.results import Results
+
+
+@pytest.mark.parametrize("kind", EXPERIMENTS.values())
+def test_fewer_seeds_are_among_more(kind):
+    one, three = kind().cells(1), kind().cells(3)
+    assert all(cell in three for cell in one)
+    assert len(three) == 3 * len(one)
+    assert {cell["seed"] for cell in three} == {0, 1, 2}
+
+
+# Irreproducibility keeps predictions of rows, which have to fit together.
+REPORTED = [
+    (kind, source)
+    for kind in EXPERIMENTS.values()
+    if kind is not IrreproducibilityExperiment
+    for source in (kind.sources if kind.name in ("multi-objective", "boost") else (None,))
+]
+
+
+@pytest.mark.parametrize(("kind", "source"), REPORTED)
+def test_reports_of_all_and_of_some_cells(kind, source, tmp_path):
+    experiment = kind(source)
+    random = np.random.default_rng(0)
+    results = Results(tmp_path, experiment, 2)
+    half = len(results.cells) // 2
+    for number, cell in enumerate(results.cells):
+        found = {metric: 0.5 + random.normal(0, 0.01, 5) for metric in experiment.metrics}
+        results.append(cell, found, 1.0)
+        if number in (half, len(results.cells) - 1):
+            text = write_report(experiment, results).read_text()
+            assert experiment.question in text
+            assert len(list(tmp_path.glob("*.png"))) >= 1
