@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import log_loss
 
 from tfpfd import MLP, Ranker
 from tfpfd.auditing.arms import ARMS, Recipe, arms_of, train
@@ -138,6 +139,26 @@ def test_every_arm_takes_the_same_steps_from_the_same_student(rows, sees):
     for start in starts[1:]:
         for weight, first in zip(start, starts[0], strict=True):
             np.testing.assert_array_equal(weight, first)
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3])
+def test_the_best_weights_are_kept_however_training_ends(rows, epochs):
+    """Labels of validation that say the contrary make the first epoch the best one."""
+
+    def student(schema):
+        return Ranker(schema, MLP([3], batch_norm=False))
+
+    recipe = Recipe(student, student, 0.1, weight=0.5, warm_up=0, epochs=epochs, patience=2)
+    known = FRAME[FRAME["label"].notna()]
+    valid = TableRows.look_up(known.assign(label=1 - known["label"]), SCHEMA)
+    (base, *_) = arms_of("all")
+    assert base.name == "base"
+    batches = rows.treated(base.treatment, NAMES).batches(4, seed=0)
+    trained = train(base, recipe, SCHEMA, batches, valid.batches(8), seed=3, callbacks=[])
+    assert len(trained.losses) == epochs
+    assert min(trained.losses) == trained.losses[0]
+    probabilities = 1 / (1 + np.exp(-valid.logits(trained.student).astype(np.float64)))
+    assert log_loss(valid.labels, probabilities) == pytest.approx(trained.losses[0], rel=1e-4)
 
 
 def test_the_arms_of_the_demo_are_arms_of_an_audit():

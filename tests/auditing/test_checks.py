@@ -70,11 +70,20 @@ def test_what_is_right_is_trained():
         ({"sees": "served"}, "`sees` must be 'all' or 'privileged', received 'served'"),
         ({"multipliers": (0.3, 1.0)}, "`multipliers` must be above 0 and other than 1"),
         ({"multipliers": (-0.3,)}, "`multipliers` must be above 0 and other than 1"),
+        ({"epochs": 0}, "`epochs` must be an integer of at least 1, received 0"),
+        ({"patience": 1.5}, "`patience` must be an integer of at least 0, received 1.5"),
+        ({"batch_size": "256"}, "`batch_size` must be an integer of at least 1, received '256'"),
+        ({"warm_up": 5, "epochs": 5}, "`warm_up` must be below `epochs`.*received 5 of 5"),
     ],
 )
 def test_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         audit(make_student, make_teacher, DATA, verbose=0, **arguments)
+
+
+def test_a_frame_is_no_data():
+    with pytest.raises(TypeError, match=r"frames `train`.*received a DataFrame without"):
+        audit(make_student, make_teacher, frame(), verbose=0)
 
 
 @pytest.mark.parametrize(
@@ -149,6 +158,12 @@ class TestMakers:
 
         with pytest.raises(ValueError, match="must return another ranker than `student`"):
             audit(make_student, same, DATA, verbose=0)
+
+    def test_no_function(self):
+        with pytest.raises(
+            TypeError, match=r"`make_teacher` must be a function.*received a NoneType"
+        ):
+            audit(make_student, None, DATA, verbose=0)
 
     def test_no_ranker(self):
         with pytest.raises(TypeError, match=r"`make_student\(schema\)` must return a tfpfd.Ranker"):

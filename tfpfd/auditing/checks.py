@@ -41,12 +41,36 @@ def check_arguments(
         )
 
 
+def check_budget(warm_up: Any, epochs: Any, patience: Any, batch_size: Any) -> None:
+    """Refuses epochs and batches that nothing can be trained with; raises as `check_arguments`."""
+    least = {"warm_up": (warm_up, 0), "epochs": (epochs, 1), "patience": (patience, 0)}
+    for name, (value, lowest) in {**least, "batch_size": (batch_size, 1)}.items():
+        if not isinstance(value, int) or value < lowest:
+            raise ValueError(
+                f"`{name}` must be an integer of at least {lowest}, received {value!r}"
+            )
+    if warm_up >= epochs:
+        raise ValueError(
+            f"`warm_up` must be below `epochs`, or no teacher would count, received {warm_up} of "
+            f"{epochs}"
+        )
+
+
 def check_data(data: SplitRows) -> None:
     """Refuses data on which arms can't be trained or compared.
 
     Raises:
+      TypeError: it has no `schema`, `train`, `validation` or `test`.
       ValueError: naming the part and the column, what was expected and what came.
     """
+    lacking = [
+        part for part in ("schema", "train", "validation", "test") if not hasattr(data, part)
+    ]
+    if lacking:
+        raise TypeError(
+            "`data` must have a `schema` and the frames `train`, `validation` and `test`, as what "
+            f"`tfpfd.datasets` returns; received a {type(data).__name__} without {lacking}"
+        )
     schema = data.schema
     if not schema.sides["privileged"]:
         raise ValueError(
@@ -100,9 +124,15 @@ def check_makers(
     """Refuses functions whose student or teacher sees other features than it was asked to.
 
     Raises:
-      TypeError: no `Ranker` was made.
+      TypeError: one is no function, or made no `Ranker`.
       ValueError: the ranker sees other features.
     """
+    for name, maker in (("make_student", make_student), ("make_teacher", make_teacher)):
+        if not callable(maker):
+            raise TypeError(
+                f"`{name}` must be a function that makes a ranker, received a "
+                f"{type(maker).__name__}"
+            )
     for wanted in dict.fromkeys(("served", sees)):
         student = make_student(schema)
         _check_ranker("make_student(schema)", student, "served")

@@ -21,7 +21,6 @@ def fit_early_stopped(
     start: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     loss: keras.losses.Loss | None = None,
-    monitor: str | None = None,
 ) -> tuple[float, ...]:
     """Trains with Adam until a validation loss stops getting better, and keeps the best.
 
@@ -34,14 +33,14 @@ def fit_early_stopped(
       patience: epochs without a better validation loss before training stops.
       start: epochs before the first that counts.
       callbacks: more Keras callbacks.
-      loss: of labels; the log loss by default.
-      monitor: name of the validation loss; by default the student's log loss.
+      loss: of labels, in which case all that is trained counts as validation loss; by default
+        the log loss, in which case that of the student counts alone.
 
     Returns:
-      That validation loss after each epoch.
+      The validation loss after each epoch.
     """
-    metrics = []
-    if monitor is None:
+    metrics, monitor = [], "val_loss"
+    if loss is None:
         # A metric: the loss of a ranker that is trained alone holds its penalties, a student's
         # beside a teacher does not, so by the loss the two would be stopped by different rules.
         metrics = [keras.metrics.BinaryCrossentropy(name="log_loss", from_logits=True)]
@@ -61,4 +60,6 @@ def fit_early_stopped(
         callbacks=[stop, *callbacks],
         verbose=0,
     )
+    # Keras 2 restores them only where training was stopped before the last epoch.
+    model.set_weights(stop.best_weights)
     return tuple(history.history[monitor])

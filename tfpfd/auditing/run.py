@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from tfpfd.auditing.arms import MakeStudent, MakeTeacher, Recipe, arms_of
 from tfpfd.auditing.bench import Bench
-from tfpfd.auditing.checks import check_arguments, check_data, check_makers
+from tfpfd.auditing.checks import check_arguments, check_budget, check_data, check_makers
 from tfpfd.auditing.progress import TrainingProgress
 from tfpfd.auditing.report import Report
 from tfpfd.auditing.results import Results
@@ -92,10 +92,12 @@ def audit(
     Raises:
       ValueError: an argument out of range, no privileged features or user column, a column that
         is missing, labels that can't be compared, a teacher that sees other features.
-      TypeError: `make_student` or `make_teacher` makes no `Ranker`.
+      TypeError: `make_student` or `make_teacher` is no function or makes no `Ranker`, `data` has
+        no parts.
       ImportError: SciPy is missing, or rich if `verbose` is set.
     """
     check_arguments(seeds, metric, sizes, sees, multipliers)
+    check_budget(warm_up, epochs, patience, batch_size)
     check_data(data)
     schema = data.schema.adapt(data.train, verbose=0)
     check_makers(make_student, make_teacher, schema, sees)

@@ -191,7 +191,6 @@ class ObjectiveTask:
         seed: int,
         train: ListRows | Any = None,
         validation: ListRows | Any = None,
-        loss: keras.losses.Loss | None = None,
     ) -> Training:
         """Trains with early stopping by the loss that is trained, on validation rows.
 
@@ -200,7 +199,6 @@ class ObjectiveTask:
           seed: of the order of lists.
           train: rows, or batches of them; the task's own by default.
           validation: rows, or batches of them; the task's own by default.
-          loss: of labels; `ListwiseSoftmax()` by default.
         """
         rows = self.train if train is None else train
         held = self.validation if validation is None else validation
@@ -212,8 +210,7 @@ class ObjectiveTask:
             learning_rate=self.recipe.learning_rate,
             epochs=self.recipe.epochs,
             patience=self.recipe.patience,
-            loss=ListwiseSoftmax() if loss is None else loss,
-            monitor="val_loss",
+            loss=ListwiseSoftmax(),
         )
         return Training(len(losses), time.perf_counter() - start)
 
