@@ -5,7 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from tfpfd.evaluation import list_exposure, list_ndcg, mean_over_lists, multiplicities
+from tfpfd.evaluation import (
+    list_attention,
+    list_exposure,
+    list_ndcg,
+    mean_over_lists,
+    multiplicities,
+)
 
 
 def test_by_hand():
@@ -43,6 +49,20 @@ def test_exposure_is_a_share_of_the_discounts():
     np.testing.assert_allclose(list_exposure([1, 1, 1], scores, lists), [1.0])
     # Equal scores: nobody is ahead.
     np.testing.assert_allclose(list_exposure(flags, [0.0, 0, 0], lists), [2 / 3])
+
+
+def test_attention_is_what_exposure_sums_up():
+    # By hand, two of three rows looked at; "b" has one row, whatever its score.
+    first_two = 1 + 1 / math.log2(3)
+    found = list_attention([3.0, -9.0, 2.0, 1.0], ["a", "b", "a", "a"], k=2)
+    np.testing.assert_allclose(found, [1 / first_two, 1, (first_two - 1) / first_two, 0])
+    draws = np.random.default_rng(2)
+    values, lists = draws.random(200), draws.integers(0, 30, 200)
+    scores = draws.integers(0, 4, 200)
+    attention = list_attention(scores, lists, k=3)
+    np.testing.assert_allclose(
+        np.bincount(lists, attention * values), list_exposure(values, scores, lists, k=3)
+    )
 
 
 def test_users_are_resampled_with_all_their_lists():

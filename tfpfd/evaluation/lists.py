@@ -65,6 +65,26 @@ def list_exposure(
     return _ratio(_sums(rates * attention, places), _sums(attention, places))
 
 
+def list_attention(scores: ArrayLike, lists: ArrayLike, k: int | None = None) -> FloatArray:
+    """The share of its list's attention that each row gets: `d(r_i) / sum_j d(r_j)`.
+
+    Summed over a list with `values` it is `list_exposure`: one sort for any number of those.
+
+    Args:
+      scores, lists, k: as in `list_ndcg`.
+
+    Returns:
+      [n] array; 1 in sum over each list.
+
+    Raises:
+      ValueError: as `list_ndcg`.
+    """
+    ranked = _vector("scores", scores)
+    places = _places(lists, ranked)
+    attention = _discounts(ranked, places, k)
+    return attention / _sums(attention, places)[places]
+
+
 def mean_over_lists(values: ArrayLike, users: ArrayLike, multiplicities: ArrayLike) -> FloatArray:
     """Mean of a metric of lists on each resample of the users that the lists belong to.
 
