@@ -80,7 +80,7 @@ def from_rows(
         columns[0][LIST] = numbered(schema.list_key, keys)
     if by_list:
         lists = columns[0][LIST]
-        return _prefetched(batches_of_lists(columns, lists, batch_size, shuffle, seed))
+        return prefetched(batches_of_lists(columns, lists, batch_size, shuffle, seed))
     return batched(columns, rows, batch_size, shuffle, seed)
 
 
@@ -119,10 +119,11 @@ def from_stream(
             return inputs, label
         return inputs, label, _target(schema.weight, batch)
 
-    return _prefetched(raw.map(look_up, num_parallel_calls=tf.data.AUTOTUNE))
+    return prefetched(raw.map(look_up, num_parallel_calls=tf.data.AUTOTUNE))
 
 
-def _prefetched(batches: tf.data.Dataset) -> tf.data.Dataset:
+def prefetched(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """The batches, the next ones made ready while one is used; they end without a wait."""
     # While it is tuning itself, a dataset ends only when the tuner wakes up: 10 ms, 30 ms, 70 ms
     # and so on after the start, so that an epoch of `fit` may take twice its time.
     options = tf.data.Options()
@@ -188,7 +189,7 @@ def batched(
     order = tf.data.Dataset.range(rows)
     if shuffle:
         order = order.shuffle(rows, seed=seed, reshuffle_each_iteration=True)
-    return _prefetched(
+    return prefetched(
         order.batch(size).map(
             lambda index: tf.nest.map_structure(lambda column: tf.gather(column, index), held),
             num_parallel_calls=tf.data.AUTOTUNE,
