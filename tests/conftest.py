@@ -1,11 +1,16 @@
 """A tiny schema and rows of it, for all tests."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tfpfd import Categorical, Numeric, Schema, Sequence
 from tfpfd._keras import keras
+from tfpfd.datasets import movielens_100k
+
+KUAIRAND = Path(__file__).resolve().parents[1] / "../shared/data/kuairand-pure"
 
 
 @pytest.fixture(autouse=True)
@@ -63,3 +68,20 @@ def batches_of(inputs_of):
         return tf.data.Dataset.from_tensor_slices(columns).batch(size)
 
     return batches_of
+
+
+@pytest.fixture(scope="session")
+def movielens():
+    """MovieLens-100K itself."""
+    try:
+        return movielens_100k()
+    except ConnectionError as error:
+        pytest.skip(f"MovieLens-100K can't be reached: {error}")
+
+
+@pytest.fixture(scope="session")
+def kuairand_folder():
+    """The files of a part of KuaiRand-Pure."""
+    if not KUAIRAND.is_dir():
+        pytest.skip(f"the part of KuaiRand-Pure isn't in {KUAIRAND}")
+    return KUAIRAND
