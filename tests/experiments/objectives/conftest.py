@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-import tensorflow as tf
 
 from tfpfd.datasets import marketplace
 from tfpfd.experiments.objectives.sources import SOURCES
@@ -16,11 +15,3 @@ def tiny():
     recipe = replace(whole.recipe, dim=2, epochs=1, batch_size=1000)
     source = replace(whole, recipe=recipe, units=(4,))
     return ObjectiveTask.of(marketplace("objectives", users=60, items=100, days=10), source)
-
-
-@pytest.fixture
-def _eager():
-    """A graph would take longer than the few steps that it is for."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
