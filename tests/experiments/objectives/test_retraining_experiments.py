@@ -174,8 +174,11 @@ def test_report_of_retrainings_that_agree_or_not(tmp_path):
             order = order[::-1]
         found = {"probability": np.tile(order, 4), "list": lists, "ndcg": np.full(4, 0.5)}
         results.append(cell, found, 1.0)
-        assert experiment.question in write_report(experiment, results).read_text()
+        # Nothing to compare, one method's pair, and all of them below.
+        if cell == results.cells[0] or (cell["seed"], cell["method"]) == (1, ALONE):
+            assert experiment.question in write_report(experiment, results).read_text()
     text = write_report(experiment, results).read_text()
+    assert experiment.question in text
     lines = {
         line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[2:-1]]
         for line in text.splitlines()
