@@ -185,6 +185,7 @@ def draw_differences(
         axes.set_ylim(len(rows) - 0.5, -0.5)
         arrow = "larger" if metric == "auc" else "smaller"
         axes.set_title(f"{TITLES[metric]} ({arrow} is better)", fontsize=10)
+        axes.locator_params(axis="x", nbins=5)
         axes.grid(axis="x", alpha=0.3)
     figure.suptitle(title, fontsize=11)
     return figure
