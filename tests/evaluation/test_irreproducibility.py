@@ -214,6 +214,24 @@ def test_models_are_scored_on_rows(rankers_and_rows):
     )
 
 
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_lists_of_several_batches_stay_apart(rankers_and_rows, shuffle):
+    """A batch holds the four rows of one user: joined, they are three lists and not one."""
+    rankers, frame, schema = rankers_and_rows
+    by_list = {"batch_size": 4, "by_list": True, "shuffle": shuffle, "seed": 0}
+    rows = tfpfd.data.from_rows(frame, schema, **by_list)
+    (inputs, _), = tfpfd.data.from_rows(frame, schema, batch_size=12)  # fmt: skip
+    scores = [ranker(inputs).numpy() for ranker in rankers]
+
+    found = irreproducibility(rankers, rows=rows)
+
+    assert found.lists == 3
+    expected = irreproducibility(scores, frame["user"])
+    np.testing.assert_allclose(
+        found.to_frame()["mean"], expected.to_frame()["mean"], rtol=1e-5
+    )
+
+
 def test_shuffled_batches_are_read_once(rankers_and_rows):
     rankers, frame, schema = rankers_and_rows
     rows = tfpfd.data.from_rows(frame, schema, batch_size=5, shuffle=True)

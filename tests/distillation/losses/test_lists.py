@@ -63,7 +63,7 @@ def test_the_ids_of_lists_do_not_matter(evaluate, loss, batch):
 
 @pytest.mark.parametrize("ids", [[0, 1, 2, 3, 4], [7, 8, 9, 10, 11], [-5, 0, 3, 2**40, 2**62]])
 def test_rows_list_by_list(evaluate, loss, batch, ids):
-    """The shortest way through, for ids 0, 1, …, and that for other ids in order."""
+    """The shortest way through, for ids n, n + 1, …, and that for other ids in order."""
     order = np.argsort(batch["lists"], kind="stable")
     value, gradient = evaluate(loss, **batch)
     sorted_batch = {key: column[order] for key, column in batch.items()}
