@@ -68,7 +68,7 @@ def test_it_is_as_frozen_as_what_it_boosts(student, ranker, listed):
     model(listed(4), training=True)
     assert not model.teacher.trainable
     assert {id(w) for w in model.trainable_weights} == {id(w) for w in student.trainable_weights}
-    assert model.teacher.rankers() == [teacher]
+    assert model.teacher.rankers == [teacher]
 
 
 @pytest.mark.parametrize("rule", ["is_new", best_cancel])

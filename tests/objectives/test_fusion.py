@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpfd import Categorical, Distillation, FusedTeachers, Numeric, Schema, ScoreColumn, losses
+from tfpfd import (
+    Categorical,
+    Distillation,
+    FusedTeachers,
+    MultiObjective,
+    Numeric,
+    Schema,
+    ScoreColumn,
+    SeparateRankers,
+    SharedBottom,
+    losses,
+)
 from tfpfd._keras import keras
 from tfpfd.data import LIST, from_rows, from_stream
 
@@ -317,11 +328,33 @@ def test_teachers_of_other_schemas_are_refused(schema, ranker, student):
     fused = FusedTeachers({"book": ranker(schema=edges)}, {"book": 1.0})
     with pytest.raises(ValueError, match=r"`teacher` was made .* `student`: features \['age'\]"):
         Distillation(student, fused)
+    # Of several rankers in one teacher each counts, not the last alone.
+    both = FusedTeachers(
+        {"book": ranker(sees="served"), "rate": ranker(sees="privileged")},
+        {"book": 1.0, "rate": 1.0},
+    )
+    with pytest.raises(ValueError, match=r"teacher of 'cancel' .* 'book': features \['age'\]"):
+        FusedTeachers({"book": both, "cancel": ranker(schema=edges, sees="served")}, RIGHT)
     frozen = ranker(schema=words)
     frozen.trainable = False
     with pytest.raises(ValueError, match=r"features \['clicks', 'item_id'\] differ"):
         Distillation(student, frozen)
     Distillation(student, FusedTeachers({"book": ranker()}, {"book": 1.0}))
+
+
+@pytest.mark.parametrize("kind", ["one network", "separate rankers"])
+def test_models_of_all_objectives_of_other_schemas_are_refused(schema, ranker, student, kind):
+    def teacher(schema):
+        if kind == "one network":
+            return MultiObjective(schema, SharedBottom([4], ["book", "cancel"]))
+        return SeparateRankers({name: ranker(schema=schema) for name in RIGHT})
+
+    words = other_schema(schema, item_id=Categorical("item_id", vocabulary=("i2", "i1")))
+    fused = FusedTeachers(teacher(schema), RIGHT)
+    assert len(fused.rankers) == (1 if kind == "one network" else 2)
+    Distillation(student, fused)
+    with pytest.raises(ValueError, match=r"features \['clicks', 'item_id'\] differ"):
+        Distillation(student, FusedTeachers(teacher(words), RIGHT))
 
 
 def test_teachers_that_share_with_the_student_are_refused(student, ranker):

@@ -267,3 +267,8 @@ def test_refusals():
     second = Ranker(SCHEMA, MLP([4]), encoder=first.encoder)
     with pytest.raises(ValueError, match="`rankers` share weights"):
         SeparateRankers({"book": first, "kept": second})
+    words = Categorical("item", vocabulary=("c", "b", "a"))
+    other = Ranker(SCHEMA.replacing({"item": words}), MLP([4]))
+    message = r"ranker of 'kept' was made for another .* 'book': features \['item'\] differ"
+    with pytest.raises(ValueError, match=message):
+        SeparateRankers({"book": first, "kept": other})

@@ -83,8 +83,9 @@ class Distillation(LabelledModel):
                 "`student` must be another ranker than `teacher` and see served features, "
                 f"received one with sees='{student.sees}': are student and teacher swapped?"
             )
-        for ranker in rankers_of(teacher):
-            check_same_features({"`student`": student, "`teacher`": ranker})
+        check_same_features(
+            [("`student`", student), *(("`teacher`", ranker) for ranker in rankers_of(teacher))]
+        )
         self._shares = getattr(teacher, "encoder", None) is student.encoder
         self.student = student
         self.teacher = teacher

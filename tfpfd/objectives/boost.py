@@ -71,6 +71,7 @@ class Boosted(Frozen):
         self.rule = rule
         self.beta = float(beta)
 
+    @property
     def rankers(self) -> list[Any]:
         """What in the scorer reads table rows by a schema."""
         return rankers_of(self.parts[0])

@@ -115,12 +115,11 @@ class FusedTeachers(Frozen):
 
     def _check_teachers(self) -> None:
         teachers = dict(zip(self.objectives, self.parts, strict=True))
-        rankers = {
-            f"the teacher of '{objective}'": ranker
+        check_same_features(
+            (f"the teacher of '{objective}'", ranker)
             for objective, teacher in teachers.items()
             for ranker in rankers_of(teacher)
-        }
-        check_same_features(rankers)
+        )
         for (one, first), (other, second) in itertools.combinations(teachers.items(), 2):
             held = {id(weight) for weight in first.weights}
             common = any(id(weight) in held for weight in second.weights)
@@ -131,6 +130,7 @@ class FusedTeachers(Frozen):
                     "that returns logits by objective as `teachers`"
                 )
 
+    @property
     def rankers(self) -> list[Any]:
         """The teachers that read table rows by a schema."""
         return [ranker for part in self.parts for ranker in rankers_of(part)]

@@ -52,6 +52,11 @@ class Scalarised(ObjectivesModel):
         self.ranker = ranker
         self.built = True
 
+    @property
+    def rankers(self) -> list[Ranker]:
+        """What reads table rows by a schema."""
+        return [self.ranker]
+
     def call(
         self, inputs: Mapping[str, tf.Tensor], training: bool | None = None
     ) -> dict[str, tf.Tensor]:
