@@ -219,6 +219,24 @@ def test_config_round_trip(evaluate, loss, batch):
     assert evaluate(again, **batch)[0] == evaluate(loss, **batch)[0]
 
 
+@pytest.mark.parametrize("dtype", [tf.int32, tf.int8, tf.uint16])
+@pytest.mark.parametrize("ordered", [True, False])
+def test_ids_of_other_integer_types(loss, batch, evaluate, dtype, ordered):
+    """In a graph, where both ways through must be of one type."""
+    if ordered:
+        order = np.argsort(batch["lists"], kind="stable")
+        batch = {key: column[order] for key, column in batch.items()}
+
+    @tf.function
+    def run(logits, lists):
+        targets = Targets(batch["labels"], batch["weights"], lists)
+        truth = tf.constant(batch.get("truth", batch["labels"]), tf.float32)
+        return mean_loss(loss, truth, logits, targets, targets.labelled)
+
+    value = run(tf.constant(batch["logits"], tf.float32), tf.constant(batch["lists"], dtype))
+    assert float(value) == pytest.approx(evaluate(loss, **batch)[0], rel=1e-5)
+
+
 def test_half_precision_logits(loss, batch, evaluate):
     targets = Targets(batch["labels"], batch["weights"], tf.constant(batch["lists"]))
     truth = tf.constant(batch.get("truth", batch["labels"]), tf.float32)
