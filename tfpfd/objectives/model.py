@@ -42,7 +42,7 @@ class ObjectivesModel(LabelledModel):
         super().__init__(**kwargs)
         self.label = label
         self.objectives = tuple(objectives)
-        weighting.check(self.objectives)
+        weighting.check(label, self.objectives)
         self.weighting = weighting
         self.on_labels = tuple(f"{name}_loss" for name in self.objectives)
         self.prefixes = tuple(f"{name}_" for name in self.objectives)
