@@ -8,6 +8,7 @@ from scipy.stats import kendalltau
 
 import tfpfd
 from tfpfd import Categorical, Schema
+from tfpfd._keras import keras
 from tfpfd.evaluation import irreproducibility
 from tfpfd.evaluation.disagreement import MEASURES
 
@@ -227,9 +228,7 @@ def test_lists_of_several_batches_stay_apart(rankers_and_rows, shuffle):
 
     assert found.lists == 3
     expected = irreproducibility(scores, frame["user"])
-    np.testing.assert_allclose(
-        found.to_frame()["mean"], expected.to_frame()["mean"], rtol=1e-5
-    )
+    np.testing.assert_allclose(found.to_frame()["mean"], expected.to_frame()["mean"], rtol=1e-5)
 
 
 def test_shuffled_batches_are_read_once(rankers_and_rows):
@@ -239,6 +238,20 @@ def test_shuffled_batches_are_read_once(rankers_and_rows):
     found = irreproducibility([rankers[0]] * 2, rows=rows)
 
     assert found.to_frame()["mean"].tolist() == [0, 0, 0, 1, 0]
+
+
+def test_functional_models_get_the_inputs_that_they_declare():
+    """Of a batch with more columns, the first of which isn't the model's."""
+    score = tf.constant([[3.0, 2.0, 1.0], [3.0, 1.0, 2.0]])
+    rows = [({"a": -score[0], "b": score[0], "c": score[1]}, None)]
+    models = []
+    for name in "bc":
+        column = keras.layers.Input((), name=name)
+        models.append(keras.Model({name: column}, keras.layers.Activation("linear")(column)))
+
+    found = irreproducibility(models, ["q"] * 3, rows)
+
+    assert found.mean_tau.mean == pytest.approx(1 / 3)
 
 
 def test_printed_form_names_what_was_compared():
