@@ -14,7 +14,7 @@ import tensorflow as tf
 from tfpfd._keras import KERAS_VERSION
 from tfpfd._versions import check_writable, new_version
 from tfpfd.distillation import Ranker
-from tfpfd.layers import FeatureEncoder, TwoTower
+from tfpfd.layers import TwoTower
 from tfpfd.schema.batches import Source
 from tfpfd.serving.inspection import EXTRA, MANIFEST, SCHEMA, inspect
 from tfpfd.serving.items import embed_items, item_id_of
@@ -100,7 +100,7 @@ def _check_student(student: Ranker) -> None:
         hint = "; pass `model.student`" if hasattr(student, "student") else ""
         raise TypeError(f"`student` must be a Ranker, received {type(student).__name__}{hint}")
     seen = set(student.schema.features(student.sees))
-    encoders = [part for part in student.layers if isinstance(part, FeatureEncoder)]
+    encoders = student.encoders
     while encoders:
         # The tables of a base come along: those of one width are one variable.
         encoder = encoders.pop()

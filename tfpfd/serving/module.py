@@ -42,9 +42,8 @@ class TwoTowerModule(tf.Module):
         self.item_rows.insert(self.item_ids, tf.range(len(ids), dtype=tf.int64))
         # The variables, not the layers: those would bring functions and metadata of Keras along.
         network = student.network
-        encoders = [layer for layer in student.layers if layer is not network]
         self.weights = {
-            "encoder": [tf_variable(v) for encoder in encoders for v in encoder.weights],
+            "encoder": [tf_variable(v) for encoder in student.encoders for v in encoder.weights],
             "user_tower": [tf_variable(v) for v in network.user_tower.weights],
             "item_tower": [tf_variable(v) for v in network.item_tower.weights],
         }
