@@ -16,6 +16,31 @@ from tfpfd.schema import Schema, Sees, Side
 from tfpfd.schema.schema import SIDES
 
 
+def encoded_once(
+    rankers: Iterable[Ranker],
+    inputs: Mapping[str, tf.Tensor],
+    training: bool | None = None,
+    known: tuple[FeatureEncoder, Mapping[str, tf.Tensor]] | None = None,
+) -> list[Mapping[str, tf.Tensor]]:
+    """What the encoder of each ranker returns for a batch; one that several share runs once.
+
+    Args:
+      rankers: of the same batches.
+      inputs: what `Schema.lookup` returns.
+      training: as in Keras.
+      known: an encoder, and what it returned for these inputs, when that is known already.
+
+    Returns:
+      For each ranker what `Ranker.encode` takes as `shared`.
+    """
+    rankers = list(rankers)
+    found = {} if known is None else {id(known[0]): known[1]}
+    for ranker in rankers:
+        if id(ranker.encoder) not in found:
+            found[id(ranker.encoder)] = ranker.encoder(inputs, training=training)
+    return [found[id(ranker.encoder)] for ranker in rankers]
+
+
 @register
 class Ranker(LabelledModel):
     """Scores rows of user and item; a Keras model that can be fitted alone or distilled.
