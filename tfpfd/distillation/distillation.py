@@ -13,7 +13,7 @@ from tfpfd.distillation.losses import SoftCrossEntropy, mean_loss
 from tfpfd.distillation.ranker import Ranker
 from tfpfd.distillation.schedule import WarmUp
 from tfpfd.distillation.schemas import check_same_features, rankers_of
-from tfpfd.distillation.scores import ScoreColumn
+from tfpfd.distillation.scores import check_inputs
 from tfpfd.distillation.targets import Targets
 
 
@@ -130,10 +130,9 @@ class Distillation(LabelledModel):
         self._check_sharing()  # Again: the teacher may have been frozen since.
         super().compile(*args, **kwargs)
 
-    def check_inputs(self, names: Collection[str]) -> None:
-        """Refuses batches without the teacher's scores; see `LabelledModel.fit`."""
-        if isinstance(self.teacher, ScoreColumn):
-            self.teacher.check_inputs(names)
+    def check_batches(self, names: Collection[str]) -> None:
+        """Refuses batches without the columns that the teacher reads; see `LabelledModel.fit`."""
+        check_inputs(self.teacher, names)
 
     def call(
         self, inputs: Mapping[str, tf.Tensor], training: bool | None = None

@@ -147,21 +147,21 @@ class LabelledModel(keras.Model):
         self.label_loss = label_loss
         self._board = Board(self.tracked, self.prefixes, watchers)
 
-    def check_inputs(self, names: Collection[str]) -> None:
-        """Refuses batches whose inputs have other names than this model needs."""
+    def check_batches(self, names: Collection[str]) -> None:
+        """Refuses batches whose inputs have other names than training needs."""
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Trains; as in Keras, with batches as `tfpfd.data.from_rows` returns them.
 
         Raises:
           TypeError: rows came that were not looked up.
-          ValueError: the column of a `ScoreColumn` is not among the inputs.
+          ValueError: a column of scores or labels is not among the inputs.
         """
         # Here, as what is raised while training stands behind pages of Keras's own.
         for name, data in (("x", x), ("validation_data", kwargs.get("validation_data"))):
             inputs = inputs_of(name, data)
             if isinstance(inputs, Mapping):
-                self.check_inputs(list(inputs))
+                self.check_batches(list(inputs))
         return super().fit(x, *args, **kwargs)
 
     @property

@@ -54,7 +54,7 @@ class ObjectivesModel(LabelledModel):
         # No attribute of the model itself: Keras 2 would keep track of the tensors.
         self._last = SimpleNamespace(losses={})
 
-    def check_inputs(self, names: Collection[str]) -> None:
+    def check_batches(self, names: Collection[str]) -> None:
         """Refuses batches without the labels of an objective."""
         labels_of(self.label, self.objectives, dict.fromkeys(names), None)
 
