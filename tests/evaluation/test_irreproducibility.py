@@ -165,7 +165,7 @@ def test_interval_covers_the_mean_over_retrainings_and_lists():
             getattr(found, name).low < getattr(many, name).mean < getattr(found, name).high
             for name in MEASURES
         ])  # fmt: skip
-    # Binomial(30, .95): 25 or fewer has the probability .003, of one measure.
+    # Binomial(30, .95): 24 or fewer has the probability .0033, of one measure.
     assert (np.sum(covered, axis=0) >= 25).all()
 
 

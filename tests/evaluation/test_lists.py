@@ -100,6 +100,25 @@ def test_exposure_of_rates_is_their_mean_under_attention():
     np.testing.assert_allclose(found, [weights @ [0.9, 0.5] / weights.sum()])
 
 
+def test_unequal_lengths_name_both_arguments():
+    with pytest.raises(ValueError, match=r"`scores` must be \[2\] as `values`, received \[1\]"):
+        list_exposure([1, 0], [0], [0, 0])
+
+
+@pytest.mark.parametrize(
+    ("users", "message"),
+    [
+        (["u", "v"], "`users` must hold integers, received dtype <U1"),
+        ([0, 1007], "`users` must lie in 0 to 1, received 1007"),
+        ([0, -1], "`users` must lie in 0 to 1, received -1"),
+        ([0], r"`users` must be \[2\] as `values`, received shape \(1,\)"),
+    ],
+)
+def test_users_are_columns_and_no_ids(users, message):
+    with pytest.raises(ValueError, match=message):
+        mean_over_lists([0.5, 0.5], users, np.ones((1, 2)))
+
+
 def test_values_outside_their_range():
     with pytest.raises(ValueError, match=r"`values` must be in \[0, 1\]"):
         list_exposure([2, 0], [0, 1], [0, 0])

@@ -147,7 +147,7 @@ def irreproducibility(
     # A list's rows together, each in the order in which they came.
     order = np.argsort(codes, kind="stable")
     sizes = np.bincount(codes)
-    counts = multiplicities(len(sizes), resamples, seed).astype(np.float64)
+    counts = multiplicities(len(sizes), resamples, seed)
     pairs = list(itertools.combinations(range(len(scores)), 2))
     values = mean_disagreements(
         scores[:, order], sizes, counts, pairs, from_logits, top_k, tau_threshold

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from tfpfd._arguments import check_ids
 from tfpfd.evaluation.intervals import FloatArray
 from tfpfd.evaluation.metrics import _rates, _ratio, _vector
 
@@ -61,7 +62,7 @@ def list_exposure(
     """
     rates = _rates("values", values)
     places = _places(lists, rates)
-    attention = _discounts(_vector("scores", scores, rates), places, k)
+    attention = _discounts(_vector("scores", scores, rates, like="values"), places, k)
     return _ratio(_sums(rates * attention, places), _sums(attention, places))
 
 
@@ -97,16 +98,16 @@ def mean_over_lists(values: ArrayLike, users: ArrayLike, multiplicities: ArrayLi
       [1 + resamples] array, nan where nothing counts.
 
     Raises:
-      ValueError: if the lengths differ.
+      ValueError: if the lengths differ, or `users` holds other than columns, such as user ids.
     """
-    array, owners = np.asarray(values, np.float64), np.asarray(users)
     counts = np.asarray(multiplicities, np.float64)
+    columns = counts.shape[1]
+    array, owners = np.asarray(values, np.float64), check_ids("users", users, columns)
     if array.ndim != 1 or array.shape != owners.shape:
         raise ValueError(
             f"`users` must be [{array.size}] as `values`, received shape {owners.shape}"
         )
     present = ~np.isnan(array)
-    columns = counts.shape[1]
     sums = np.bincount(owners[present], array[present], minlength=columns)
     return _ratio(counts @ sums, counts @ np.bincount(owners[present], minlength=columns))
 
