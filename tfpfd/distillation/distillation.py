@@ -62,6 +62,7 @@ class Distillation(LabelledModel):
     }
     on_labels = ("student_loss", "teacher_loss")
     prefixes = ("student_", "teacher_")
+    served = "student"
 
     def __init__(
         self,
@@ -188,11 +189,6 @@ class Distillation(LabelledModel):
         # Not the optimizer's count: this one is a weight, so any way of saving the model keeps it.
         self.step.assign_add(1)
         return logs
-
-    def predict_step(self, data: Any) -> tf.Tensor:
-        """The student's logits `[batch]`; privileged features are not needed."""
-        inputs, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return self.student(inputs, training=False)
 
     def get_config(self) -> dict[str, Any]:
         parts = ("student", "teacher", "weight", "distillation_loss")
