@@ -1,5 +1,6 @@
 """Boosted soft labels: by hand, whatever the rule is made of."""
 
+import functools
 import math
 
 import numpy as np
@@ -88,6 +89,12 @@ def test_a_function_that_is_not_registered_can_not_be_saved(tmp_path):
 
     with pytest.raises(ValueError, match="the rule rule can't be saved: register the function"):
         Boosted("book", rule, 1.0).save(tmp_path / "boosted.keras")
+
+
+def test_a_partial_function_can_not_be_saved(tmp_path):
+    boosted = Boosted("book", functools.partial(tf.multiply, 2.0), 1.0)
+    with pytest.raises(ValueError, match=r"the rule functools.partial\(.* can't be saved: regis"):
+        boosted.save(tmp_path / "boosted.keras")
 
 
 def test_refusals(ranker):

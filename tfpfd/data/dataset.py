@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfpfd._arguments import check_integer
 from tfpfd.data.lists import LIST, batches_of_lists, hashed, numbered
 from tfpfd.schema import Schema, raw_batches
 from tfpfd.schema.batches import Source, check_columns, rows_of
@@ -55,8 +56,7 @@ def from_rows(
         `by_list` without a list key in the schema, or `keep` or `labels` naming a column that the
         schema uses otherwise.
     """
-    if batch_size < 1:
-        raise ValueError(f"`batch_size` must be at least 1, received {batch_size}")
+    check_integer("batch_size", batch_size, least=1)
     if by_list and schema.list_key is None:
         raise ValueError("`by_list` needs to know the lists: declare `list_key` in the schema")
     names = _column_names(schema, keep, labels)
@@ -140,12 +140,15 @@ def _column_names(schema: Schema, keep: Sequence[str], labels: Sequence[str]) ->
                 f"`{argument}` must be a list of columns, received the string {names!r}"
             )
         for name in names:
+            if argument == "labels" and name in keep:
+                raise ValueError(
+                    f"`labels` names '{name}', which `keep` names too: expected it in one of them"
+                )
             if name in taken:
                 raise ValueError(
                     f"`{argument}` names '{name}': expected columns other than features, label "
                     "and weight"
                 )
-        taken.update(names)
     return list(dict.fromkeys([*schema.column_names, *keep, *labels]))
 
 

@@ -97,8 +97,9 @@ class Boosted(Frozen):
     def get_config(self) -> dict[str, Any]:
         rule: Any = self.rule
         if not isinstance(rule, str):
-            name = keras.utils.get_registered_name(rule)
-            if keras.utils.get_registered_object(name) is not rule:
+            # Others than functions, such as `functools.partial`, have no name to ask for.
+            name = hasattr(rule, "__name__") and keras.utils.get_registered_name(rule)
+            if not name or keras.utils.get_registered_object(name) is not rule:
                 raise ValueError(
                     f"the rule {_name(rule)} can't be saved: register the function with "
                     "`keras.utils.register_keras_serializable`, or put its numbers into a column"
