@@ -1,4 +1,4 @@
-"""A tiny schema and rows of it, for all tests."""
+"""A tiny schema, rows of it and a network, for all tests."""
 
 from pathlib import Path
 
@@ -16,6 +16,27 @@ KUAIRAND = Path(__file__).resolve().parents[1] / "../shared/data/kuairand-pure"
 @pytest.fixture(autouse=True)
 def _seed():
     keras.utils.set_random_seed(0)
+
+
+@keras.utils.register_keras_serializable(package="tests")
+class Linear(keras.layers.Layer):
+    """A network without batch normalisation: rows of a batch don't touch each other."""
+
+    def build(self, input_shape):
+        width = sum(shape[-1] for shape in input_shape.values())
+        self.kernel = self.add_weight(name="kernel", shape=(width,), initializer="normal")
+        self.bias = self.add_weight(name="bias", shape=(), initializer="zeros")
+        self.built = True
+
+    def call(self, inputs, training=None):
+        sides = tf.concat([inputs[side] for side in sorted(inputs)], axis=1)
+        return tf.linalg.matvec(sides, tf.convert_to_tensor(self.kernel)) + self.bias
+
+
+@pytest.fixture(scope="session")
+def linear():
+    """The class of a network `logit = ⟨w, x⟩ + b`."""
+    return Linear
 
 
 @pytest.fixture

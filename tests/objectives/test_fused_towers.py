@@ -170,7 +170,7 @@ def test_refusals(rankers, tmp_path):
         FusedTowers(rankers, WEIGHTS).save(tmp_path / "never.keras")
 
 
-def test_training_of_the_rankers_goes_on(rankers):
+def test_training_of_the_rankers_goes_on():
     """It refers to their weights, so what they learn later is served."""
     made = {"a": ranker([3], 1.0), "b": ranker([4], 1.0)}
     together = FusedTowers(made, {"a": 1.0, "b": 2.0})
