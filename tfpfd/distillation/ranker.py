@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import tensorflow as tf
@@ -63,6 +64,7 @@ class Ranker(LabelledModel):
     tracked = {"loss": keras.metrics.Mean}
     on_labels = ("loss",)
     prefixes = ("",)
+    _unbuilt: Any = None
 
     def __init__(
         self,
@@ -203,12 +205,15 @@ class Ranker(LabelledModel):
         return {"": outputs}
 
     def get_config(self) -> dict[str, Any]:
+        if self._unbuilt is None:
+            copy = type(self.network).from_config(self.network.get_config())
+            # Kept, and hidden from Keras, which takes two objects of a file that had the same
+            # address, one after the other, for one that is shared.
+            self._unbuilt = SimpleNamespace(network=copy)
         return {
             "name": self.name,
             "schema": self.schema.to_dict(),
-            "network": keras.utils.serialize_keras_object(
-                type(self.network).from_config(self.network.get_config())
-            ),
+            "network": keras.utils.serialize_keras_object(self._unbuilt.network),
             "sees": self.sees,
             "encoder": keras.utils.serialize_keras_object(self.encoder),
             "own": list(self.own),
