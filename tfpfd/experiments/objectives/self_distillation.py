@@ -211,7 +211,7 @@ def _differences(
 def _draw(results: Results, titles: Mapping[str, str]) -> Figure:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4 * len(titles), 4), layout="constrained")
+    figure = Figure(figsize=(1.5 + 3.6 * len(titles), 3.8), layout="constrained")
     grid = figure.subplots(1, len(titles), squeeze=False)[0]
     for axes, (metric, title) in zip(grid, titles.items(), strict=True):
         for shift, (method, color) in enumerate(COLORS.items()):
@@ -227,6 +227,6 @@ def _draw(results: Results, titles: Mapping[str, str]) -> Figure:
         axes.set_xlabel("version")
         axes.set_xticks(range(GENERATIONS))
         axes.grid(axis="y", alpha=0.3)
-    grid[0].legend(fontsize=8)
+    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside right center", fontsize=8)
     figure.suptitle("The same test days for all versions; 95 % intervals over seeds and users")
     return figure
