@@ -24,9 +24,11 @@ from tfpfd import (
     export,
 )
 from tfpfd.serving import inspect
+from tfpfd.serving.manifest import write_extra
 
 # `tfpfd.serving.export` is the function.
 MODULE = sys.modules[export.__module__]
+MANIFEST = sys.modules[write_extra.__module__]
 
 
 def names(directory):
@@ -224,9 +226,10 @@ def test_features_may_have_any_name_that_a_schema_takes(tmp_path):
 STEPS = {
     "embed_items": (MODULE, "embed_items"),
     "saved_model.save": (tf.saved_model, "save"),
-    "items": (MODULE.pa.parquet, "write_table"),
-    "manifest": (MODULE.json, "dumps"),
-    "variables": (MODULE, "variable_shapes"),
+    "items": (MANIFEST.pa.parquet, "write_table"),
+    "warm-up": (MANIFEST, "write_warm_up"),
+    "variables": (MANIFEST, "variable_shapes"),
+    "manifest": (MANIFEST, "digests"),
     "inspect": (MODULE, "inspect"),
     "move": (os, "rename"),
 }
@@ -251,7 +254,9 @@ def test_an_interruption_leaves_nothing_but_earlier_versions(
     if step != "saved_model.save":
         # The others don't need what it writes, and it takes a second.
         monkeypatch.setattr(tf.saved_model, "save", lambda module, path, signatures: None)
-        monkeypatch.setattr(MODULE, "variable_shapes", lambda directory: {})
+        monkeypatch.setattr(MANIFEST, "variable_shapes", lambda directory: {})
+        monkeypatch.setattr(MANIFEST, "write_warm_up", lambda *args: 0)
+        monkeypatch.setattr(MODULE, "can_warm_up", lambda wanted: True)
         monkeypatch.setattr(
             MODULE, "inspect", lambda directory: type("Clean", (), {"findings": []})
         )

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet
 import tensorflow as tf
 
-from tfpfd._keras import KERAS_VERSION
 from tfpfd._versions import check_writable, new_version
 from tfpfd.distillation import Ranker
 from tfpfd.layers import FeatureEncoder, TwoTower
 from tfpfd.schema.batches import Source
-from tfpfd.serving.inspection import EXTRA, MANIFEST, SCHEMA, inspect
+from tfpfd.serving.inspection import inspect
 from tfpfd.serving.items import embed_items, item_id_of
-from tfpfd.serving.module import TwoTowerModule, reserved, variable_shapes
-from tfpfd.version import __version__
-
-ITEMS = "items.parquet"
+from tfpfd.serving.manifest import checked_details, write_extra
+from tfpfd.serving.module import TwoTowerModule, reserved
+from tfpfd.serving.warm_up import can_warm_up
 
 
 def export(
@@ -29,6 +27,8 @@ def export(
     items: Source,
     path: str | os.PathLike,
     k: int = 100,
+    details: Mapping[str, Any] | None = None,
+    warm_up: bool | None = None,
     verbose: int | bool = 1,
 ) -> Path:
     """Writes `<path>/<version>/`, a SavedModel of the student for TF Serving.
@@ -43,9 +43,10 @@ def export(
     - `score_candidates`: user features and `candidate_ids` `[batch, n]` → `scores` `[batch, n]`,
       the lowest float for an id that isn't in the table.
 
-    Scores are the student's logits. `assets.extra/` holds the served schema, a manifest, and the
-    item table as Parquet. The version is the next free integer; it is written aside, inspected,
-    and moved into place in one step.
+    Scores are the student's logits. `assets.extra/` holds the served schema, the item table as
+    Parquet, requests that TF Serving replays before it answers, and a manifest with the hashes of
+    all files, which `inspect` checks. The version is the next free integer; it is written aside,
+    inspected, and moved into place in one step.
 
     Args:
       student: a ranker with a `TwoTower` that sees served features.
@@ -53,13 +54,18 @@ def export(
         categorical of one value on the item side is the item's id.
       path: the directory of the model.
       k: how many items `serving_default` returns.
+      details: for the manifest: what else is known of the student, such as metrics and the time
+        span of its rows; what JSON can hold.
+      warm_up: whether to write warm-up requests, which needs tensorflow-serving-api
+        (`pip install "tfpfd[serving]"`). None: where that is installed.
       verbose: 0: silent, 1: a progress bar.
 
     Returns:
       The directory of the version.
 
     Raises:
-      TypeError: `student` is no ranker with a two-tower network.
+      ImportError: `warm_up=True` without tensorflow-serving-api.
+      TypeError: `student` is no ranker with a two-tower network, or `details` isn't JSON.
       ValueError: the student sees privileged features, or `items` has bad rows.
       OSError: `path` can't be written.
       RuntimeError: something privileged was found in the files written; nothing is published.
@@ -67,31 +73,28 @@ def export(
     _check_student(student)
     if not isinstance(k, int) or isinstance(k, bool) or k < 1:
         raise ValueError(f"`k` must be an integer of at least 1, received {k!r}")
+    details = checked_details(details)
+    requests = can_warm_up(warm_up)
     # Now, as embedding a large catalogue takes long; what can be written only writing shows.
     check_writable(Path(path))
     ids, embeddings = embed_items(student, items, verbose)
     module = TwoTowerModule(student, ids, embeddings)
     with new_version(Path(path)) as (directory, published):
         tf.saved_model.save(module, str(directory), signatures=module.functions(student, k))
-        extra = directory / EXTRA
-        extra.mkdir()
         served = student.schema.served()
-        (extra / SCHEMA).write_text(served.to_json(), encoding="utf-8")
-        _write_items(extra / ITEMS, item_id_of(served).name, ids, embeddings)
-        manifest = {
-            "tfpfd": __version__,
-            "tensorflow": tf.__version__,
-            "keras": KERAS_VERSION,
+        facts = {
             "items": len(ids),
             "width": embeddings.shape[1],
             "k": k,
             "stripped": [feature.name for feature in student.schema.sides["privileged"]],
-            "variables": variable_shapes(directory),
         }
-        (extra / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+        table = _table(item_id_of(served).name, ids, embeddings)
+        write_extra(directory, served, facts, table, details, warm_up=requests)
         findings = inspect(directory).findings
         if findings:
             raise RuntimeError(f"the export was not published: {'; '.join(findings)}")
+    if verbose and not requests and warm_up is None:
+        print('No warm-up requests for TF Serving were written: pip install "tfpfd[serving]"')
     return published[0]
 
 
@@ -124,6 +127,6 @@ def _check_student(student: Ranker) -> None:
         )
 
 
-def _write_items(path: Path, id_name: str, ids: np.ndarray, embeddings: np.ndarray) -> None:
+def _table(id_name: str, ids: np.ndarray, embeddings: np.ndarray) -> pa.Table:
     vectors = pa.FixedSizeListArray.from_arrays(embeddings.ravel(), embeddings.shape[1])
-    pa.parquet.write_table(pa.table({id_name: pa.array(ids), "embedding": vectors}), path)
+    return pa.table({id_name: pa.array(ids), "embedding": vectors})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -16,10 +15,9 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tfpfd.schema import Schema
+from tfpfd.serving.manifest import EXTRA, MANIFEST, SCHEMA, changes, digest_of, read_manifest
 from tfpfd.serving.module import CANDIDATES, K, variable_shapes
 from tfpfd.serving.versions import latest
-
-EXTRA, MANIFEST, SCHEMA = "assets.extra", "tfpfd.json", "schema.json"
 
 # Words that TensorFlow, Keras and an export itself use for nodes and variables, besides the names
 # of operations. Where one of them is a privileged feature's name too, it says nothing.
@@ -48,6 +46,9 @@ class Inspection:
       bytes: size of all files.
       schema: the served schema, if there is one.
       stripped: the privileged features that were looked for.
+      manifest: what the version says of itself: see `tfpfd.export`; empty if it has no manifest.
+      digest: SHA-256 of the manifest, which holds the hashes of all other files. Kept elsewhere,
+        it tells the version from one whose files and manifest were both rewritten.
       findings: what should not be there, a sentence each; empty if all is well.
     """
 
@@ -57,13 +58,16 @@ class Inspection:
     bytes: int
     schema: Schema | None
     stripped: list[str]
+    manifest: dict[str, Any]
+    digest: str | None
     findings: list[str]
 
 
 def inspect(path: str | os.PathLike, privileged: Iterable[str] = ()) -> Inspection:
     """Reads an export and looks for anything privileged in it.
 
-    Inputs must be served features, the variables and lookup tables those that the export declared.
+    The files must be those that were written, by the hashes in the manifest. Inputs must be served
+    features, the variables and lookup tables those that the export declared.
     The names are searched in the graph and its functions, their strings, the checkpoint's keys and
     the assets; one that is also a word of TensorFlow's, such as `rank`, in the assets alone.
 
@@ -88,6 +92,7 @@ def inspect(path: str | os.PathLike, privileged: Iterable[str] = ()) -> Inspecti
     if not manifest or schema is None:
         findings.append(f"{EXTRA}/{MANIFEST} or {EXTRA}/{SCHEMA} is missing: not an export")
     else:
+        findings += changes(directory, manifest)
         findings += _undeclared(graph, schema, variables, manifest)
     for where, text in _strings(directory, graph, variables):
         names = set(re.split(r"\W+", text)) & set(stripped)
@@ -101,18 +106,17 @@ def inspect(path: str | os.PathLike, privileged: Iterable[str] = ()) -> Inspecti
         bytes=sum(file.stat().st_size for file in directory.rglob("*") if file.is_file()),
         schema=schema,
         stripped=stripped,
+        manifest=manifest,
+        digest=digest_of(directory / EXTRA / MANIFEST) if manifest else None,
         findings=list(dict.fromkeys(findings)),
     )
 
 
 def _read_extra(directory: Path) -> tuple[dict[str, Any], Schema | None]:
-    manifest, schema = directory / EXTRA / MANIFEST, directory / EXTRA / SCHEMA
-    if not manifest.is_file() or not schema.is_file():
-        return {}, None
-    return (
-        json.loads(manifest.read_text(encoding="utf-8")),
-        Schema.from_json(schema.read_text(encoding="utf-8")),
-    )
+    manifest, schema = read_manifest(directory), directory / EXTRA / SCHEMA
+    if manifest is None or not schema.is_file():
+        return manifest or {}, None
+    return manifest, Schema.from_json(schema.read_text(encoding="utf-8"))
 
 
 def _undeclared(
