@@ -134,7 +134,8 @@ def fill(
     _write_parquet(parquet, id_name, ids, parts, width)
     for name, variable in _table(parts, len(ids), width, table).items():
         tensors[variable_key(name)] = variable.read_value()
-    _replace(directory / VARIABLES, tensors)
+    prefix = directory / VARIABLES
+    _write(prefix, tf.train.load_checkpoint(str(prefix)), tensors)
     return {"items": len(ids), "width": width}
 
 
@@ -187,16 +188,27 @@ def _table(parts: Parts, rows: int, width: int, table: TableType) -> dict[str, t
     return variables
 
 
-def _replace(prefix: Path, new: Mapping[str, Any]) -> None:
-    """Writes a checkpoint again with other values of some entries.
+def write_emptied(parent: Path, directory: Path) -> None:
+    """Writes the variables of a SavedModel for another directory, without items."""
+    reader = tf.train.load_checkpoint(str(parent / VARIABLES))
+    shapes, types = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
+    empty = {
+        key: tf.zeros([0, *shapes[key][1:]], types[key])
+        for key in shapes
+        if key.startswith(("item_", "attributes/"))
+    }
+    (directory / VARIABLES).parent.mkdir()
+    _write(directory / VARIABLES, reader, empty)
 
-    The SavedModel's own saver would need each of them as a variable at once.
+
+def _write(prefix: Path, reader: Any, new: Mapping[str, Any]) -> None:
+    """Writes a checkpoint with the entries of another, and other values of some.
+
+    The SavedModel's own saver would need a model in memory that holds them.
     """
-    reader = tf.train.load_checkpoint(str(prefix))
-    types = reader.get_variable_to_dtype_map()
     tensors = {
         key: tf.convert_to_tensor(new[key] if key in new else reader.get_tensor(key), dtype)
-        for key, dtype in sorted(types.items())
+        for key, dtype in sorted(reader.get_variable_to_dtype_map().items())
     }
     aside = prefix.with_name("filled")
     tf.raw_ops.SaveV2(
@@ -207,7 +219,7 @@ def _replace(prefix: Path, new: Mapping[str, Any]) -> None:
     )
     for file in prefix.parent.glob(f"{prefix.name}.*"):
         file.unlink()
-    # Also brings the files' names into the form that a SavedModel has.
+    # Gives the files the names that those of a SavedModel have.
     tf.raw_ops.MergeV2Checkpoints(
         checkpoint_prefixes=[str(aside)], destination_prefix=str(prefix), delete_old_dirs=False
     )

@@ -43,7 +43,10 @@ class TwoTowerModule(tf.Module):
             tf.zeros([0], key_type), shape=[None], trainable=False, name="item_ids"
         )
         self.item_embeddings = tf.Variable(
-            tf.zeros([0, width], table), shape=[None, width], trainable=False, name="item_embeddings"
+            tf.zeros([0, width], table),
+            shape=[None, width],
+            trainable=False,
+            name="item_embeddings",
         )
         if table == "int8":
             self.item_scales = tf.Variable(

@@ -91,7 +91,7 @@ class CategoricalAttribute(tf.Module):
     def passing(self, wanted: tf.Tensor) -> tf.Tensor:
         """Which items have one of the values wanted, `[batch, items]`; padding alone: all."""
         present = wanted != "" if wanted.dtype == tf.string else wanted >= 0
-        found = tf.where(present, self.values.lookup(wanted), 0)
+        found = tf.ensure_shape(tf.where(present, self.values.lookup(wanted), 0), [None, None])
         places = tf.stack([_rows_like(found), found], axis=-1)
         size = tf.cast(self.values.size(), tf.int32) + 1
         passes = tf.scatter_nd(
@@ -124,9 +124,7 @@ class NumericAttribute(tf.Module):
 
     def __init__(self) -> None:
         super().__init__(name="attribute")
-        self.numbers = tf.Variable(
-            tf.zeros([0]), shape=[None], trainable=False, name="numbers"
-        )
+        self.numbers = tf.Variable(tf.zeros([0]), shape=[None], trainable=False, name="numbers")
 
     def passing(self, lowest: tf.Tensor, highest: tf.Tensor) -> tf.Tensor:
         """Which items lie between the bounds, both included, `[batch, items]`; NaN: no bound."""
@@ -192,7 +190,8 @@ def passing(
 
 def _named(found: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     """`[batch, rows]`: whether a row is among `found` `[batch, n]`, where -1 is none."""
-    found = tf.cast(found, tf.int32)
+    # The hash table forgets the rank.
+    found = tf.ensure_shape(tf.cast(found, tf.int32), [None, None])
     places = tf.boolean_mask(tf.stack([_rows_like(found), found], axis=-1), found >= 0)
     counts = tf.scatter_nd(places, tf.ones_like(places[:, 0]), [tf.shape(found)[0], rows])
     return counts > 0
