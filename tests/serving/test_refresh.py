@@ -105,7 +105,8 @@ def test_items_may_be_added_removed_and_changed(student, base):
     # Nothing but the item table is new.
     assert (version / "saved_model.pb").read_bytes() == (base / "1/saved_model.pb").read_bytes()
     old, new = (
-        tf.train.load_checkpoint(str(path / "variables/variables")) for path in (base / "1", version)
+        tf.train.load_checkpoint(str(path / "variables/variables"))
+        for path in (base / "1", version)
     )
     assert old.get_variable_to_dtype_map() == new.get_variable_to_dtype_map()
     for key in old.get_variable_to_shape_map():
@@ -219,7 +220,7 @@ def test_two_at_once_are_refused(base):
         (catalogue([]), "`items` is empty: expected a row an item, received none"),
         (catalogue([1, 2, 1]), "column 'item_id': expected each id once, received 'i1'"),
         (catalogue([1]).drop(columns="price"), "missing column 'price'"),
-        (catalogue([1]).assign(price=["cheap"]), "column 'price': expected finite numbers"),
+        (catalogue([1]).assign(price=["cheap"]), "column 'price': expected numbers, received string"),
     ],
 )
 def test_bad_items_are_refused(base, items, message):
@@ -249,5 +250,5 @@ def test_a_parent_that_was_changed_is_refused(base):
     manifest = json.loads(file.read_text())
     manifest["files"]["saved_model.pb"] = "0" * 64
     file.write_text(json.dumps(manifest))
-    with pytest.raises(RuntimeError, match="isn't what was exported: file 'saved_model.pb' was ch"):
+    with pytest.raises(RuntimeError, match=r"isn't what was exported: file .* was changed"):
         refresh(base, catalogue([1]), verbose=0)

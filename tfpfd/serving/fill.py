@@ -18,6 +18,7 @@ from tfpfd.schema import Numeric, Schema
 from tfpfd.schema.batches import Source
 from tfpfd.schema.columns import MISSING
 from tfpfd.serving.items import check_ids, embedded_batches, item_id_of
+from tfpfd.serving.manifest import EXTRA, ITEMS
 from tfpfd.serving.rules import (
     CategoricalAttribute,
     NumericAttribute,
@@ -83,14 +84,13 @@ def fill(
     schema: Schema,
     items: Source,
     parts: Parts,
-    table: TableType,
-    attributes: list[str],
-    parquet: Path,
+    facts: Mapping[str, Any],
     verbose: int | bool,
 ) -> dict[str, Any]:
     """Embeds a catalogue and writes it into the variables of a SavedModel.
 
-    In memory there is one table, of its own type, besides ids and attributes.
+    Ids and embeddings also go into a Parquet file, as float32. In memory there is one table, of its
+    own type, besides ids and attributes.
 
     Args:
       directory: of the SavedModel.
@@ -98,20 +98,18 @@ def fill(
       schema: the served schema.
       items: see `tfpfd.export`.
       parts: where embeddings are kept meanwhile.
-      table: type of the item table.
-      attributes: item features that requests filter by.
-      parquet: where ids and float32 embeddings are written.
+      facts: of the manifest: `table`, its type, and `attributes` that requests filter by.
       verbose: 0: silent, 1: a progress bar.
 
     Returns:
-      How many `items` there are, and the `width` of the table.
+      `facts`, and how many `items` there are, and the `width` of the table.
 
     Raises:
       ValueError: bad rows: see `tfpfd.export`.
     """
     id_name = item_id_of(schema).name
-    chosen = attributes_of(schema, attributes)
-    held: dict[str, list[np.ndarray]] = {name: [] for name in (id_name, *attributes)}
+    chosen = attributes_of(schema, facts["attributes"])
+    held: dict[str, list[np.ndarray]] = {name: [] for name in (id_name, *facts["attributes"])}
 
     def vectors_of(columns: Mapping[str, np.ndarray]) -> np.ndarray:
         inputs = {name: tf.constant(values) for name, values in columns.items()}
@@ -131,12 +129,12 @@ def fill(
     for feature in chosen:
         kind = NumericAttribute if isinstance(feature, Numeric) else CategoricalAttribute
         tensors |= kind.stored(feature.name, _joined(held[feature.name]))
-    _write_parquet(parquet, id_name, ids, parts, width)
-    for name, variable in _table(parts, len(ids), width, table).items():
+    _write_parquet(directory / EXTRA / ITEMS, id_name, ids, parts, width)
+    for name, variable in _table(parts, len(ids), width, facts["table"]).items():
         tensors[variable_key(name)] = variable.read_value()
     prefix = directory / VARIABLES
     _write(prefix, tf.train.load_checkpoint(str(prefix)), tensors)
-    return {"items": len(ids), "width": width}
+    return {**facts, "items": len(ids), "width": width}
 
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray:

@@ -10,10 +10,10 @@ import tensorflow as tf
 
 from tfpfd._keras import tf_variable
 from tfpfd.distillation import Ranker
-from tfpfd.schema import Schema
 from tfpfd.serving.items import item_id_of
 from tfpfd.serving.rules import attribute_modules, history_of, passing, rule_inputs
-from tfpfd.serving.table import ItemTable, TableType
+from tfpfd.serving.served import Served, check_names, checked_student, concrete, encoder_weights
+from tfpfd.serving.table import ItemTable, TableType, check_table_type
 from tfpfd.serving.top_k import top_k, whole_chunks
 
 UNKNOWN_SCORE = float(np.finfo(np.float32).min)
@@ -54,11 +54,9 @@ class TwoTowerModule(tf.Module):
             )
         self.item_rows = tf.lookup.experimental.MutableHashTable(key_type, tf.int64, -1)
         self.attributes = attribute_modules(schema, attributes)
-        # The variables, not the layers: those would bring functions and metadata of Keras along.
         network = student.network
-        encoders = [layer for layer in student.layers if layer is not network]
         self.weights = {
-            "encoder": [tf_variable(v) for encoder in encoders for v in encoder.weights],
+            "encoder": encoder_weights(student),
             "user_tower": [tf_variable(v) for v in network.user_tower.weights],
             "item_tower": [tf_variable(v) for v in network.item_tower.weights],
         }
@@ -127,9 +125,6 @@ class TwoTowerModule(tf.Module):
         k = tf.TensorSpec([], tf.int32, name=K)
         rules = rule_inputs(schema, self.attributes)
 
-        def concrete(function: Callable, specs: dict[str, tf.TensorSpec]) -> Callable:
-            return tf.function(function, autograph=False).get_concrete_function(**specs)
-
         return {
             "serving_default": concrete(lambda **features: best(default_k, **features), user),
             "top_k": concrete(best, {K: k, **user}),
@@ -142,12 +137,29 @@ class TwoTowerModule(tf.Module):
         }
 
 
-def reserved(schema: Schema, attributes: Iterable[str]) -> list[str]:
-    """Names of served features that a signature can't have as names of inputs."""
-    taken = {CANDIDATES, K, *rule_inputs(schema, attributes)}
-    user = [feature.name for feature in schema.user if feature.name in taken]
-    # TensorFlow's functions have a `self` of their own.
-    return user + [name for name in schema.features("served") if name == "self"]
+def two_tower(student: Any, k: int, table: TableType, attributes: list[str]) -> Served:
+    """A two-tower student with a table of items.
+
+    Args:
+      student: a ranker with a `TwoTower` that sees served features.
+      k: how many items `serving_default` returns.
+      table: type of the item table.
+      attributes: names of item features that requests filter by.
+
+    Raises:
+      TypeError: `student` is no ranker with a two-tower network.
+      ValueError: it sees privileged features, a user feature has the name of another input, or one
+        of the other arguments is wrong.
+    """
+    student = checked_student(student, two_tower=True)
+    if not isinstance(k, int) or isinstance(k, bool) or k < 1:
+        raise ValueError(f"`k` must be an integer of at least 1, received {k!r}")
+    check_table_type(table)
+    taken = {CANDIDATES, K, *rule_inputs(student.schema, attributes)}
+    check_names([feature.name for feature in student.schema.user if feature.name in taken])
+    module = TwoTowerModule(student, table, attributes)
+    facts = {"k": k, "table": table, "attributes": attributes}
+    return Served(module, lambda: module.functions(student, k), student.schema, facts)
 
 
 def variable_shapes(directory: Any) -> dict[str, list[int]]:

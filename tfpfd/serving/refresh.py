@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from tfpfd._versions import check_writable
 from tfpfd.schema.batches import Source
-from tfpfd.serving.fill import Parts, write_emptied
+from tfpfd.serving.fill import Parts, fill, write_emptied
 from tfpfd.serving.inspection import inspect
 from tfpfd.serving.manifest import EXTRA, checked_details
 from tfpfd.serving.publish import publish
@@ -65,7 +65,8 @@ def refresh(
             "which is a version itself"
         )
     found = inspect(base)
-    if found.schema is None:
+    schema = found.schema
+    if schema is None:
         raise FileNotFoundError(f"'{found.path}' is no export of tfpfd: {found.findings[0]}")
     if found.findings:
         raise RuntimeError(f"'{found.path}' isn't what was exported: {'; '.join(found.findings)}")
@@ -76,22 +77,14 @@ def refresh(
     requests = can_warm_up(warm_up)
     check_writable(base)
 
-    def write(directory: Path) -> Callable:
-        return _without_items(found.path, directory)
-
     with _parts(base) as folder:
-        return publish(
-            base,
-            write,
-            found.schema,
-            items,
-            facts,
-            details,
-            requests,
-            verbose,
-            parent=int(found.path.name),
-            parts=Parts(folder, found.digest or ""),
-        )
+
+        def write(directory: Path) -> dict[str, Any]:
+            embed = _without_items(found.path, directory)
+            parts = Parts(folder, found.digest or "")
+            return fill(directory, embed, schema, items, parts, facts, verbose)
+
+        return publish(base, write, schema, details, requests, parent=int(found.path.name))
 
 
 def _without_items(parent: Path, directory: Path) -> Callable:
