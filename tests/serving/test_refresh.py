@@ -220,7 +220,7 @@ def test_two_at_once_are_refused(base):
         (catalogue([]), "`items` is empty: expected a row an item, received none"),
         (catalogue([1, 2, 1]), "column 'item_id': expected each id once, received 'i1'"),
         (catalogue([1]).drop(columns="price"), "missing column 'price'"),
-        (catalogue([1]).assign(price=["cheap"]), "column 'price': expected numbers, received string"),
+        (catalogue([1]).assign(price=["cheap"]), "column 'price': expected numbers"),
     ],
 )
 def test_bad_items_are_refused(base, items, message):
