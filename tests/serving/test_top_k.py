@@ -13,7 +13,7 @@ from tfpfd.serving.top_k import CHUNK, top_k, whole_chunks
 )
 def best(scores, k):
     split = whole_chunks(tf.shape(scores)[1])
-    return top_k(scores[:, :split], scores[:, split:], k)
+    return best_of(scores[:, :split], scores[:, split:], k)
 
 
 def expected(scores, k):

@@ -14,7 +14,7 @@ from tfpfd.serving.items import item_id_of
 from tfpfd.serving.rules import attribute_modules, history_of, passing, rule_inputs
 from tfpfd.serving.served import Served, check_names, checked_student, concrete, encoder_weights
 from tfpfd.serving.table import ItemTable, TableType, check_table_type
-from tfpfd.serving.top_k import top_k, whole_chunks
+from tfpfd.serving.top_k import best_of, whole_chunks
 
 UNKNOWN_SCORE = float(np.finfo(np.float32).min)
 """Score of a candidate that isn't in the table: the lowest finite one, which JSON can hold."""
@@ -82,17 +82,17 @@ class TwoTowerModule(tf.Module):
             encoded = student.encode(self.lookup(features), training=False, sides=["item"])
             return {"embedding": network.item_embedding(encoded, training=False)}
 
-        def best(k: tf.Tensor, **features: tf.Tensor) -> dict[str, tf.Tensor]:
+        def top_k(k: tf.Tensor, **features: tf.Tensor) -> dict[str, tf.Tensor]:
             user, rows = user_embedding(features), table.rows
             split = whole_chunks(rows)
-            scores, columns = top_k(
+            scores, columns = best_of(
                 table.scores(user, 0, split),
                 table.scores(user, split, rows),
                 tf.clip_by_value(k, 0, rows),
             )
             return {"item_ids": tf.gather(self.item_ids, columns), "scores": scores}
 
-        def best_where(k: tf.Tensor, **request: tf.Tensor) -> dict[str, tf.Tensor]:
+        def top_k_where(k: tf.Tensor, **request: tf.Tensor) -> dict[str, tf.Tensor]:
             user = user_embedding({name: request[name] for name in user_names})
             rows = table.rows
             passes = passing(
@@ -104,7 +104,7 @@ class TwoTowerModule(tf.Module):
             )
             scores = tf.where(passes, table.scores(user, 0, rows), UNKNOWN_SCORE)
             split = whole_chunks(rows)
-            scores, columns = top_k(
+            scores, columns = best_of(
                 scores[:, :split], scores[:, split:], tf.clip_by_value(k, 0, rows)
             )
             ids = tf.gather(self.item_ids, columns)
@@ -126,9 +126,9 @@ class TwoTowerModule(tf.Module):
         rules = rule_inputs(schema, self.attributes)
 
         return {
-            "serving_default": concrete(lambda **features: best(default_k, **features), user),
-            "top_k": concrete(best, {K: k, **user}),
-            "top_k_where": concrete(best_where, {K: k, **user, **rules}),
+            "serving_default": concrete(lambda **features: top_k(default_k, **features), user),
+            "top_k": concrete(top_k, {K: k, **user}),
+            "top_k_where": concrete(top_k_where, {K: k, **user, **rules}),
             "user_embedding": concrete(
                 lambda **features: {"embedding": user_embedding(features)}, user
             ),

@@ -9,11 +9,11 @@ CHUNK = 64
 
 
 def whole_chunks(rows: tf.Tensor) -> tf.Tensor:
-    """How many of the first rows fill chunks: where to cut scores for `top_k`."""
+    """How many of the first rows fill chunks: where to cut scores for `best_of`."""
     return rows // CHUNK * CHUNK
 
 
-def top_k(head: tf.Tensor, tail: tf.Tensor, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def best_of(head: tf.Tensor, tail: tf.Tensor, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """The `k` highest scores of each row and where they are; of equal ones the first.
 
     What `tf.math.top_k` gives for `tf.concat([head, tail], axis=1)`, which would copy both. A score
