@@ -3,7 +3,6 @@
 import datetime
 import hashlib
 import json
-import shutil
 
 import pytest
 
@@ -12,12 +11,6 @@ from tfpfd.serving.manifest import write_extra
 from tfpfd.version import __version__
 
 MANIFEST = "assets.extra/tfpfd.json"
-
-
-@pytest.fixture
-def copied(strings, tmp_path):
-    """A copy of a good export, to change."""
-    return shutil.copytree(strings.path, tmp_path / "1")
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tfpfd.schema import Schema
 from tfpfd.serving.manifest import EXTRA, MANIFEST, SCHEMA, changes, digest_of, read_manifest
 from tfpfd.serving.module import CANDIDATES, K, variable_shapes
+from tfpfd.serving.reachability import unexplained
 from tfpfd.serving.rules import rule_inputs
 from tfpfd.serving.versions import latest
 
@@ -69,7 +70,8 @@ def inspect(path: str | os.PathLike, privileged: Iterable[str] = ()) -> Inspecti
     """Reads an export and looks for anything privileged in it.
 
     The files must be those that were written, by the hashes in the manifest. Inputs must be served
-    features, the variables and lookup tables those that the export declared.
+    features, the variables and lookup tables those that the export declared and a signature reads,
+    and outputs a function of them alone: see `tfpfd.serving.reachability`.
     The names are searched in the graph and its functions, their strings, the checkpoint's keys and
     the assets; one that is also a word of TensorFlow's, such as `rank`, in the assets alone.
 
@@ -84,7 +86,8 @@ def inspect(path: str | os.PathLike, privileged: Iterable[str] = ()) -> Inspecti
     directory = latest(Path(path))
     content = (directory / "saved_model.pb").read_bytes()
     try:
-        graph = saved_model_pb2.SavedModel.FromString(content).meta_graphs[0]
+        graphs = saved_model_pb2.SavedModel.FromString(content).meta_graphs
+        graph = graphs[0]
         variables = variable_shapes(directory)
     except (DecodeError, IndexError, tf.errors.OpError) as error:
         raise ValueError(f"'{directory}' can't be read as a SavedModel: {error}") from None
@@ -96,6 +99,11 @@ def inspect(path: str | os.PathLike, privileged: Iterable[str] = ()) -> Inspecti
     else:
         findings += changes(directory, manifest)
         findings += _undeclared(graph, schema, variables, manifest)
+        findings += unexplained(graph)
+    if len(graphs) > 1:
+        findings.append(f"the SavedModel holds {len(graphs)} graphs: expected one")
+    if any(node.slot_variables for node in graph.object_graph_def.nodes):
+        findings.append("the object graph holds variables of an optimizer")
     for where, text in _strings(directory, graph, variables):
         names = set(re.split(r"\W+", text)) & set(stripped)
         if not where.startswith("asset"):

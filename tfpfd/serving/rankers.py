@@ -108,12 +108,12 @@ class TowerModule(tf.Module):
 
     def __init__(self, student: Ranker, side: Side) -> None:
         super().__init__(name="tfpfd")
-        self.lookup = student.schema.lookup_of(getattr(student.schema, side))
-        tower = getattr(student.network, f"{side}_tower")
-        self.weights = {
-            "encoder": encoder_weights(student),
-            f"{side}_tower": [tf_variable(v) for v in tower.weights],
-        }
+        self.lookup = student.schema.lookup_of(student.schema.sides[side])
+        self.weights: dict[str, list[tf.Variable]] = {}
+
+    def hold(self, function: Any) -> None:
+        """Takes the variables that a traced function reads: tables of the other side stay away."""
+        self.weights = {"tower": list(function.graph.variables)}
 
 
 def tower(student: Any, side: Side) -> Served:
@@ -135,6 +135,7 @@ def tower(student: Any, side: Side) -> Served:
 
     def functions() -> dict[str, Callable]:
         function = concrete(embedding, module.lookup.signature())
+        module.hold(function)
         return {"serving_default": function, f"{side}_embedding": function}
 
     return Served(module, functions, student.schema, {"side": side})
