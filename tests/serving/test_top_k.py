@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfpfd.serving.table import ItemTable, check_table_type, stored
-from tfpfd.serving.top_k import CHUNK, top_k, whole_chunks
+from tfpfd.serving.top_k import CHUNK, best_of, whole_chunks
 
 
 @tf.function(
