@@ -131,7 +131,8 @@ def fill(
         tensors |= kind.stored(feature.name, _joined(held[feature.name]))
     _write_parquet(directory / EXTRA / ITEMS, id_name, ids, parts, width)
     for name, variable in _table(parts, len(ids), width, facts["table"]).items():
-        # `read_value` would copy it.
+        # What was written in slices would be copied when it is read, and by `read_value` again.
+        tf.raw_ops.DisableCopyOnRead(resource=variable.handle)
         tensors[variable_key(name)] = variable.value()
     prefix = directory / VARIABLES
     _write(prefix, tf.train.load_checkpoint(str(prefix)), tensors)
