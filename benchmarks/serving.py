@@ -63,7 +63,9 @@ def make_student(items: pd.DataFrame) -> tfpfd.Ranker:
     return tfpfd.Ranker(schema, tfpfd.TwoTower(UNITS), encoder=tfpfd.FeatureEncoder(schema, dim=32))
 
 
-def item_table(student: tfpfd.Ranker, items: pd.DataFrame, repeats: int) -> list[str]:
+def item_table(
+    student: tfpfd.Ranker, items: pd.DataFrame, repeats: int, clock: Callable[[], float]
+) -> list[str]:
     """(c) From raw rows to the table, against the tower on inputs that are ready."""
     batch = BATCH
     columns = student.schema.columns(items, student.schema.item)
@@ -92,6 +94,7 @@ def item_table(student: tfpfd.Ranker, items: pd.DataFrame, repeats: int) -> list
             "tfpfd, Arrow table to a checked table": lambda: embed_items(student, arrow, verbose=0),
         },
         repeats,
+        clock,
     )
     return report("(c) building the item table", seconds, len(items), "items", bare)
 
@@ -228,7 +231,8 @@ def main() -> None:
     print(machine(), end="\n\n")
     if options.items:
         items = catalogue(options.items)
-        print("\n".join(item_table(make_student(items), items, options.repeats)), flush=True)
+        lines = item_table(make_student(items), items, options.repeats, clock)
+        print("\n".join(lines), flush=True)
     for count in options.searched:
         for batch in (1, 32):
             print("\n".join(top_k(count, batch, options.repeats, clock)), flush=True)

@@ -140,6 +140,23 @@ def test_the_same_items_give_the_same_table(student, base, tmp_path, monkeypatch
     assert_serves(version, student, catalogue(range(9)))
 
 
+@pytest.mark.parametrize("table, error", [("bfloat16", 2**-8), ("int8", 0.5 / 127)])
+def test_a_smaller_table_keeps_its_type(student, tmp_path, table, error):
+    export(student, catalogue(range(9)), tmp_path, table=table, warm_up=False, verbose=0)
+    items = catalogue(range(5, 25))
+    version = refresh(tmp_path, items, warm_up=False, verbose=0)
+    assert inspect(version).findings == []
+    loaded = tf.saved_model.load(str(version))
+    assert loaded.item_embeddings.dtype.name == table
+    candidates = tf.constant([items["item_id"].tolist()] * 3)
+    scores = loaded.signatures["score_candidates"](candidate_ids=candidates, **USERS)["scores"]
+    assert scores.dtype == tf.float32
+    # The user side has length 5, the item side 1; its numbers are off by at most `error`, of 4.
+    np.testing.assert_allclose(scores, logits(student, items), rtol=0, atol=5 * 2 * error)
+    best = loaded.signatures["top_k"](k=tf.constant(20), **USERS)["scores"]
+    np.testing.assert_allclose(best, np.sort(scores)[:, ::-1], rtol=1e-5, atol=1e-5)
+
+
 # What an interruption leaves.
 
 KILLED = """
