@@ -1,14 +1,13 @@
-"""What the benchmarks share: a clock that alternates, a line on the machine, batches."""
+"""What the benchmarks share: a clock that alternates, tables, a line on the machine, batches."""
 
 from __future__ import annotations
 
+import argparse
 import os
-import platform
 import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -16,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 import tfpfd
+from tfpfd.experiments.document import machine as machine
 
 BATCH, DIM, FEATURES, ROWS_A_TABLE = 1024, 16, 40, 50_000
 UNITS = [512, 256, 128]
@@ -63,22 +63,46 @@ def report(
     return [*lines, ""]
 
 
-def machine() -> str:
-    """One line on where the figures come from."""
-    model = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [
-            line.split(":")[1].strip()
-            for line in info.read_text().splitlines()
-            if "model name" in line
-        ]
-        model = names[0] if names else model
-    keras = "Keras 3" if hasattr(tf.keras, "ops") else "Keras 2"
-    return (
-        f"{os.cpu_count()} cores ({model}), Python {platform.python_version()}, "
-        f"TensorFlow {tf.__version__}, {keras}"
+def table(
+    title: str,
+    head: str,
+    seconds: Mapping[str, list[float]],
+    each: int,
+    against: str,
+    published: Mapping[str, str] | None = None,
+) -> None:
+    """Prints the milliseconds of one of `each`, and times relative to those of `against`.
+
+    Args:
+      title: above the table.
+      head: of the column of milliseconds.
+      seconds: of `each`, by candidate.
+      each: steps or requests a run.
+      against: the candidate whose time is 1.
+      published: what a candidate adds to it in a paper; beside it stands what it adds here.
+    """
+    heads = ["", head, "time, relative", *(["added", "added in the paper"] if published else [])]
+    print(f"**{title}**\n\n| {' | '.join(heads)} |\n|---|{'---:|' * (len(heads) - 1)}")
+    for name, ratio in relative(seconds, against).items():
+        row = [name, f"{statistics.median(seconds[name]) / each * 1e3:,.1f}", f"{ratio:.2f}"]
+        if published:
+            row += [f"{(ratio - 1) * 100:+.1f} %", published.get(name, "–")]
+        print(f"| {' | '.join(row)} |")
+    print(flush=True)
+
+
+def add_clock(parser: argparse.ArgumentParser) -> None:
+    """Adds the option `--processor-time`."""
+    parser.add_argument(
+        "--processor-time", action="store_true", help="for a machine that others use meanwhile"
     )
+
+
+def clock_of(options: argparse.Namespace) -> tuple[Callable[[], float], str]:
+    """The clock that was asked for, and the unit of a table of its milliseconds."""
+    if options.processor_time:
+        return time.process_time, "ms of processor"
+    return time.perf_counter, "ms"
 
 
 def schema(sequences: int, privileged: int = 5) -> tfpfd.Schema:

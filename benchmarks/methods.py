@@ -12,8 +12,6 @@ goes in with every width divided by `--shrink`, and as it is too with `--full`.
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
 
 import numpy as np
 from common import (
@@ -21,12 +19,14 @@ from common import (
     DIM,
     FEATURES,
     UNITS,
+    add_clock,
     batches,
+    clock_of,
     fit,
     machine,
-    relative,
     schema,
     side_by_side,
+    table,
     table_rows,
 )
 
@@ -107,28 +107,20 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5, help="runs of each candidate")
     parser.add_argument("--shrink", type=int, default=8, help="divides the widths of seven layers")
     parser.add_argument("--full", action="store_true", help="time the whole seven layers too")
-    parser.add_argument(
-        "--processor-time", action="store_true", help="for a machine that others use meanwhile"
-    )
+    add_clock(parser)
     options = parser.parse_args()
-    clock = time.process_time if options.processor_time else time.perf_counter
+    clock, kind = clock_of(options)
     seconds = side_by_side(
         candidates(options.steps, options.shrink, options.full), options.repeats, clock
     )
     print(machine(), end="\n\n")
     widths = "-".join(str(width // options.shrink) for width in SEVEN_LAYERS)
     sizes = "-".join(map(str, UNITS))
-    print(
-        f"**{FEATURES} features, {SEQUENCES} behaviour sequences of 50 with self-attention, "
-        f"batches of {BATCH:,}; student {sizes}, seven layers: {widths}**\n"
+    title = (
+        f"{FEATURES} features, {SEQUENCES} behaviour sequences of 50 with self-attention, "
+        f"batches of {BATCH:,}; student {sizes}, seven layers: {widths}"
     )
-    kind = "ms of processor" if options.processor_time else "ms"
-    print(f"| | {kind} a step | time, relative | added | added in the paper |")
-    print("|---|---:|---:|---:|---:|")
-    for name, ratio in relative(seconds, ALONE).items():
-        step = statistics.median(seconds[name]) / options.steps * 1e3
-        added = f"{(ratio - 1) * 100:+.1f} %"
-        print(f"| {name} | {step:,.0f} | {ratio:.3f} | {added} | {PUBLISHED.get(name, '–')} |")
+    table(title, f"{kind} a step", seconds, options.steps, ALONE, PUBLISHED)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,7 @@ many dense weights as student and teachers together.
 from __future__ import annotations
 
 import argparse
-import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,12 +23,14 @@ from common import (
     DIM,
     FEATURES,
     UNITS,
+    add_clock,
     batches,
+    clock_of,
     fit,
     machine,
-    relative,
     schema,
     side_by_side,
+    table,
     table_rows,
 )
 from serving import catalogue, make_student
@@ -122,26 +122,15 @@ def requests(version: Path, batch: int, inner: int) -> Callable[[], object]:
     return lambda: (loaded, [serve(k=k, **features) for _ in range(inner)])
 
 
-def table(title: str, head: str, seconds: dict[str, list[float]], each: int, against: str) -> None:
-    """Prints the milliseconds of one of `each`, and times relative to those of `against`."""
-    print(f"**{title}**\n\n| | {head} | time, relative |\n|---|---:|---:|")
-    for name, ratio in relative(seconds, against).items():
-        print(f"| {name} | {statistics.median(seconds[name]) / each * 1e3:,.1f} | {ratio:.2f} |")
-    print(flush=True)
-
-
 def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=8, help="batches a run")
     parser.add_argument("--repeats", type=int, default=7, help="runs of each candidate")
     parser.add_argument("--items", type=int, default=100_000, help="that are served")
-    parser.add_argument(
-        "--processor-time", action="store_true", help="for a machine that others use meanwhile"
-    )
+    add_clock(parser)
     options = parser.parse_args()
-    clock = time.process_time if options.processor_time else time.perf_counter
-    kind = "ms of processor" if options.processor_time else "ms"
+    clock, kind = clock_of(options)
     print(machine(), end="\n\n")
     seconds = side_by_side(training(options.steps), options.repeats, clock)
     title = (

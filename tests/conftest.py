@@ -1,4 +1,6 @@
-"""A tiny schema and rows of it, for all tests."""
+"""A tiny schema, rows of it and a network, for all tests."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,11 +8,35 @@ import tensorflow as tf
 
 from tfpfd import Categorical, Numeric, Schema, Sequence
 from tfpfd._keras import keras
+from tfpfd.datasets import movielens_100k
+
+KUAIRAND = Path(__file__).resolve().parents[1] / "../shared/data/kuairand-pure"
 
 
 @pytest.fixture(autouse=True)
 def _seed():
     keras.utils.set_random_seed(0)
+
+
+@keras.utils.register_keras_serializable(package="tests")
+class Linear(keras.layers.Layer):
+    """A network without batch normalisation: rows of a batch don't touch each other."""
+
+    def build(self, input_shape):
+        width = sum(shape[-1] for shape in input_shape.values())
+        self.kernel = self.add_weight(name="kernel", shape=(width,), initializer="normal")
+        self.bias = self.add_weight(name="bias", shape=(), initializer="zeros")
+        self.built = True
+
+    def call(self, inputs, training=None):
+        sides = tf.concat([inputs[side] for side in sorted(inputs)], axis=1)
+        return tf.linalg.matvec(sides, tf.convert_to_tensor(self.kernel)) + self.bias
+
+
+@pytest.fixture(scope="session")
+def linear():
+    """The class of a network `logit = ⟨w, x⟩ + b`."""
+    return Linear
 
 
 @pytest.fixture
@@ -63,3 +89,20 @@ def batches_of(inputs_of):
         return tf.data.Dataset.from_tensor_slices(columns).batch(size)
 
     return batches_of
+
+
+@pytest.fixture(scope="session")
+def movielens():
+    """MovieLens-100K itself."""
+    try:
+        return movielens_100k()
+    except ConnectionError as error:
+        pytest.skip(f"MovieLens-100K can't be reached: {error}")
+
+
+@pytest.fixture(scope="session")
+def kuairand_folder():
+    """The files of a part of KuaiRand-Pure."""
+    if not KUAIRAND.is_dir():
+        pytest.skip(f"the part of KuaiRand-Pure isn't in {KUAIRAND}")
+    return KUAIRAND

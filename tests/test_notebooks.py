@@ -6,8 +6,6 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-import tfpfd
-
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("*.ipynb"))
 
 
@@ -15,13 +13,10 @@ NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("*.i
     not tf.__version__.startswith("2.15"), reason="takes a minute: on stack A alone"
 )
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.usefixtures("movielens")
 def test_cells_run_in_order(path, tmp_path, monkeypatch):
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("Agg")
-    try:
-        tfpfd.datasets.movielens_100k()
-    except OSError as error:
-        pytest.skip(f"MovieLens-100K can't be reached: {error}")
     (tmp_path / "notebooks").mkdir()
     monkeypatch.chdir(tmp_path / "notebooks")  # Exports go beside it.
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]

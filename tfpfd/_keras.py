@@ -51,6 +51,11 @@ def declared_inputs(layer: Any, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
     return {name: inputs[name] for name in declared}
 
 
+def infer(layer: Any, inputs: Mapping[str, Any]) -> Any:
+    """What a layer says of a batch in inference mode, given what it declares."""
+    return layer(declared_inputs(layer, inputs), training=False)
+
+
 def freeze(layer: Any) -> None:
     """Freezes a layer and all that it holds, even where its own flag says so already.
 

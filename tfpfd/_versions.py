@@ -21,6 +21,29 @@ def versions(base: Path) -> dict[int, Path]:
     return dict(sorted(found.items()))
 
 
+def newest(path: Path, file: str, what: str, first: int) -> Path:
+    """`path` if it holds a file, else its newest version.
+
+    Args:
+      path: the directory of a version, or of several.
+      file: that a version holds.
+      what: a message calls a version.
+      first: number of the first version.
+
+    Raises:
+      FileNotFoundError: `path` holds neither the file nor a version.
+    """
+    if (path / file).is_file():
+        return path
+    found = versions(path)
+    if not found:
+        raise FileNotFoundError(
+            f"'{path}' holds no {what}: expected {file} in it, or versions in directories named "
+            f"{first}, {first + 1}, …"
+        )
+    return found[max(found)]
+
+
 def check_writable(base: Path) -> None:
     """Refuses a base that `new_version` can't write, without writing anything.
 

@@ -1,5 +1,6 @@
 """What a report writes, from made-up results."""
 
+import dataclasses
 import html.parser
 
 import pandas as pd
@@ -73,6 +74,25 @@ def test_a_metric_without_an_interval_is_warned_of(results_of):
     results.largest.students["base"]["group_auc"][0, 3] = float("nan")
     (warning,) = results.warnings()
     assert warning.startswith("No interval for group AUC:")
+
+
+def test_users_of_one_row_each_have_no_group_auc(results_of):
+    """It isn't there, so nothing is drawn of it and nobody is asked for more users."""
+    results = results_of()
+    for arms in (results.largest.students, results.largest.teachers):
+        for arm in arms.values():
+            arm["group_auc"][:] = float("nan")
+    report = Report(results)
+    assert results.warnings() == []
+    assert "group AUC" not in report.to_markdown()
+    titles = [axes.get_title() for axes in report.figures["arms"].axes if axes.has_data()]
+    assert titles == [
+        "AUC (larger is better)",
+        "log loss (smaller is better)",
+        "ECE (smaller is better)",
+    ]
+    (warning,) = dataclasses.replace(results, metric="group_auc").warnings()
+    assert warning.startswith("No group AUC: no test user has rows of both labels")
 
 
 def test_two_seeds_are_warned_of(results_of):

@@ -147,6 +147,23 @@ class TestAdvice:
         assert not any("'a'" in point for point in points)
 
     @pytest.mark.parametrize(
+        ("teacher", "nothing"),
+        [
+            (UNCLEAR, True),
+            (WORSE, True),
+            (interval(0.0, 0.005), True),
+            (interval(0.02, 0.03), False),
+            (interval(-0.02, 0.03), False),
+            (interval(NAN), False),
+        ],
+    )
+    def test_nothing_to_teach_is_said_only_where_that_is_known(self, teacher, nothing):
+        points = judge(evidence(gain=UNCLEAR, teacher=teacher)).advice
+        (said,) = (point for point in points if point.startswith("Better privileged features"))
+        assert ("nothing to teach" in said) == nothing
+        assert (str(teacher) in said) != nothing
+
+    @pytest.mark.parametrize(
         ("strengths", "named"),
         [
             ({"a": 0.06, "b": 0.04}, "a"),

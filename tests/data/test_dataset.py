@@ -137,9 +137,10 @@ class TestShuffle:
 
 
 class TestErrors:
-    @pytest.mark.parametrize("size", [0, -1])
+    @pytest.mark.parametrize("size", [0, -1, "256", 2.5])
     def test_batch_size(self, frame, size):
-        with pytest.raises(ValueError, match=f"`batch_size` must be at least 1, received {size}"):
+        message = f"`batch_size` must be an integer of at least 1, received {size!r}"
+        with pytest.raises(ValueError, match=message):
             from_rows(frame, SCHEMA, batch_size=size)
 
     @pytest.mark.parametrize(

@@ -176,8 +176,20 @@ class TestByList:
             rows = frame.iloc[inputs["user"].numpy() - 2]
             np.testing.assert_array_equal(labels, rows["label"])
             np.testing.assert_allclose(inputs["score"], rows["score"], rtol=1e-6)
-            # Losses of lists are fastest where the rows of a batch say 0, 0, …, 1, 1, ….
-            assert inputs[LIST].numpy().tolist() == pd.factorize(rows["request"])[0].tolist()
+            # Losses of lists are fastest where the rows of a batch say n, n, …, n + 1, n + 1, ….
+            numbers = inputs[LIST].numpy()
+            assert (numbers - numbers[0]).tolist() == pd.factorize(rows["request"])[0].tolist()
+
+    @pytest.mark.parametrize("size", [1, 4, 7, 99])
+    def test_batches_of_an_epoch_can_be_joined(self, frame, size):
+        """No two lists of an epoch have one number, whatever batches they are in."""
+        dataset = from_rows(frame, SCHEMA, size, shuffle=True, seed=2, by_list=True)
+        for _ in range(2):
+            batches = list(dataset)
+            numbers = flat(inputs[LIST].numpy().tolist() for inputs, _ in batches)
+            users = flat(inputs["user"].numpy().tolist() for inputs, _ in batches)
+            requests = frame["request"].to_numpy()[np.array(users) - 2]
+            np.testing.assert_array_equal(same(numbers), same(requests))
 
     def test_every_epoch_has_another_order_and_a_seed_the_same(self, frame):
         def epochs(seed):

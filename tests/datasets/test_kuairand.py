@@ -576,7 +576,9 @@ def test_objectives_are_the_labels_that_nothing_gives_away(task, privileged, sec
 def test_batches_hold_users_and_all_labels(data):
     schema = data.schema.adapt(data.train, verbose=0)
     primary, *secondary = data.objectives
-    ((inputs, labels),) = from_rows(data.train, schema, batch_size=9, by_list=True, keep=secondary)
+    ((inputs, labels),) = from_rows(
+        data.train, schema, batch_size=9, by_list=True, labels=secondary
+    )
 
     # User 5's rows before that of user 8; a comment and a like follow its third impression.
     assert primary == schema.label and labels.numpy().tolist() == [1, 0, 1, 0, 0]

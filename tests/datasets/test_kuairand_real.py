@@ -1,5 +1,4 @@
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,14 +10,10 @@ from tfpfd.datasets import kuairand_pure
 from tfpfd.datasets.kuairand_feedback import CROSS
 from tfpfd.datasets.kuairand_past import USER_STATISTICS, VIDEO_STATISTICS
 
-FOLDER = Path(__file__).resolve().parents[2] / "../shared/data/kuairand-pure"
-
 
 @pytest.fixture(scope="module")
-def real():
-    if not FOLDER.is_dir():
-        pytest.skip(f"the part of KuaiRand-Pure isn't in {FOLDER}")
-    return kuairand_pure(FOLDER)
+def real(kuairand_folder):
+    return kuairand_pure(kuairand_folder)
 
 
 def test_rows_and_rates(real):

@@ -8,7 +8,7 @@ import tfpfd
 from tfpfd.datasets import marketplace
 
 SMALL = dict(users=60, items=40, categories=5, days=10, shown=4)
-KEPT = ["clicked", "cancelled", "rated_well", "new_seller"]
+FURTHER, KEPT = ["clicked", "cancelled", "rated_well"], ["new_seller"]
 
 
 @pytest.fixture(scope="module")
@@ -155,12 +155,14 @@ def test_batches_hold_pages_and_all_labels(tmp_path):
     assert schema.privileged == {} and schema.sides["privileged"] == ()
     folder = data.to_parquet(tmp_path / "rows", verbose=0)
     frames, files = (
-        tfpfd.data.from_rows(source, schema, batch_size=512, by_list=True, keep=KEPT)
+        tfpfd.data.from_rows(
+            source, schema, batch_size=512, by_list=True, labels=FURTHER, keep=KEPT
+        )
         for source in (data.train, folder / "train.parquet")
     )
     for one, other in zip(frames, files, strict=True):
         tf.nest.map_structure(np.testing.assert_array_equal, one, other)
     (inputs, labels), *_ = frames
-    for name in KEPT:
+    for name in (*FURTHER, *KEPT):
         np.testing.assert_array_equal(inputs[name], data.train[name].iloc[:512].astype("float32"))
     np.testing.assert_array_equal(labels, data.train["purchased"].iloc[:512])

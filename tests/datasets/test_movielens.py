@@ -513,11 +513,8 @@ def test_schema_takes_the_columns_as_they_are(tiny):
 
 
 @pytest.fixture(scope="module")
-def real():
-    try:
-        return movielens_100k()
-    except ConnectionError as error:
-        pytest.skip(f"MovieLens-100K can't be reached: {error}")
+def real(movielens):
+    return movielens
 
 
 def test_real_data_has_the_published_counts(real):

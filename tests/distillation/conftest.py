@@ -2,38 +2,16 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from tfpfd import MLP, Distillation, FeatureEncoder, Ranker, WarmUp
 from tfpfd._keras import keras
 
 
-@keras.utils.register_keras_serializable(package="tests")
-class Linear(keras.layers.Layer):
-    """A network without batch normalisation: rows of a batch don't touch each other."""
-
-    def build(self, input_shape):
-        width = sum(shape[-1] for shape in input_shape.values())
-        self.kernel = self.add_weight(name="kernel", shape=(width,), initializer="normal")
-        self.bias = self.add_weight(name="bias", shape=(), initializer="zeros")
-        self.built = True
-
-    def call(self, inputs, training=None):
-        sides = tf.concat([inputs[side] for side in sorted(inputs)], axis=1)
-        return tf.linalg.matvec(sides, tf.convert_to_tensor(self.kernel)) + self.bias
-
-
 @pytest.fixture
-def linear():
-    """The class of a network `logit = ⟨w, x⟩ + b`."""
-    return Linear
-
-
-@pytest.fixture
-def make(schema):
+def make(schema, linear):
     """A function that makes a distillation; `kind` is how the teacher gets its inputs."""
 
-    def make(kind="shared", network=Linear, weight=0.5, l2=0.0, **kwargs):
+    def make(kind="shared", network=linear, weight=0.5, l2=0.0, **kwargs):
         sees = schema.features("served")
         student = Ranker(schema, network(), encoder=FeatureEncoder(schema, sees, dim=3, l2=l2))
         encoder = student.encoder
@@ -47,10 +25,10 @@ def make(schema):
 
 
 @pytest.fixture
-def compiled(make):
+def compiled(make, linear):
     """A function that makes a compiled distillation with a warm-up of 3 steps."""
 
-    def compiled(kind="shared", network=Linear, optimizer=None, **kwargs):
+    def compiled(kind="shared", network=linear, optimizer=None, **kwargs):
         model = make(kind, network, weight=WarmUp(0.7, steps=3))
         # A few steps are faster without a graph; loaded models are compiled with one.
         settings = {"run_eagerly": True, **kwargs}

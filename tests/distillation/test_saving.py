@@ -1,5 +1,8 @@
 """Save, load, go on: as if nothing had happened."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -108,3 +111,19 @@ def test_the_student_of_a_loaded_model_is_a_ranker_of_its_own(
     served = {name: ids for name, ids in inputs_of(4).items() if name in schema.features("served")}
     np.testing.assert_array_equal(student(served), model.student(served))
     assert len(student.weights) == len(model.student.weights)
+
+
+def test_what_a_configuration_was_made_of_stays(schema, linear, monkeypatch):
+    """Keras knows the objects of a file by their addresses: a lost one's is given to another."""
+    written, write = [], keras.utils.serialize_keras_object
+
+    def recorded(part):
+        written.append(weakref.ref(part))
+        return write(part)
+
+    ranker = Ranker(schema, linear())
+    monkeypatch.setattr(keras.utils, "serialize_keras_object", recorded)
+    ranker.get_config()
+    gc.collect()
+    assert len(written) > 1  # The network, the encoder and what that holds.
+    assert all(part() is not None for part in written)

@@ -151,6 +151,10 @@ def test_interval_as_text(interval, text):
     assert str(interval) == text
 
 
+def test_half_of_the_width():
+    assert Interval(1, -1, 5).half == 3
+
+
 def test_excludes_zero():
     assert Interval(2, 1, 3).excludes_zero
     assert Interval(-2, -3, -1).excludes_zero

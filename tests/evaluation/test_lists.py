@@ -5,7 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from tfpfd.evaluation import list_exposure, list_ndcg, mean_over_lists, multiplicities
+from tfpfd.evaluation import (
+    list_attention,
+    list_exposure,
+    list_ndcg,
+    mean_over_lists,
+    multiplicities,
+)
 
 
 def test_by_hand():
@@ -45,6 +51,20 @@ def test_exposure_is_a_share_of_the_discounts():
     np.testing.assert_allclose(list_exposure(flags, [0.0, 0, 0], lists), [2 / 3])
 
 
+def test_attention_is_what_exposure_sums_up():
+    # By hand, two of three rows looked at; "b" has one row, whatever its score.
+    first_two = 1 + 1 / math.log2(3)
+    found = list_attention([3.0, -9.0, 2.0, 1.0], ["a", "b", "a", "a"], k=2)
+    np.testing.assert_allclose(found, [1 / first_two, 1, (first_two - 1) / first_two, 0])
+    draws = np.random.default_rng(2)
+    values, lists = draws.random(200), draws.integers(0, 30, 200)
+    scores = draws.integers(0, 4, 200)
+    attention = list_attention(scores, lists, k=3)
+    np.testing.assert_allclose(
+        np.bincount(lists, attention * values), list_exposure(values, scores, lists, k=3)
+    )
+
+
 def test_users_are_resampled_with_all_their_lists():
     draws = np.random.default_rng(1)
     values = draws.random(30)
@@ -78,6 +98,25 @@ def test_exposure_of_rates_is_their_mean_under_attention():
     weights = np.array([1, 1 / math.log2(3)])
     found = list_exposure([0.5, 0.1, 0.9], [1.0, 0.0, 2.0], [4, 4, 4], k=2)
     np.testing.assert_allclose(found, [weights @ [0.9, 0.5] / weights.sum()])
+
+
+def test_unequal_lengths_name_both_arguments():
+    with pytest.raises(ValueError, match=r"`scores` must be \[2\] as `values`, received \[1\]"):
+        list_exposure([1, 0], [0], [0, 0])
+
+
+@pytest.mark.parametrize(
+    ("users", "message"),
+    [
+        (["u", "v"], "`users` must hold integers, received dtype <U1"),
+        ([0, 1007], "`users` must lie in 0 to 1, received 1007"),
+        ([0, -1], "`users` must lie in 0 to 1, received -1"),
+        ([0], r"`users` must be \[2\] as `values`, received shape \(1,\)"),
+    ],
+)
+def test_users_are_columns_and_no_ids(users, message):
+    with pytest.raises(ValueError, match=message):
+        mean_over_lists([0.5, 0.5], users, np.ones((1, 2)))
 
 
 def test_values_outside_their_range():

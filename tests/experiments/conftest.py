@@ -1,8 +1,9 @@
-"""A toy experiment whose metrics are known."""
+"""A toy experiment whose metrics are known, and training without graphs."""
 
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 from matplotlib.figure import Figure
 
 from tfpfd.experiments.experiment import Experiment, Section
@@ -50,3 +51,11 @@ class Toy(Experiment):
 @pytest.fixture
 def toy():
     return Toy
+
+
+@pytest.fixture
+def _eager():
+    """A graph would take longer than the few steps that it is for."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)

@@ -1,28 +1,18 @@
 import dataclasses
 import io
 
-import pytest
 from rich.console import Console
 
-from tfpfd.datasets import movielens_100k
-from tfpfd.experiments import movielens
+from tfpfd.experiments import movielens as demo
 from tfpfd.serving import inspect
 
 
-@pytest.fixture
-def reachable():
-    try:
-        movielens_100k()
-    except ConnectionError as error:
-        pytest.skip(f"MovieLens-100K can't be reached: {error}")
-
-
-def test_the_demo_compares_exports_and_serves(reachable, tmp_path, monkeypatch):
-    short = dataclasses.replace(movielens.QUICK, epochs=2)
-    monkeypatch.setattr(movielens, "QUICK", short)
-    monkeypatch.setattr(movielens, "QUICK_SHARE", 0.05)
+def test_the_demo_compares_exports_and_serves(movielens, tmp_path, monkeypatch):
+    short = dataclasses.replace(demo.QUICK, epochs=2)
+    monkeypatch.setattr(demo, "QUICK", short)
+    monkeypatch.setattr(demo, "QUICK_SHARE", 0.05)
     said = io.StringIO()
-    movielens.run(tmp_path, quick=True, console=Console(file=said, width=200))
+    demo.run(tmp_path, quick=True, console=Console(file=said, width=200))
     printed = said.getvalue()
     for arm in ("base", "self", "shuffled", "distilled", "teacher"):
         assert f"│ {arm}" in printed
@@ -32,4 +22,4 @@ def test_the_demo_compares_exports_and_serves(reachable, tmp_path, monkeypatch):
     found = inspect(tmp_path / "movielens")
     assert found.findings == []
     assert found.path.name == "1"
-    assert set(found.stripped) == set(movielens_100k().schema.features("privileged"))
+    assert set(found.stripped) == set(movielens.schema.features("privileged"))

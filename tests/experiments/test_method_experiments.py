@@ -26,6 +26,7 @@ def test_bold_means_beyond_doubt(tmp_path):
     assert "**+.0000" not in text
 
 
+@pytest.mark.usefixtures("_eager")
 def test_a_cell_is_trained_and_measured():
     """On few rows; shuffling changes what the teacher knows."""
     experiment = FineCVR("marketplace")

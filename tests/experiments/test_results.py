@@ -169,6 +169,17 @@ def test_another_header_is_refused(toy, tmp_path):
         Results(tmp_path, toy(), 1)
 
 
+def test_titles_of_what_some_cell_has(toy, tmp_path):
+    """`size` is b's alone: not there before b is finished."""
+    titles, results = {"size": "rows", "score": "points"}, Results(tmp_path, toy(), 1)
+    assert results.present(titles) == {}
+    first, second = results.cells
+    results.append(first, toy().run(first), 1.0)
+    assert results.present(titles) == {"score": "points"}
+    results.append(second, toy().run(second), 1.0)
+    assert list(results.present(titles)) == ["size", "score"]
+
+
 def test_metrics_that_do_not_fit_are_refused(toy, tmp_path):
     results = Results(tmp_path, toy(), 1)
     with pytest.raises(ValueError, match=r"metrics must be of .* received \['depth'\]"):

@@ -103,6 +103,36 @@ def test_few_seeds_come_close_to_the_published_accuracies(tmp_path):
     assert notes.text
 
 
+@pytest.mark.parametrize(
+    ("accuracies", "deviation", "verdict"),
+    [
+        # Against 96 %. Half an interval of two is 12.7 · s / √2, and s half their distance · √2.
+        ([0.960, 0.961], "0.1", "agrees"),
+        ([0.940, 0.980], "2.8", "can't tell"),
+        ([0.910, 0.950], "2.8", "can't tell"),
+        ([0.929, 0.931], "0.1", "**differs by -3.0**"),
+        ([0.960], "–", "–"),
+    ],
+)
+def test_a_verdict_goes_by_the_interval(tmp_path, accuracies, deviation, verdict):
+    experiment = Synthetic()
+    results = Results(tmp_path, experiment, seeds=2)
+    for seed, accuracy in enumerate(accuracies):
+        cell = {"experiment": "1", "method": "teacher", "seed": seed}
+        results.append(cell, {"accuracy": accuracy}, seconds=0.0)
+    row = experiment.report(results)[0].table.iloc[0]
+    assert (row["deviation"], row[""]) == (deviation, verdict)
+
+
+def test_no_interval_is_drawn_above_100_percent(tmp_path):
+    experiment = Synthetic()
+    results = Results(tmp_path, experiment, seeds=2)
+    for cell in results.cells:
+        results.append(cell, {"accuracy": 0.99 - 0.1 * cell["seed"]}, seconds=0.0)
+    (axes,) = experiment.report(results)[0].figure.axes
+    assert max(line.get_ydata().max() for line in axes.lines) == 100
+
+
 @pytest.mark.parametrize("finished", [1, 2, 4])
 def test_the_report_of_a_few_cells(tmp_path, finished):
     experiment = Synthetic()

@@ -40,7 +40,7 @@ def joint():
 
 @pytest.fixture
 def ranker(schema):
-    """A function that makes a teacher with batch normalisation, fitted for a step or two."""
+    """A function that makes a teacher with batch normalisation; see `fitted` for a trained one."""
 
     def ranker(encoder=None, sees="all", schema=schema, **kwargs):
         encoder = encoder or FeatureEncoder(schema, schema.features(sees), dim=3)

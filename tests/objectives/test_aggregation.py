@@ -78,7 +78,7 @@ def test_all_else_is_kept():
     assert set(found) == {"kept", LIST}
 
 
-def test_two_phases(batches):
+def test_two_phases():
     """The scores of a ranker for each objective become features: nothing but composition."""
     random = np.random.default_rng(0)
     rows = pd.DataFrame(

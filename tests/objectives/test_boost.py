@@ -1,5 +1,6 @@
 """Boosted soft labels: by hand, whatever the rule is made of."""
 
+import functools
 import math
 
 import numpy as np
@@ -68,7 +69,7 @@ def test_it_is_as_frozen_as_what_it_boosts(student, ranker, listed):
     model(listed(4), training=True)
     assert not model.teacher.trainable
     assert {id(w) for w in model.trainable_weights} == {id(w) for w in student.trainable_weights}
-    assert model.teacher.rankers() == [teacher]
+    assert model.teacher.rankers == [teacher]
 
 
 @pytest.mark.parametrize("rule", ["is_new", best_cancel])
@@ -88,6 +89,12 @@ def test_a_function_that_is_not_registered_can_not_be_saved(tmp_path):
 
     with pytest.raises(ValueError, match="the rule rule can't be saved: register the function"):
         Boosted("book", rule, 1.0).save(tmp_path / "boosted.keras")
+
+
+def test_a_partial_function_can_not_be_saved(tmp_path):
+    boosted = Boosted("book", functools.partial(tf.multiply, 2.0), 1.0)
+    with pytest.raises(ValueError, match=r"the rule functools.partial\(.* can't be saved: regis"):
+        boosted.save(tmp_path / "boosted.keras")
 
 
 def test_refusals(ranker):

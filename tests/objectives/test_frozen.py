@@ -5,10 +5,21 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from tfpfd import Distillation, FusedTeachers, Ranker, TwoTower, export, inspect
+from tfpfd import (
+    Boosted,
+    Distillation,
+    FusedTeachers,
+    MultiObjective,
+    Ranker,
+    SharedBottom,
+    TwoTower,
+    export,
+    inspect,
+)
 from tfpfd._keras import KERAS_3, keras, tf_variable
 
 WEIGHTS = {"book": 1.0, "cancel": -0.5, "rate": 0.5}
+RIGHT = {"book": 1.0, "cancel": -1.0}
 
 
 @pytest.fixture
@@ -117,6 +128,36 @@ def test_nothing_of_a_teacher_is_served(schema, student, fused, lists_of, tmp_pa
     )
     assert not found.findings
     assert found.variables == expected.variables
+
+
+@pytest.mark.parametrize(
+    ("scorer", "column"),
+    [
+        (lambda: FusedTeachers({"book": "book", "cancel": "absent"}, RIGHT), "absent"),
+        (
+            lambda: Boosted(FusedTeachers({"book": "absent"}, {"book": 1.0}), "cancel", 1.0),
+            "absent",
+        ),
+        (lambda: Boosted("book", "is_new", 1.0), "is_new"),
+    ],
+)
+def test_a_missing_column_is_named_before_training(student, lists_of, scorer, column):
+    """Before Keras, whose tracebacks would stand around it: no step has been made."""
+    model = Distillation(student, scorer())
+    model.compile("sgd")
+    message = rf"^missing input '{column}': expected the column of .*keep=\['{column}'\]"
+    with pytest.raises(ValueError, match=message) as raised:
+        model.fit(lists_of(6, 6), verbose=0)
+    assert "Exception encountered" not in str(raised.value)
+    assert int(model.step) == 0
+
+
+def test_a_frozen_model_of_all_objectives_needs_no_labels(schema, student, lists_of):
+    """What it was trained on is no input of a scorer."""
+    joint = MultiObjective(schema, SharedBottom([2], ["label", "kept"], batch_norm=False))
+    model = Distillation(student, FusedTeachers(joint, {"label": 1.0, "kept": 1.0}))
+    model.compile("sgd", metrics=[], run_eagerly=True)
+    model.fit(lists_of(6, 6), verbose=0)
 
 
 @pytest.mark.parametrize("compiled", [True, False])

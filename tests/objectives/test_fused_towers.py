@@ -102,6 +102,27 @@ def test_privileged_tables_are_not_exported(rankers, tmp_path):
         export(FusedTowers(mixed, {"book": 1, "cancel": 1}), ITEMS, tmp_path, verbose=0)
 
 
+def test_rankers_that_share_an_encoder_run_it_once(monkeypatch):
+    first = ranker([3], 1.0)
+    made = {"book": first, "cancel": ranker([4], 2.0, encoder=first.encoder)}
+    together = FusedTowers(made, {"book": 1.0, "cancel": -0.5})
+    assert together.encoders == [first.encoder]
+    inputs = pairs()
+    sums = made["book"](inputs) - 0.5 * made["cancel"](inputs)
+    known = first.encoder(inputs)
+    calls, call = [], FeatureEncoder.call
+
+    def counted(self, *args, **kwargs):
+        calls.append(self)
+        return call(self, *args, **kwargs)
+
+    monkeypatch.setattr(FeatureEncoder, "call", counted)
+    np.testing.assert_allclose(together(inputs), sums, atol=1e-5)
+    assert calls == [first.encoder]
+    np.testing.assert_allclose(together(inputs, shared=known), sums, atol=1e-5)
+    assert calls == [first.encoder]
+
+
 def test_fused_by_hand():
     scores = {"book": [1.0, 2.0], "cancel": np.array([3.0, -1.0])}
     np.testing.assert_allclose(fused(scores, {"cancel": -0.5, "book": 2}), [0.5, 4.5])
@@ -149,7 +170,7 @@ def test_refusals(rankers, tmp_path):
         FusedTowers(rankers, WEIGHTS).save(tmp_path / "never.keras")
 
 
-def test_training_of_the_rankers_goes_on(rankers):
+def test_training_of_the_rankers_goes_on():
     """It refers to their weights, so what they learn later is served."""
     made = {"a": ranker([3], 1.0), "b": ranker([4], 1.0)}
     together = FusedTowers(made, {"a": 1.0, "b": 2.0})

@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpfd import Categorical, Distillation, FusedTeachers, Numeric, Schema, ScoreColumn, losses
+from tfpfd import (
+    Categorical,
+    Distillation,
+    FusedTeachers,
+    MultiObjective,
+    Numeric,
+    Schema,
+    ScoreColumn,
+    SeparateRankers,
+    SharedBottom,
+    losses,
+)
 from tfpfd._keras import keras
 from tfpfd.data import LIST, from_rows, from_stream
 
@@ -175,27 +186,6 @@ def test_other_losses_take_the_same_place(student, lists_of, hard, soft):
     assert history["loss"][-1] < history["loss"][0]
 
 
-def test_a_label_store_gives_the_same_student(student, ranker, fitted, lists_of):
-    """Scored once into columns, or run in the training: the same soft labels, the same student."""
-    teachers = {"book": fitted(ranker()), "cancel": fitted(ranker(), seed=2)}
-    weights = {"book": 1.0, "cancel": -0.5}
-    start = student.get_weights()
-
-    def stored(inputs, labels):
-        scores = {f"{name}_score": teachers[name](inputs) for name in teachers}
-        return {**inputs, **scores}, labels
-
-    found = []
-    for given in (teachers, {name: f"{name}_score" for name in teachers}):
-        student.set_weights(start)
-        model = Distillation(student, FusedTeachers(given, weights), 0.8)
-        model.compile(keras.optimizers.SGD(0.1), run_eagerly=True)
-        model.fit(lists_of(12, 4).map(stored), verbose=0)
-        found.append(student.get_weights())
-    for one, other in zip(*found, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
-
-
 RIGHT = {"book": 1.0, "cancel": -1.0}
 
 
@@ -290,9 +280,12 @@ ROWS = {"user": [1, 2], "item": [1, 2], "label": [1.0, 0.0], "book": [1.0, 2.0]}
 
 
 def test_rows_in_memory_refuse_a_missing_score():
-    """Before training begins; a stream is checked while it runs."""
+    """Before training begins. Of a stream the columns are checked then, values while it runs."""
     with pytest.raises(ValueError, match="missing column 'cancel'"):
         from_rows(ROWS, PLAIN, keep=["book", "cancel"])
+    spoiled = {**ROWS, "book": [1.0, math.nan]}
+    with pytest.raises(ValueError, match=r"column 'book': expected finite numbers, .*1 of 2"):
+        from_rows(spoiled, PLAIN, keep=["book"])
     raw = tf.data.Dataset.from_tensors({name: tf.constant(v) for name, v in ROWS.items()})
     with pytest.raises(ValueError, match="missing column 'cancel'"):
         from_stream(raw, PLAIN, keep=["book", "cancel"])
@@ -317,11 +310,33 @@ def test_teachers_of_other_schemas_are_refused(schema, ranker, student):
     fused = FusedTeachers({"book": ranker(schema=edges)}, {"book": 1.0})
     with pytest.raises(ValueError, match=r"`teacher` was made .* `student`: features \['age'\]"):
         Distillation(student, fused)
+    # Of several rankers in one teacher each counts, not the last alone.
+    both = FusedTeachers(
+        {"book": ranker(sees="served"), "rate": ranker(sees="privileged")},
+        {"book": 1.0, "rate": 1.0},
+    )
+    with pytest.raises(ValueError, match=r"teacher of 'cancel' .* 'book': features \['age'\]"):
+        FusedTeachers({"book": both, "cancel": ranker(schema=edges, sees="served")}, RIGHT)
     frozen = ranker(schema=words)
     frozen.trainable = False
     with pytest.raises(ValueError, match=r"features \['clicks', 'item_id'\] differ"):
         Distillation(student, frozen)
     Distillation(student, FusedTeachers({"book": ranker()}, {"book": 1.0}))
+
+
+@pytest.mark.parametrize("kind", ["one network", "separate rankers"])
+def test_models_of_all_objectives_of_other_schemas_are_refused(schema, ranker, student, kind):
+    def teacher(schema):
+        if kind == "one network":
+            return MultiObjective(schema, SharedBottom([4], ["book", "cancel"]))
+        return SeparateRankers({name: ranker(schema=schema) for name in RIGHT})
+
+    words = other_schema(schema, item_id=Categorical("item_id", vocabulary=("i2", "i1")))
+    fused = FusedTeachers(teacher(schema), RIGHT)
+    assert len(fused.rankers) == (1 if kind == "one network" else 2)
+    Distillation(student, fused)
+    with pytest.raises(ValueError, match=r"features \['clicks', 'item_id'\] differ"):
+        Distillation(student, FusedTeachers(teacher(words), RIGHT))
 
 
 def test_teachers_that_share_with_the_student_are_refused(student, ranker):

@@ -210,7 +210,7 @@ class TestLabels:
             batches(rows.assign(kept=np.nan))
         with pytest.raises(ValueError, match="`labels` names 'age': expected columns other than"):
             from_rows(rows, SCHEMA, labels=["age"])
-        with pytest.raises(ValueError, match="`labels` names 'kept'"):
+        with pytest.raises(ValueError, match="`labels` names 'kept', which `keep` names too"):
             from_rows(rows, SCHEMA, keep=["kept"], labels=["kept"])
         with pytest.raises(ValueError, match="`labels` must be a list of columns"):
             from_rows(rows, SCHEMA, labels="kept")
@@ -236,7 +236,9 @@ class TestLabels:
     def test_objectives_without_a_label_of_each_kind(self, rows, values, message):
         with pytest.raises(ValueError, match=message):
             check_objectives(rows.assign(kept=values), SCHEMA, NAMES)
-        with pytest.raises(ValueError, match="missing column 'rating'"):
+
+    def test_objectives_without_a_column(self, rows):
+        with pytest.raises(ValueError, match="missing column 'rating': expected all that the sch"):
             check_objectives(rows, SCHEMA, ["rating"])
 
 
@@ -267,3 +269,8 @@ def test_refusals():
     second = Ranker(SCHEMA, MLP([4]), encoder=first.encoder)
     with pytest.raises(ValueError, match="`rankers` share weights"):
         SeparateRankers({"book": first, "kept": second})
+    words = Categorical("item", vocabulary=("c", "b", "a"))
+    other = Ranker(SCHEMA.replacing({"item": words}), MLP([4]))
+    message = r"ranker of 'kept' was made for another .* 'book': features \['item'\] differ"
+    with pytest.raises(ValueError, match=message):
+        SeparateRankers({"book": first, "kept": other})

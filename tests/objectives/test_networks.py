@@ -158,11 +158,17 @@ def test_refusals():
         SharedBottom([2], "book")
     with pytest.raises(ValueError, match="`units` must be one or more positive integers"):
         MMoE([], NAMES)
-    with pytest.raises(ValueError, match="`units` must be one or more positive integers"):
-        SharedBottom([2], NAMES, head_units=[0])
+    for units in ([0], 4, [2.5]):
+        with pytest.raises(ValueError, match="`head_units` must be one or more positive") as no:
+            SharedBottom([2], NAMES, head_units=units)
+        assert str(no.value).endswith(f"received {units}")
     with pytest.raises(ValueError, match="`experts` must be an integer of at least 1, received 0"):
         MMoE([2], NAMES, experts=0)
     with pytest.raises(ValueError, match=r"`levels` must hold the widths .* received \[4, 3\]"):
         PLE([4, 3], NAMES)
+    with pytest.raises(ValueError, match=r"`levels\[1\]` must be one or more positive integers"):
+        PLE([[4], [0]], NAMES)
+    with pytest.raises(ValueError, match="`experts` must be an integer of at least 1, received T"):
+        MMoE([2], NAMES, experts=True)
     with pytest.raises(ValueError, match="`shared_experts` must be an integer of at least 1"):
         PLE([[4]], NAMES, shared_experts=0)

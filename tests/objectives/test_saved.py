@@ -89,6 +89,14 @@ def test_refused_batches(path, listed):
         SavedScorer(path, inputs={"price": "age"})(inputs)
 
 
+def test_a_missing_input_is_named_before_training(path, student, lists_of):
+    model = Distillation(student, FusedTeachers({"book": SavedScorer(path)}, {"book": 1.0}))
+    model.compile("sgd")
+    with pytest.raises(ValueError, match=r"^missing inputs \['price'\] of '.*model'"):
+        model.fit(lists_of(6, 6), verbose=0)
+    assert int(model.step) == 0
+
+
 def test_a_path_without_a_model(tmp_path):
     with pytest.raises(FileNotFoundError, match="holds no SavedModel"):
         SavedScorer(tmp_path)

@@ -52,3 +52,6 @@ def test_refusals():
             search_weights(lambda w: 0.0, bounds)
     with pytest.raises(ArithmeticError, match="`value` is NaN for the weights"):
         search_weights(lambda w: float("nan"), BOUNDS)
+    for answer in (None, "high", [1.0, 2.0]):
+        with pytest.raises(ArithmeticError, match="`value` must return a number, received"):
+            search_weights(lambda w, answer=answer: answer, BOUNDS)

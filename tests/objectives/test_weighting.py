@@ -124,4 +124,6 @@ def test_refusals():
     with pytest.raises(ValueError, match="`rate` must be above 0, received 0"):
         Multipliers({"a": 1}, rate=0)
     with pytest.raises(ValueError, match="at least one left to be minimised, received"):
-        Multipliers({"a": 1, "b": 1}).check(["a", "b"])
+        Multipliers({"a": 1, "b": 1}).check("c", ["a", "b"])
+    with pytest.raises(ValueError, match="`bounds` name 'book', the primary objective: expected"):
+        constrained({"book": 0.5, "kept": 0.5})

@@ -179,7 +179,10 @@ def test_a_bad_column_is_named_with_what_was_expected_and_what_came(case):
 
 FRAME = pd.DataFrame(rows())
 BAD_SOURCES = {
-    "a column missing": (without("rate"), "missing column 'rate': the schema names them, received"),
+    "a column missing": (
+        without("rate"),
+        "missing column 'rate': expected all that the schema or an argument names, received",
+    ),
     "a column of a frame missing": (
         FRAME.drop(columns=["age", "w"]).assign(aeg=1),
         "missing columns 'age', 'w': .*received the columns .*'aeg'",
@@ -263,6 +266,7 @@ BAD_SCHEMAS = {
     ),
     "privileged without a kind": ({"privileged": (A,)}, "`privileged` must be a dict"),
     "a name, not a feature": ({"user": ("a",)}, "`user` must be a tuple of .*received 'a'"),
+    "a name, no tuple": ({"user": "user_id"}, "`user` must be a tuple of .*received 'user_id'"),
     "one feature, no tuple": ({"item": ITEM}, "`item` must be a tuple of .*received Categorical"),
     "None for features": ({"user": None}, "`user` must be a tuple of .*received None"),
     "privileged: one, no tuple": ({"privileged": {"cross": ITEM}}, "`cross` must be a tuple"),

@@ -99,7 +99,7 @@ def level(interval: Interval) -> str:
     """A mean and half of its interval: ".7495 ± .0143"; a dash for nothing, the mean if alone."""
     if math.isnan(interval.mean):
         return "–"
-    half = (interval.high - interval.low) / 2
+    half = interval.half
     return number(interval.mean) + ("" if math.isnan(half) else f" ± {number(half)}")
 
 

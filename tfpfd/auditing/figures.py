@@ -43,6 +43,8 @@ def comparison(rows: Mapping[str, Metrics], metrics: Sequence[str], title: str) 
     high = -(-len(metrics) // wide)
     figure = _figure(11, 0.6 + 2.45 * high)
     panels = figure.subplots(high, wide, squeeze=False).flat
+    for axes in panels[len(metrics) :]:
+        axes.set_axis_off()
     for axes, metric in zip(panels, metrics, strict=False):
         shown = [arm for arm in rows if metric in rows[arm]]
         for arm in shown:

@@ -12,7 +12,7 @@ import pandas as pd
 from tfpfd.auditing import figures, tables
 from tfpfd.auditing.comparison import METRICS, by_metric
 from tfpfd.auditing.pages import Block, Heading, Listing, Note, Picture, to_html, to_markdown
-from tfpfd.auditing.results import ROW_METRICS, Results
+from tfpfd.auditing.results import Results
 from tfpfd.auditing.verdict import Verdict, judge
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Report:
         return {
             "gains": figures.gains(self.results),
             "arms": figures.comparison(
-                rows, ROW_METRICS, f"test metrics, 95 % intervals over {over}"
+                rows, self.results.row_metrics, f"test metrics, 95 % intervals over {over}"
             ),
             "strength": figures.strength(self.results),
             "calibration": figures.calibration(self.results),
@@ -86,7 +86,7 @@ class Report:
             tables.arms(results),
             Note("Paired differences; an asterisk where the interval excludes zero."),
             tables.differences(results),
-            Note(by_metric(results.largest.students, ROW_METRICS)),
+            Note(by_metric(results.largest.students, results.row_metrics)),
             Picture("arms", "metrics of every arm", drawn["arms"]),
             Heading("The teacher, and what it rests on"),
             tables.strengths(results),

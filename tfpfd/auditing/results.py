@@ -84,6 +84,16 @@ class Results:
         """The size that the verdict goes by."""
         return self.sizes[max(self.sizes)]
 
+    @property
+    def row_metrics(self) -> tuple[str, ...]:
+        """`ROW_METRICS`, without group AUC where no test user has rows of both labels."""
+        students = self.largest.students.values()
+        return tuple(
+            metric
+            for metric in ROW_METRICS
+            if not all(np.isnan(arm[metric][:, 0]).all() for arm in students)
+        )
+
     def strengths(self) -> dict[str, Interval]:
         """What the teacher loses when a privileged feature is permuted, the strongest first."""
         teacher = self.largest.teachers["distilled"]
@@ -125,9 +135,14 @@ class Results:
                 "Two seeds give intervals of up to 12.7 standard errors: expected `seeds` of 3 or "
                 "more where the verdict matters."
             )
+        if self.metric not in self.row_metrics:
+            warnings.append(
+                f"No {METRICS[self.metric]}: no test user has rows of both labels, so another "
+                "`metric` is needed."
+            )
         undefined = [
             METRICS[metric]
-            for metric in ROW_METRICS
+            for metric in self.row_metrics
             if any(np.isnan(arm[metric]).any() for arm in size.students.values())
         ]
         if undefined:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -10,12 +11,13 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from tfpfd._keras import keras
 from tfpfd.data.dataset import batched, from_rows
 from tfpfd.distillation import Ranker
 from tfpfd.schema import Schema
 
 Treatment = Literal["kept", "shuffled", "zeroed"]
-_CHUNK = 16_384
+_SLICE = 16_384
 
 
 class SplitRows(Protocol):
@@ -132,12 +134,26 @@ class TableRows:
 
     def logits(self, ranker: Ranker) -> np.ndarray:
         """Logits of a ranker, float32 `[rows]`."""
-        # Not `predict`: tracing a graph takes longer than running these few batches.
-        parts = [
-            ranker(
-                {n: tf.constant(v[start : start + _CHUNK]) for n, v in self.inputs.items()},
-                training=False,
-            )
-            for start in range(0, len(self.labels), _CHUNK)
-        ]
-        return np.concatenate(parts)
+        return scores_of(ranker, self.inputs, len(self.labels))
+
+
+def scores_of(scorer: keras.layers.Layer, inputs: Mapping[str, np.ndarray], rows: int) -> Any:
+    """What a scorer that looks at each row by itself says of rows in memory.
+
+    Args:
+      scorer: a ranker, or any layer of looked-up inputs.
+      inputs: arrays of `rows` entries.
+      rows: how many.
+
+    Returns:
+      float32 `[rows]`, or a dict of such if the scorer returns one.
+    """
+    # Not `predict`: tracing a graph takes longer than running these few batches.
+    parts = [
+        scorer(
+            {name: tf.constant(v[start : start + _SLICE]) for name, v in inputs.items()},
+            training=False,
+        )
+        for start in range(0, rows, _SLICE)
+    ]
+    return tf.nest.map_structure(lambda *columns: np.concatenate(columns), *parts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from tfpfd.auditing.comparison import ABOUT, CONTROLS, METRICS, cell, compare, gain, number
-from tfpfd.auditing.results import ROW_METRICS, Results
+from tfpfd.auditing.results import Results
 from tfpfd.evaluation import Interval
 
 
@@ -16,7 +16,7 @@ def arms(results: Results) -> pd.DataFrame:
     rows["teacher of distilled"] = size.teachers["distilled"]
     return _frame(
         {
-            name: {METRICS[metric]: cell(metrics, metric) for metric in ROW_METRICS}
+            name: {METRICS[metric]: cell(metrics, metric) for metric in results.row_metrics}
             for name, metrics in rows.items()
         }
     )
@@ -29,7 +29,7 @@ def differences(results: Results) -> pd.DataFrame:
         {
             f"distilled − {other}": {
                 METRICS[metric]: _marked(difference)
-                for metric, difference in compare(students, other, ROW_METRICS).items()
+                for metric, difference in compare(students, other, results.row_metrics).items()
             }
             for other in ("base", *CONTROLS)
         }

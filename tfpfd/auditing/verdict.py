@@ -14,6 +14,8 @@ Kind = Literal["helps", "regularisation only", "hurts", "can't tell"]
 
 # A control that gives at least this share of the distilled student's gain explains it.
 EXPLAINED = 0.5
+# A teacher that is at most this much better than base in the metric knows nothing more.
+LITTLE = 0.005
 # A feature with more than this share of the teacher's strength is a candidate to leave out.
 TOO_PREDICTIVE = 0.5
 
@@ -153,10 +155,7 @@ def _advice(kind: Kind, evidence: Evidence) -> tuple[str, ...]:
             "that were not shown: only there does a teacher say something that no label says."
         )
     if not _better(evidence.teacher):
-        advice.append(
-            "Better privileged features: the teacher isn't better than base beyond doubt, so it "
-            "has nothing to teach."
-        )
+        advice.append(_on_the_teacher(evidence.teacher))
     elif (strongest := _too_predictive(evidence)) is not None:
         advice.append(
             f"Leaving out '{strongest}', on which most of the teacher's strength rests: a too "
@@ -174,6 +173,19 @@ def _advice(kind: Kind, evidence: Evidence) -> tuple[str, ...]:
             "teacher learn them by heart."
         )
     return tuple(advice)
+
+
+def _on_the_teacher(difference: Interval) -> str:
+    """What to try where the teacher isn't better than base beyond doubt."""
+    if difference.high <= LITTLE:
+        return (
+            "Better privileged features: the teacher isn't better than base beyond doubt, so it "
+            "has nothing to teach."
+        )
+    return (
+        "Better privileged features, unless more test rows or seeds show what these are worth: the "
+        f"teacher minus base is {difference}, too wide an interval to say."
+    )
 
 
 def _too_predictive(evidence: Evidence) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfpfd._arguments import check_integer
 from tfpfd.data.lists import LIST, batches_of_lists, hashed, numbered
 from tfpfd.schema import Schema, raw_batches
 from tfpfd.schema.batches import Source, check_columns, rows_of
@@ -55,8 +56,7 @@ def from_rows(
         `by_list` without a list key in the schema, or `keep` or `labels` naming a column that the
         schema uses otherwise.
     """
-    if batch_size < 1:
-        raise ValueError(f"`batch_size` must be at least 1, received {batch_size}")
+    check_integer("batch_size", batch_size, least=1)
     if by_list and schema.list_key is None:
         raise ValueError("`by_list` needs to know the lists: declare `list_key` in the schema")
     names = _column_names(schema, keep, labels)
@@ -80,7 +80,7 @@ def from_rows(
         columns[0][LIST] = numbered(schema.list_key, keys)
     if by_list:
         lists = columns[0][LIST]
-        return _prefetched(batches_of_lists(columns, lists, batch_size, shuffle, seed))
+        return prefetched(batches_of_lists(columns, lists, batch_size, shuffle, seed))
     return batched(columns, rows, batch_size, shuffle, seed)
 
 
@@ -119,10 +119,11 @@ def from_stream(
             return inputs, label
         return inputs, label, _target(schema.weight, batch)
 
-    return _prefetched(raw.map(look_up, num_parallel_calls=tf.data.AUTOTUNE))
+    return prefetched(raw.map(look_up, num_parallel_calls=tf.data.AUTOTUNE))
 
 
-def _prefetched(batches: tf.data.Dataset) -> tf.data.Dataset:
+def prefetched(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """The batches, the next ones made ready while one is used; they end without a wait."""
     # While it is tuning itself, a dataset ends only when the tuner wakes up: 10 ms, 30 ms, 70 ms
     # and so on after the start, so that an epoch of `fit` may take twice its time.
     options = tf.data.Options()
@@ -139,12 +140,15 @@ def _column_names(schema: Schema, keep: Sequence[str], labels: Sequence[str]) ->
                 f"`{argument}` must be a list of columns, received the string {names!r}"
             )
         for name in names:
+            if argument == "labels" and name in keep:
+                raise ValueError(
+                    f"`labels` names '{name}', which `keep` names too: expected it in one of them"
+                )
             if name in taken:
                 raise ValueError(
                     f"`{argument}` names '{name}': expected columns other than features, label "
                     "and weight"
                 )
-        taken.update(names)
     return list(dict.fromkeys([*schema.column_names, *keep, *labels]))
 
 
@@ -188,7 +192,7 @@ def batched(
     order = tf.data.Dataset.range(rows)
     if shuffle:
         order = order.shuffle(rows, seed=seed, reshuffle_each_iteration=True)
-    return _prefetched(
+    return prefetched(
         order.batch(size).map(
             lambda index: tf.nest.map_structure(lambda column: tf.gather(column, index), held),
             num_parallel_calls=tf.data.AUTOTUNE,

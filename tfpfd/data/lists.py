@@ -13,7 +13,10 @@ from tfpfd.schema.columns import series_of
 
 # No feature can have this name: those begin with a letter.
 LIST = "__list__"
-"""Where the inputs of a batch say which rows share a list: int64 `[batch]`."""
+"""Where the inputs of a batch say which rows share a list: int64 `[batch]`.
+
+Numbers are equal where rows share a list, and different elsewhere in the epoch too.
+"""
 
 
 def numbered(name: str, keys: Sequence[Any]) -> np.ndarray:
@@ -75,7 +78,8 @@ def batches_of_lists(
 
     Args:
       columns: `(inputs, labels)` or `(inputs, labels, weights)`, arrays `[rows, ...]`.
-      lists: `[rows]` the number of each row's list, from 0. A batch has numbers of its own.
+      lists: `[rows]` the number of each row's list, from 0. Batches number lists anew, in the order
+        of the epoch.
       size: rows that a batch holds at most, unless a single list has more.
       shuffle: whether every epoch has another order of lists; rows of a list keep theirs.
       seed: of the order.
@@ -97,15 +101,16 @@ def batches_of_lists(
             tf.data.Dataset.range(len(counts))
             .scan(tf.constant(0, tf.int64), lambda at, _: (after[at], (at, after[at])))
             .take_while(lambda first, end: first < len(counts))
-            .map(lambda first, end: chosen[first:end])
+            .map(lambda first, end: (first, chosen[first:end]))
         )
 
-    def rows(chosen: tf.Tensor) -> Any:
+    def rows(before: tf.Tensor, chosen: tf.Tensor) -> Any:
+        """Of lists `[lists]`, and how many came before them in the epoch."""
         first = tf.gather(starts, chosen)
         index = tf.ragged.range(first, first + tf.gather(sizes, chosen))
         inputs, *others = tf.nest.map_structure(lambda c: tf.gather(c, index.values), held)
-        # Counted from 0 in each batch, losses of lists need neither sort nor number them.
-        return ({**inputs, LIST: index.value_rowids()}, *others)
+        # Counted one by one, losses of lists need neither sort nor number them.
+        return ({**inputs, LIST: before + index.value_rowids()}, *others)
 
     epoch = tf.data.Dataset.range(len(counts))
     if shuffle:

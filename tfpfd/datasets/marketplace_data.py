@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tfpfd.datasets.arguments import check_ids, check_integer
+from tfpfd._arguments import check_ids, check_integer
 from tfpfd.datasets.marketplace_rows import OBJECTIVES, MarketplaceRows, Task
 from tfpfd.datasets.marketplace_schema import make_schema
 from tfpfd.datasets.simulation import Log, World

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tfpfd.datasets.arguments import check_integer, check_number
+from tfpfd._arguments import check_integer, check_number
 from tfpfd.datasets.marketplace_data import Marketplace
 from tfpfd.datasets.marketplace_rows import OBJECTIVES, PARTS, Task
 from tfpfd.datasets.proxies import item_table, user_table

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tfpfd.datasets.arguments import check_integer, check_number
+from tfpfd._arguments import check_integer, check_number
 from tfpfd.schema import Numeric, Schema
 
 NUM_FEATURES = 60

@@ -13,7 +13,7 @@ from tfpfd.distillation.losses import SoftCrossEntropy, mean_loss
 from tfpfd.distillation.ranker import Ranker
 from tfpfd.distillation.schedule import WarmUp
 from tfpfd.distillation.schemas import check_same_features, rankers_of
-from tfpfd.distillation.scores import ScoreColumn
+from tfpfd.distillation.scores import check_inputs
 from tfpfd.distillation.targets import Targets
 
 
@@ -62,6 +62,7 @@ class Distillation(LabelledModel):
     }
     on_labels = ("student_loss", "teacher_loss")
     prefixes = ("student_", "teacher_")
+    served = "student"
 
     def __init__(
         self,
@@ -83,8 +84,9 @@ class Distillation(LabelledModel):
                 "`student` must be another ranker than `teacher` and see served features, "
                 f"received one with sees='{student.sees}': are student and teacher swapped?"
             )
-        for ranker in rankers_of(teacher):
-            check_same_features({"`student`": student, "`teacher`": ranker})
+        check_same_features(
+            [("`student`", student), *(("`teacher`", ranker) for ranker in rankers_of(teacher))]
+        )
         self._shares = getattr(teacher, "encoder", None) is student.encoder
         self.student = student
         self.teacher = teacher
@@ -129,10 +131,9 @@ class Distillation(LabelledModel):
         self._check_sharing()  # Again: the teacher may have been frozen since.
         super().compile(*args, **kwargs)
 
-    def check_inputs(self, names: Collection[str]) -> None:
-        """Refuses batches without the teacher's scores; see `LabelledModel.fit`."""
-        if isinstance(self.teacher, ScoreColumn):
-            self.teacher.check_inputs(names)
+    def check_batches(self, names: Collection[str]) -> None:
+        """Refuses batches without the columns that the teacher reads; see `LabelledModel.fit`."""
+        check_inputs(self.teacher, names)
 
     def call(
         self, inputs: Mapping[str, tf.Tensor], training: bool | None = None
@@ -188,11 +189,6 @@ class Distillation(LabelledModel):
         # Not the optimizer's count: this one is a weight, so any way of saving the model keeps it.
         self.step.assign_add(1)
         return logs
-
-    def predict_step(self, data: Any) -> tf.Tensor:
-        """The student's logits `[batch]`; privileged features are not needed."""
-        inputs, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return self.student(inputs, training=False)
 
     def get_config(self) -> dict[str, Any]:
         parts = ("student", "teacher", "weight", "distillation_loss")

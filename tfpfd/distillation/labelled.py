@@ -85,12 +85,14 @@ class LabelledModel(keras.Model):
 
     A subclass says what a batch costs (`costs`, whose names and metrics are in `tracked`, those
     that are means over the rows with a label in `on_labels`) and which logits the metrics watch
-    (`watched`). One with labels of several kinds makes other targets of a batch (`targets_of`).
+    (`watched`). One with labels of several kinds makes other targets of a batch (`targets_of`),
+    one of which only a part is served names that part (`served`), whose logits `predict` returns.
     """
 
     tracked: Mapping[str, type[keras.metrics.Metric]]
     on_labels: tuple[str, ...]
     prefixes: tuple[str, ...]
+    served: str | None = None
     _board: Any = None
 
     def targets_of(self, x: Any, y: tf.Tensor, sample_weight: Any) -> Targets:
@@ -147,22 +149,28 @@ class LabelledModel(keras.Model):
         self.label_loss = label_loss
         self._board = Board(self.tracked, self.prefixes, watchers)
 
-    def check_inputs(self, names: Collection[str]) -> None:
-        """Refuses batches whose inputs have other names than this model needs."""
+    def check_batches(self, names: Collection[str]) -> None:
+        """Refuses batches whose inputs have other names than training needs."""
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Trains; as in Keras, with batches as `tfpfd.data.from_rows` returns them.
 
         Raises:
           TypeError: rows came that were not looked up.
-          ValueError: the column of a `ScoreColumn` is not among the inputs.
+          ValueError: a column of scores or labels is not among the inputs.
         """
         # Here, as what is raised while training stands behind pages of Keras's own.
         for name, data in (("x", x), ("validation_data", kwargs.get("validation_data"))):
             inputs = inputs_of(name, data)
             if isinstance(inputs, Mapping):
-                self.check_inputs(list(inputs))
+                self.check_batches(list(inputs))
         return super().fit(x, *args, **kwargs)
+
+    def predict_step(self, data: Any) -> Any:
+        """What `predict` returns of a batch: needs no more features than what is served."""
+        inputs, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        part = self if self.served is None else getattr(self, self.served)
+        return part(inputs, training=False)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

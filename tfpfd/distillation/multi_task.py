@@ -49,6 +49,7 @@ class MultiTask(LabelledModel):
     }
     on_labels = ("student_loss",)
     prefixes = ("student_",)
+    served = "student"
 
     def __init__(self, student: Ranker, weight: float = 0.1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -115,11 +116,6 @@ class MultiTask(LabelledModel):
     def watched(self, outputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The student's logits."""
         return {"student_": outputs["student"]}
-
-    def predict_step(self, data: Any) -> tf.Tensor:
-        """The student's logits `[batch]`; privileged features are not needed."""
-        inputs, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return self.student(inputs, training=False)
 
     def get_config(self) -> dict[str, Any]:
         student = keras.utils.serialize_keras_object(self.student)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import tensorflow as tf
@@ -14,6 +15,31 @@ from tfpfd.distillation.targets import Targets
 from tfpfd.layers import FeatureEncoder
 from tfpfd.schema import Schema, Sees, Side
 from tfpfd.schema.schema import SIDES
+
+
+def encoded_once(
+    rankers: Iterable[Ranker],
+    inputs: Mapping[str, tf.Tensor],
+    training: bool | None = None,
+    known: tuple[FeatureEncoder, Mapping[str, tf.Tensor]] | None = None,
+) -> list[Mapping[str, tf.Tensor]]:
+    """What the encoder of each ranker returns for a batch; one that several share runs once.
+
+    Args:
+      rankers: of the same batches.
+      inputs: what `Schema.lookup` returns.
+      training: as in Keras.
+      known: an encoder, and what it returned for these inputs, when that is known already.
+
+    Returns:
+      For each ranker what `Ranker.encode` takes as `shared`.
+    """
+    rankers = list(rankers)
+    found = {} if known is None else {id(known[0]): known[1]}
+    for ranker in rankers:
+        if id(ranker.encoder) not in found:
+            found[id(ranker.encoder)] = ranker.encoder(inputs, training=training)
+    return [found[id(ranker.encoder)] for ranker in rankers]
 
 
 @register
@@ -38,6 +64,7 @@ class Ranker(LabelledModel):
     tracked = {"loss": keras.metrics.Mean}
     on_labels = ("loss",)
     prefixes = ("",)
+    _unbuilt: Any = None
 
     def __init__(
         self,
@@ -178,12 +205,15 @@ class Ranker(LabelledModel):
         return {"": outputs}
 
     def get_config(self) -> dict[str, Any]:
+        if self._unbuilt is None:
+            copy = type(self.network).from_config(self.network.get_config())
+            # Kept, and hidden from Keras, which takes two objects of a file that had the same
+            # address, one after the other, for one that is shared.
+            self._unbuilt = SimpleNamespace(network=copy)
         return {
             "name": self.name,
             "schema": self.schema.to_dict(),
-            "network": keras.utils.serialize_keras_object(
-                type(self.network).from_config(self.network.get_config())
-            ),
+            "network": keras.utils.serialize_keras_object(self._unbuilt.network),
             "sees": self.sees,
             "encoder": keras.utils.serialize_keras_object(self.encoder),
             "own": list(self.own),

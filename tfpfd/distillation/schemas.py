@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from tfpfd.schema import Schema
@@ -13,25 +13,25 @@ def rankers_of(scorer: Any) -> list[Any]:
     """The models in a scorer that read table rows by a schema.
 
     Args:
-      scorer: a ranker, or a scorer that says with `rankers()` which ones it holds.
+      scorer: a ranker, or a scorer whose `rankers` are those that it holds.
     """
-    held = scorer.rankers() if hasattr(scorer, "rankers") else [scorer]
+    held = getattr(scorer, "rankers", [scorer])
     return [ranker for ranker in held if hasattr(ranker, "schema") and hasattr(ranker, "sees")]
 
 
-def check_same_features(rankers: Mapping[str, Any]) -> None:
+def check_same_features(rankers: Iterable[tuple[str, Any]]) -> None:
     """Refuses rankers that would read the same table rows in different ways.
 
     A batch is looked up once, so features of one name need one vocabulary and the same edges.
 
     Args:
-      rankers: models with `schema` and `sees`, by what a message calls them.
+      rankers: what a message calls a model, and the model, with `schema` and `sees`.
 
     Raises:
       ValueError: naming the features that differ, and whose they are.
     """
     known: dict[str, tuple[str, Any]] = {}
-    for owner, ranker in rankers.items():
+    for owner, ranker in rankers:
         schema, differing = ranker.schema, dict[str, list[str]]()
         for name, feature in schema.features(ranker.sees).items():
             described = _described(schema, feature)

@@ -36,12 +36,7 @@ class ScoreColumn(keras.layers.Layer):
 
     def check_inputs(self, names: Collection[str]) -> None:
         """Raises a `ValueError` unless the column is among the names of a batch's inputs."""
-        if self.column not in names:
-            raise ValueError(
-                f"missing input '{self.column}': expected the column of soft labels, which "
-                f"tfpfd.data.from_rows(…, keep=['{self.column}']) passes on, received "
-                f"{sorted(names)}"
-            )
+        check_column(self.column, names, "soft labels")
 
     def call(self, inputs: Mapping[str, tf.Tensor], training: bool | None = None) -> tf.Tensor:
         """Logits `[batch]` of a batch that holds the column.
@@ -54,6 +49,38 @@ class ScoreColumn(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "column": self.column}
+
+
+def check_column(column: str, names: Collection[str], what: str) -> None:
+    """Refuses batches without a column of numbers that was to be kept.
+
+    Args:
+      column: its name.
+      names: of a batch's inputs.
+      what: the column is of, for the message.
+
+    Raises:
+      ValueError: the column is missing.
+    """
+    if column not in names:
+        raise ValueError(
+            f"missing input '{column}': expected the column of {what}, which "
+            f"tfpfd.data.from_rows(…, keep=['{column}']) passes on, received {sorted(names)}"
+        )
+
+
+def check_inputs(scorer: keras.layers.Layer, names: Collection[str]) -> None:
+    """Refuses batches without an input of a scorer that says by `check_inputs` what it reads.
+
+    Args:
+      scorer: any scorer.
+      names: of a batch's inputs.
+
+    Raises:
+      ValueError: an input is missing.
+    """
+    if hasattr(scorer, "check_inputs"):
+        scorer.check_inputs(names)
 
 
 def score_rows(ranker: Ranker, rows: Source) -> np.ndarray:

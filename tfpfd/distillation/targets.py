@@ -17,7 +17,7 @@ class Targets:
       labels: float32 `[batch]`, 0 where there is none.
       weights: float32 `[batch]` sample weights.
       labelled: bool `[batch]`, which rows have a label.
-      lists: integers `[batch]`, or None.
+      lists: int64 `[batch]`, or None.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class Targets:
         self.labels = tf.where(self.labelled, y, tf.zeros_like(y))
         weights = tf.ones_like(y) if sample_weight is None else tf.cast(sample_weight, tf.float32)
         self.weights = tf.reshape(weights, [-1])
-        self.lists = None if lists is None else tf.reshape(lists, [-1])
+        self.lists = None if lists is None else tf.reshape(tf.cast(lists, tf.int64), [-1])
 
     def of(self, metric: str) -> Targets:
         """The targets that a metric goes by, where there are labels of several kinds.

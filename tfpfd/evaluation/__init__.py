@@ -10,7 +10,7 @@ from tfpfd.evaluation.intervals import (
     user_bootstrap,
 )
 from tfpfd.evaluation.irreproducibility import Irreproducibility, irreproducibility
-from tfpfd.evaluation.lists import list_exposure, list_ndcg, mean_over_lists
+from tfpfd.evaluation.lists import list_attention, list_exposure, list_ndcg, mean_over_lists
 from tfpfd.evaluation.metrics import (
     auc,
     evaluate_rows,
@@ -35,6 +35,7 @@ __all__ = [
     "expected_calibration_error",
     "group_auc",
     "irreproducibility",
+    "list_attention",
     "list_exposure",
     "list_ndcg",
     "log_loss",

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tfpfd.evaluation.intervals import FloatArray
+from tfpfd.evaluation.metrics import sigmoid
 
 MEASURES = (
     "change_rate",
@@ -24,7 +25,7 @@ _BLOCK = 1_000_000
 def mean_disagreements(
     scores: FloatArray,
     sizes: NDArray[np.intp],
-    counts: FloatArray,
+    counts: NDArray[np.int32],
     pairs: Sequence[tuple[int, int]],
     from_logits: bool,
     top_k: int,
@@ -46,7 +47,7 @@ def mean_disagreements(
     for first, last, rows in _blocks(sizes):
         block, count = sizes[first:last], counts[:, first:last]
         scored = scores[:, rows]
-        probabilities = 1 / (1 + np.exp(-scored.clip(-700))) if from_logits else scored
+        probabilities = sigmoid(scored) if from_logits else scored
         of_row = np.repeat(np.arange(len(block)), block)
         i, j = _pairs_of_rows(block)
         of_pair = of_row[i]

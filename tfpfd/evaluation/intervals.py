@@ -30,12 +30,17 @@ class Interval:
     high: float
 
     @property
+    def half(self) -> float:
+        """Half of the interval's width."""
+        return (self.high - self.low) / 2
+
+    @property
     def excludes_zero(self) -> bool:
         """Whether zero lies outside the interval; never so for an interval of nan."""
         return self.low > 0 or self.high < 0
 
     def __str__(self) -> str:
-        return f"{_short(self.mean, '+')} ± {_short((self.high - self.low) / 2)}"
+        return f"{_short(self.mean, '+')} ± {_short(self.half)}"
 
 
 def multiplicities(n_users: int, resamples: int = 200, seed: int = 0) -> NDArray[np.int32]:

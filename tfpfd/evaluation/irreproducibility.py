@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from tfpfd._keras import infer
 from tfpfd.data.lists import LIST
 from tfpfd.evaluation.disagreement import MEASURES, mean_disagreements
 from tfpfd.evaluation.intervals import FloatArray, Interval, confidence_interval, multiplicities
@@ -146,7 +147,7 @@ def irreproducibility(
     # A list's rows together, each in the order in which they came.
     order = np.argsort(codes, kind="stable")
     sizes = np.bincount(codes)
-    counts = multiplicities(len(sizes), resamples, seed).astype(np.float64)
+    counts = multiplicities(len(sizes), resamples, seed)
     pairs = list(itertools.combinations(range(len(scores)), 2))
     values = mean_disagreements(
         scores[:, order], sizes, counts, pairs, from_logits, top_k, tau_threshold
@@ -172,7 +173,7 @@ def _score(scorers: Sequence[Any], rows: Iterable[Any]) -> tuple[list[np.ndarray
     for batch in rows:
         inputs = batch[0] if isinstance(batch, tuple) else batch
         for scorer, scored in zip(scorers, parts, strict=True):
-            scored.append(np.asarray(scorer(inputs, training=False)))
+            scored.append(np.asarray(infer(scorer, inputs)))
         if LIST in inputs:
             ids.append(np.asarray(inputs[LIST]))
     if not parts[0]:

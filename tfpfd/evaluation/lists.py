@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from tfpfd._arguments import check_ids
 from tfpfd.evaluation.intervals import FloatArray
 from tfpfd.evaluation.metrics import _rates, _ratio, _vector
 
@@ -61,8 +62,28 @@ def list_exposure(
     """
     rates = _rates("values", values)
     places = _places(lists, rates)
-    attention = _discounts(_vector("scores", scores, rates), places, k)
+    attention = _discounts(_vector("scores", scores, rates, like="values"), places, k)
     return _ratio(_sums(rates * attention, places), _sums(attention, places))
+
+
+def list_attention(scores: ArrayLike, lists: ArrayLike, k: int | None = None) -> FloatArray:
+    """The share of its list's attention that each row gets: `d(r_i) / sum_j d(r_j)`.
+
+    Summed over a list with `values` it is `list_exposure`: one sort for any number of those.
+
+    Args:
+      scores, lists, k: as in `list_ndcg`.
+
+    Returns:
+      [n] array; 1 in sum over each list.
+
+    Raises:
+      ValueError: as `list_ndcg`.
+    """
+    ranked = _vector("scores", scores)
+    places = _places(lists, ranked)
+    attention = _discounts(ranked, places, k)
+    return attention / _sums(attention, places)[places]
 
 
 def mean_over_lists(values: ArrayLike, users: ArrayLike, multiplicities: ArrayLike) -> FloatArray:
@@ -77,16 +98,16 @@ def mean_over_lists(values: ArrayLike, users: ArrayLike, multiplicities: ArrayLi
       [1 + resamples] array, nan where nothing counts.
 
     Raises:
-      ValueError: if the lengths differ.
+      ValueError: if the lengths differ, or `users` holds other than columns, such as user ids.
     """
-    array, owners = np.asarray(values, np.float64), np.asarray(users)
     counts = np.asarray(multiplicities, np.float64)
+    columns = counts.shape[1]
+    array, owners = np.asarray(values, np.float64), check_ids("users", users, columns)
     if array.ndim != 1 or array.shape != owners.shape:
         raise ValueError(
             f"`users` must be [{array.size}] as `values`, received shape {owners.shape}"
         )
     present = ~np.isnan(array)
-    columns = counts.shape[1]
     sums = np.bincount(owners[present], array[present], minlength=columns)
     return _ratio(counts @ sums, counts @ np.bincount(owners[present], minlength=columns))
 

@@ -168,7 +168,7 @@ def evaluate_rows(
     scores = _vector("predictions", predictions, _vector("labels", labels))
     if np.shape(users) != scores.shape:
         raise ValueError(f"`users` must be [{scores.size}] as `labels`, received {np.shape(users)}")
-    probabilities = np.exp(-np.logaddexp(0.0, -scores)) if from_logits else predictions
+    probabilities = sigmoid(scores) if from_logits else predictions
     if multiplicities is None:
         multiplicities = np.ones((1, pd.unique(np.asarray(users)).size))
     known: dict[str, Callable[[FloatArray], np.float64 | FloatArray]] = {
@@ -180,6 +180,11 @@ def evaluate_rows(
     if unknown := [name for name in metrics if name not in known]:
         raise ValueError(f"`metrics` names {unknown}: expected names out of {list(known)}")
     return {name: user_bootstrap(known[name], users, multiplicities) for name in metrics}
+
+
+def sigmoid(logits: FloatArray) -> FloatArray:
+    """Probabilities of logits, without an exponential that is infinite."""
+    return np.exp(-np.logaddexp(0.0, -logits))
 
 
 def _auc_of_groups(
@@ -212,12 +217,14 @@ def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
         return np.where(denominator > 0, numerator / denominator, np.nan)[()]
 
 
-def _vector(name: str, values: ArrayLike, labels: FloatArray | None = None) -> FloatArray:
+def _vector(
+    name: str, values: ArrayLike, labels: FloatArray | None = None, like: str = "labels"
+) -> FloatArray:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"`{name}` must be a non-empty [n] array, received shape {array.shape}")
     if labels is not None and array.size != labels.size:
-        raise ValueError(f"`{name}` must be [{labels.size}] as `labels`, received [{array.size}]")
+        raise ValueError(f"`{name}` must be [{labels.size}] as `{like}`, received [{array.size}]")
     if missing := np.isnan(array).sum():
         raise ValueError(f"`{name}` must not contain NaN, received {missing} of {array.size}")
     return array

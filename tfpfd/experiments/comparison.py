@@ -21,14 +21,13 @@ from tfpfd.evaluation import Interval
 from tfpfd.experiments.experiment import Cell, Experiment
 from tfpfd.experiments.methods import Compose
 from tfpfd.experiments.results import Results
-from tfpfd.experiments.tasks import Source, Task
+from tfpfd.experiments.tasks import HOLDOUT, Source, Task
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 OF_STUDENTS = ("auc", "group_auc", "log_loss", "ece")
 TITLES = {**{name: METRICS[name] for name in OF_STUDENTS}, "teacher_auc": "teacher's AUC"}
-HOLDOUT = 16_384
 
 
 class _Clock(keras.callbacks.Callback):
@@ -126,10 +125,7 @@ class MethodExperiment(Experiment):
 
 def metric_table(results: Results, rows: Mapping[str, Cell]) -> pd.DataFrame:
     """Each metric with its interval, a row by name of the settings `rows`."""
-    return pd.DataFrame(
-        {"": name, **{title: level(results.interval(m, **cell)) for m, title in TITLES.items()}}
-        for name, cell in rows.items()
-    )
+    return pd.DataFrame({"": name, **levels(results, TITLES, cell)} for name, cell in rows.items())
 
 
 def difference_table(results: Results, rows: Mapping[str, Cell], against: Cell) -> pd.DataFrame:
@@ -137,11 +133,28 @@ def difference_table(results: Results, rows: Mapping[str, Cell], against: Cell) 
 
     A difference whose interval excludes zero is bold.
     """
-    table = []
-    for name, cell in rows.items():
-        found = {TITLES[m]: results.difference(m, cell, against) for m in OF_STUDENTS}
-        table.append({"": name, **{title: marked(value) for title, value in found.items()}})
-    return pd.DataFrame(table)
+    titles = {metric: TITLES[metric] for metric in OF_STUDENTS}
+    return pd.DataFrame(
+        {"": name, **differences(results, titles, cell, against)} for name, cell in rows.items()
+    )
+
+
+def levels(results: Results, titles: Mapping[str, str], cell: Cell) -> dict[str, str]:
+    """Metrics with their intervals at the settings `cell`, by title.
+
+    Args:
+      results: of the experiment.
+      titles: by metric.
+      cell: settings as for `Results.values`.
+    """
+    return {title: level(results.interval(m, **cell)) for m, title in titles.items()}
+
+
+def differences(
+    results: Results, titles: Mapping[str, str], cell: Cell, against: Cell
+) -> dict[str, str]:
+    """Paired differences of metrics between two settings, by title; bold beyond doubt."""
+    return {title: marked(results.difference(m, cell, against)) for m, title in titles.items()}
 
 
 def marked(interval: Interval) -> str:
@@ -172,6 +185,7 @@ def draw_differences(
         axes.set_ylim(len(rows) - 0.5, -0.5)
         arrow = "larger" if metric == "auc" else "smaller"
         axes.set_title(f"{TITLES[metric]} ({arrow} is better)", fontsize=10)
+        axes.locator_params(axis="x", nbins=5)
         axes.grid(axis="x", alpha=0.3)
     figure.suptitle(title, fontsize=11)
     return figure

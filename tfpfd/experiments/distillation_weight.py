@@ -69,7 +69,7 @@ def _draw(results: Results) -> Figure:
             results.difference("auc", {"method": method, "weight": weight}, BASELINE)
             for weight in WEIGHTS
         ]
-        half = [(interval.high - interval.low) / 2 for interval in found]
+        half = [interval.half for interval in found]
         x = [weight + 0.008 * (place - 1.5) for weight in WEIGHTS]
         axes.errorbar(x, [i.mean for i in found], half, marker="o", capsize=3, label=method)
     axes.axhline(0, color="black", linewidth=0.8)

@@ -7,7 +7,7 @@ import io
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -48,6 +48,7 @@ class Results:
         self._columns = [*self.keys, *self.metrics, SECONDS]
         self._file = self.directory / "results.csv"
         self._lines: dict[tuple[str, ...], list[str]] = {}
+        self._loaded: dict[tuple[str, ...], dict[str, np.ndarray]] = {}
         if self.directory.exists() and not self.directory.is_dir():
             raise NotADirectoryError(f"`--out` must be a directory, '{directory}' is a file")
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -153,6 +154,7 @@ class Results:
         with self._file.open("ab") as file:
             file.write(_csv_line(line))
         self._lines[self._key(cell)] = line
+        self._loaded.pop(self._key(cell), None)
 
     def _arrays(self, cell: Cell) -> Path:
         name = ",".join(f"{key}={cell[key]}" for key in self.keys)
@@ -168,6 +170,11 @@ class Results:
                 numbers = (float(value or "nan") for value in line[len(self.keys) :])
                 rows.append({**cell, **dict(zip([*self.metrics, SECONDS], numbers, strict=True))})
         return pd.DataFrame(rows, columns=self._columns)
+
+    def present(self, titles: Mapping[str, str]) -> dict[str, str]:
+        """Those of `titles`, by metric, whose metric some finished cell has."""
+        found = self.frame.notna().any()
+        return {metric: title for metric, title in titles.items() if found[metric]}
 
     def values(self, metric: str, **settings: Setting) -> dict[int, np.ndarray]:
         """A metric by seed.
@@ -185,8 +192,10 @@ class Results:
         """
         found: dict[int, np.ndarray] = {}
         for cell in self.cells:
+            if any(cell[key] != value for key, value in settings.items()):
+                continue
             line = self._lines.get(self._key(cell))
-            if line is None or any(cell[key] != value for key, value in settings.items()):
+            if line is None:
                 continue
             first = line[len(self.keys) + self.metrics.index(metric)]
             if not first:
@@ -198,12 +207,13 @@ class Results:
         return found
 
     def _array(self, cell: Cell, metric: str, first: float) -> np.ndarray:
-        path = self._arrays(cell)
-        if path.exists():
-            with np.load(path) as arrays:
-                if metric in arrays:
-                    return arrays[metric]
-        return np.array([first])
+        key = self._key(cell)
+        if key not in self._loaded:  # A report asks for each of them dozens of times.
+            path, self._loaded[key] = self._arrays(cell), {}
+            if path.exists():
+                with np.load(path) as arrays:
+                    self._loaded[key] = dict(arrays)
+        return self._loaded[key].get(metric, np.array([first]))
 
     def interval(self, metric: str, **settings: Setting) -> Interval:
         """Interval for the mean of a metric over seeds, and test users if it has resamples.

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tfpfd._keras import keras
-from tfpfd.auditing.rows import TableRows
+from tfpfd.auditing.rows import TableRows, user_key_of
 from tfpfd.datasets import kuairand_pure, marketplace, movielens_100k
 from tfpfd.distillation import Ranker
 from tfpfd.evaluation import evaluate_rows, multiplicities
@@ -21,7 +21,8 @@ from tfpfd.layers import MLP, FeatureEncoder, TwoTower
 from tfpfd.schema import Schema, Sees
 
 RESAMPLES = 200
-USER = "user_id"
+HOLDOUT = 16_384
+"""Rows a batch where nothing is trained."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,6 @@ class Task:
     def of(cls, data: Any, network: MakeNetwork, recipe: Recipe) -> Task:
         """Learns the vocabularies of a dataset from its training rows and looks all rows up."""
         schema = data.schema.adapt(data.train, verbose=0)
-        # Rows that belong to nobody are resampled each by itself.
-        owners = data.test[USER] if USER in data.test else np.arange(len(data.test))
         return cls(
             schema=schema,
             network=network,
@@ -97,7 +96,7 @@ class Task:
             train=TableRows.look_up(data.train, schema),
             validation=TableRows.look_up(data.validation, schema),
             test=TableRows.look_up(data.test, schema),
-            users=pd.factorize(owners)[0],
+            users=pd.factorize(data.test[user_key_of(data)])[0],
         )
 
     @cached_property

@@ -100,28 +100,21 @@ def _draw(results: Results) -> Figure:
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     gains, teachers = figure.subplots(1, 2)
     for method in COMPARED[1:]:
-        found = [
-            results.difference(
-                "auc",
-                {"method": method, "strength": strength},
-                {"method": "baseline", "strength": strength},
-            )
-            for strength in STRENGTHS
-        ]
-        half = [(interval.high - interval.low) / 2 for interval in found]
+        cells: list[Cell] = [{"method": method, "strength": strength} for strength in STRENGTHS]
+        found = [results.difference("auc", cell, {**cell, "method": "baseline"}) for cell in cells]
+        scores = [results.interval("teacher_auc", **cell).mean for cell in cells]
+        half = [interval.half for interval in found]
+        # Of what isn't finished there is no point, but a place on the axis and in the legend.
         gains.errorbar(
             STRENGTHS, [i.mean for i in found], half, marker="o", capsize=3, label=method
         )
-        scores = [
-            results.interval("teacher_auc", method=method, strength=strength).mean
-            for strength in STRENGTHS
-        ]
         teachers.plot(STRENGTHS, scores, marker="o", label=method)
     gains.axhline(0, color="black", linewidth=0.8)
     gains.set_ylabel("student's AUC minus the baseline's")
     teachers.set_ylabel("teacher's AUC")
     for axes in (gains, teachers):
         axes.set_xlabel("strength of the privileged features")
+        axes.set_xlim(STRENGTHS[0] - 0.1, STRENGTHS[-1] + 0.1)
         axes.grid(alpha=0.3)
         axes.legend()
     return figure

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from tfpfd.auditing.arms import BASE, SELF, SHUFFLED, Arm, train
-from tfpfd.auditing.comparison import METRICS, level
+from tfpfd.auditing.comparison import METRICS
 from tfpfd.datasets import movielens_100k
 from tfpfd.experiments import movielens
-from tfpfd.experiments.comparison import marked
+from tfpfd.experiments.comparison import differences, levels
 from tfpfd.experiments.experiment import Cell, Experiment, Metrics, Section
 from tfpfd.experiments.movielens import Task
 from tfpfd.experiments.results import Results
@@ -106,13 +106,7 @@ def _head(cell: Cell, method: str) -> dict[str, Any]:
 
 def _metrics(results: Results) -> pd.DataFrame:
     return pd.DataFrame(
-        {
-            **_head(cell, arm.name),
-            **{
-                title: level(results.interval(metric, method=arm.name, **cell))
-                for metric, title in METRICS.items()
-            },
-        }
+        {**_head(cell, arm.name), **levels(results, METRICS, {**cell, "method": arm.name})}
         for cell in _grid()
         for arm in ARMS
     )
@@ -123,8 +117,7 @@ def _differences(results: Results, against: Arm, arms: Sequence[Arm]) -> pd.Data
     for cell in _grid():
         for arm in arms:
             first, second = ({**cell, "method": one.name} for one in (arm, against))
-            found = {m: results.difference(m, first, second) for m in METRICS}
-            shown = {METRICS[m]: marked(interval) for m, interval in found.items()}
+            shown = differences(results, METRICS, first, second)
             rows.append({**_head(cell, arm.name), **shown})
     return pd.DataFrame(rows)
 
@@ -145,7 +138,7 @@ def _draw(results: Results) -> Figure:
                     )
                     for per_row in PER_ROW
                 ]
-                half = [(interval.high - interval.low) / 2 for interval in found]
+                half = [interval.half for interval in found]
                 places = [place + 0.12 * (shift - 1.5) for place in range(len(PER_ROW))]
                 means = [interval.mean for interval in found]
                 axes.errorbar(places, means, half, fmt="o", color=color, label=method)

@@ -44,13 +44,18 @@ def dense_stack(
     return stack
 
 
-def check_units(units: Sequence[int]) -> tuple[int, ...]:
+def joined(encoded: Encoded) -> tf.Tensor:
+    """All sides beside each other, `[batch, width]`."""
+    return tf.concat([encoded[side] for side in sorted(encoded)], axis=1)
+
+
+def check_units(units: Sequence[int], argument: str = "units") -> tuple[int, ...]:
     """The widths as a tuple; refuses none, and those that are no positive integers."""
     several = isinstance(units, Sequence) and len(units) > 0
     if not several or any(not isinstance(size, int) or size < 1 for size in units):
         raise ValueError(
-            "`units` must be one or more positive integers in a list, the width of each layer, "
-            f"received {units!r}"
+            f"`{argument}` must be one or more positive integers in a list, the width of each "
+            f"layer, received {units!r}"
         )
     return tuple(units)
 
@@ -172,8 +177,7 @@ class MLP(keras.layers.Layer):
 
     def represent(self, encoded: Encoded, training: bool | None = None) -> tf.Tensor:
         """The last hidden layer, `[batch, units[-1]]`."""
-        sides = tf.concat([encoded[side] for side in sorted(encoded)], axis=1)
-        return self.hidden(sides, training=training)
+        return self.hidden(joined(encoded), training=training)
 
     def score(self, representation: tf.Tensor) -> tf.Tensor:
         """Logits `[batch]` of what `represent` returned."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import tensorflow as tf
 
-from tfpfd._keras import declared_inputs, freeze, keras, register
-from tfpfd.distillation import ScoreColumn
+from tfpfd._keras import freeze, infer, keras, register
 from tfpfd.distillation.schemas import rankers_of
-from tfpfd.objectives.frozen import Frozen
+from tfpfd.distillation.scores import check_column
+from tfpfd.objectives.frozen import Frozen, flat, part_of
 
 Rule = str | Callable[[Mapping[str, tf.Tensor]], tf.Tensor]
 
@@ -50,12 +50,7 @@ class Boosted(Frozen):
     """
 
     def __init__(self, scorer: Any, rule: Rule, beta: float, **kwargs: Any) -> None:
-        layer = ScoreColumn(scorer) if isinstance(scorer, str) else scorer
-        if not isinstance(layer, keras.layers.Layer):
-            raise TypeError(
-                "`scorer` must be a Keras model or the name of a column of scores, received "
-                f"{scorer!r}"
-            )
+        layer = part_of("`scorer`", scorer)
         if layer.trainable:
             raise ValueError(
                 "`scorer` is trainable: it would learn the labels through the boost, so expected "
@@ -71,38 +66,40 @@ class Boosted(Frozen):
         self.rule = rule
         self.beta = float(beta)
 
+    @property
     def rankers(self) -> list[Any]:
         """What in the scorer reads table rows by a schema."""
         return rankers_of(self.parts[0])
 
+    def check_inputs(self, names: Collection[str]) -> None:
+        """Raises a `ValueError` unless scorer and rule find their columns among the names."""
+        super().check_inputs(names)
+        if isinstance(self.rule, str):
+            check_column(self.rule, names, "the rule")
+
     def call(self, inputs: Mapping[str, tf.Tensor], training: bool | None = None) -> tf.Tensor:
         """Boosted logits `[batch]`."""
         self.freeze_parts()
-        scorer = self.parts[0]
-        logits = scorer(declared_inputs(scorer, inputs), training=False)
-        logits = tf.reshape(tf.cast(logits, tf.float32), [-1])
+        logits = flat(infer(self.parts[0], inputs))
         return tf.stop_gradient(logits + self.beta * self._picked(inputs))
 
     def _picked(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
         if isinstance(self.rule, str):
-            if self.rule not in inputs:
-                raise ValueError(
-                    f"missing input '{self.rule}': expected the column of the rule that `keep` of "
-                    f"from_rows passes on, received {sorted(inputs)}"
-                )
+            check_column(self.rule, inputs, "the rule")
             picked = inputs[self.rule]
         else:
             picked = self.rule(inputs)
         return tf.debugging.assert_all_finite(
-            tf.reshape(tf.cast(picked, tf.float32), [-1]),
+            flat(picked),
             f"the rule {_name(self.rule)} must give every row a finite number",
         )
 
     def get_config(self) -> dict[str, Any]:
         rule: Any = self.rule
         if not isinstance(rule, str):
-            name = keras.utils.get_registered_name(rule)
-            if keras.utils.get_registered_object(name) is not rule:
+            # Others than functions, such as `functools.partial`, have no name to ask for.
+            name = hasattr(rule, "__name__") and keras.utils.get_registered_name(rule)
+            if not name or keras.utils.get_registered_object(name) is not rule:
                 raise ValueError(
                     f"the rule {_name(rule)} can't be saved: register the function with "
                     "`keras.utils.register_keras_serializable`, or put its numbers into a column"

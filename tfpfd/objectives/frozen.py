@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
+import tensorflow as tf
+
 from tfpfd._keras import freeze, keras
+from tfpfd.distillation import ScoreColumn
+from tfpfd.distillation.scores import check_inputs
 
 
 class Frozen(keras.Model):
@@ -39,6 +43,11 @@ class Frozen(keras.Model):
         for part in self.parts:
             freeze(part)
 
+    def check_inputs(self, names: Collection[str]) -> None:
+        """Raises a `ValueError` if an input of a part isn't among the names of a batch's inputs."""
+        for part in self.parts:
+            check_inputs(part, names)
+
     @property
     def trainable(self) -> bool:
         """Whether there is something that learns, and may."""
@@ -47,6 +56,7 @@ class Frozen(keras.Model):
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
+        """Thaws or freezes the learner; the parts stay frozen, whatever the value."""
         learner: Any = getattr(self, "learner", None)
         if learner is not None:
             learner.trainable = value
@@ -63,3 +73,27 @@ class Frozen(keras.Model):
         layers = self.parts if self.learner is None else [*self.parts, self.learner]
         unique = {id(weight): weight for layer in layers for weight in layer.weights}
         return [weight for key, weight in unique.items() if key not in learning]
+
+
+def part_of(argument: str, scorer: Any) -> keras.layers.Layer:
+    """A scorer as a layer.
+
+    Args:
+      argument: what a message calls it.
+      scorer: a Keras layer, or a string, the name of a column of scores.
+
+    Raises:
+      TypeError: it is neither.
+    """
+    layer = ScoreColumn(scorer) if isinstance(scorer, str) else scorer
+    if not isinstance(layer, keras.layers.Layer):
+        raise TypeError(
+            f"{argument} must be a Keras model or the name of a column of scores, received "
+            f"{scorer!r}"
+        )
+    return layer
+
+
+def flat(numbers: Any) -> tf.Tensor:
+    """Numbers or bool `[batch]` or `[batch, 1]` as float32 `[batch]`."""
+    return tf.reshape(tf.cast(numbers, tf.float32), [-1])

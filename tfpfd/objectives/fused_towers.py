@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfpfd._keras import keras
 from tfpfd.distillation import Ranker
 from tfpfd.distillation.labelled import LabelledModel
+from tfpfd.distillation.ranker import encoded_once
 from tfpfd.layers import FeatureEncoder, TwoTower
 from tfpfd.layers.networks import Encoded
 from tfpfd.objectives.multi_objective import check_rankers
@@ -121,7 +122,7 @@ class FusedTowers(Ranker):
     ) -> None:
         check_rankers(rankers)
         numbers = _checked(weights, rankers)
-        first, *others = rankers.values()
+        first = next(iter(rankers.values()))
         for name, ranker in rankers.items():
             if not isinstance(ranker.network, TwoTower):
                 raise TypeError(
@@ -142,23 +143,18 @@ class FusedTowers(Ranker):
         LabelledModel.__init__(self, **kwargs)
         self.schema = first.schema
         self.sees = "served"
-        self.own: list[str] = []
         self.encoder = first.encoder
-        self.held = [
-            part
-            for ranker in rankers.values()
-            for part in ranker.layers
-            if part is not ranker.network
-        ]
+        held = [encoder for ranker in rankers.values() for encoder in ranker.encoders]
+        self.held = list({id(encoder): encoder for encoder in held}.values())
         networks = [ranker.network for ranker in rankers.values()]
         self.network = _SideBySide(networks, [numbers[name] for name in rankers])
         # A plain object: the towers are parts of `network`.
-        self._rankers = SimpleNamespace(all=[first, *others])
+        self._rankers = SimpleNamespace(all=list(rankers.values()))
         self.built = True
 
     @property
     def encoders(self) -> list[FeatureEncoder]:
-        """Those of all rankers."""
+        """Those of all rankers, each once."""
         return list(self.held)
 
     def encode(
@@ -170,7 +166,14 @@ class FusedTowers(Ranker):
     ) -> dict[str, tf.Tensor]:
         """The vectors of each side, those of the rankers beside each other; see `Ranker.encode`."""
         wanted = sides if sides is None else list(sides)
-        parts = [ranker.encode(inputs, training, None, wanted) for ranker in self._rankers.all]
+        known = None if shared is None else (self.encoder, shared)
+        rankers = self._rankers.all
+        parts = [
+            ranker.encode(inputs, training, encoded, wanted)
+            for ranker, encoded in zip(
+                rankers, encoded_once(rankers, inputs, training, known), strict=True
+            )
+        ]
         return {side: tf.concat([part[side] for part in parts], axis=1) for side in parts[0]}
 
     def get_config(self) -> NoReturn:

@@ -8,11 +8,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpfd._keras import declared_inputs, keras, register
+from tfpfd._keras import infer, keras, register
 from tfpfd.data.lists import LIST
-from tfpfd.distillation import Ranker, ScoreColumn
+from tfpfd.distillation import Ranker
+from tfpfd.distillation.ranker import encoded_once
 from tfpfd.distillation.schemas import check_same_features, rankers_of
-from tfpfd.objectives.frozen import Frozen
+from tfpfd.objectives.frozen import Frozen, flat, part_of
 from tfpfd.objectives.gating import Gate
 from tfpfd.objectives.normalization import NORMALIZATIONS, Normalize, normalized
 from tfpfd.objectives.weights import checked_weights
@@ -115,12 +116,11 @@ class FusedTeachers(Frozen):
 
     def _check_teachers(self) -> None:
         teachers = dict(zip(self.objectives, self.parts, strict=True))
-        rankers = {
-            f"the teacher of '{objective}'": ranker
+        check_same_features(
+            (f"the teacher of '{objective}'", ranker)
             for objective, teacher in teachers.items()
             for ranker in rankers_of(teacher)
-        }
-        check_same_features(rankers)
+        )
         for (one, first), (other, second) in itertools.combinations(teachers.items(), 2):
             held = {id(weight) for weight in first.weights}
             common = any(id(weight) in held for weight in second.weights)
@@ -131,6 +131,7 @@ class FusedTeachers(Frozen):
                     "that returns logits by objective as `teachers`"
                 )
 
+    @property
     def rankers(self) -> list[Any]:
         """The teachers that read table rows by a schema."""
         return [ranker for part in self.parts for ranker in rankers_of(part)]
@@ -148,8 +149,7 @@ class FusedTeachers(Frozen):
         """
         self.freeze_parts()
         if self.joint:
-            model = self.parts[0]
-            found = model(declared_inputs(model, inputs), training=False)
+            found = infer(self.parts[0], inputs)
             if not isinstance(found, Mapping) or set(found) != set(self.objectives):
                 what = sorted(found) if isinstance(found, Mapping) else type(found).__name__
                 raise ValueError(
@@ -161,17 +161,16 @@ class FusedTeachers(Frozen):
         return {objective: _checked(objective, found[objective]) for objective in self.objectives}
 
     def _one_by_one(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        found: dict[str, tf.Tensor] = {}
-        encoded: dict[int, Mapping[str, tf.Tensor]] = {}
-        for objective, teacher in zip(self.objectives, self.parts, strict=True):
-            if isinstance(teacher, Ranker):
-                key = id(teacher.encoder)
-                if key not in encoded:
-                    encoded[key] = teacher.encoder(inputs, training=False)
-                found[objective] = teacher(inputs, training=False, shared=encoded[key])
-            else:
-                found[objective] = teacher(declared_inputs(teacher, inputs), training=False)
-        return found
+        rankers = [teacher for teacher in self.parts if isinstance(teacher, Ranker)]
+        encoded = iter(encoded_once(rankers, inputs, training=False))
+        return {
+            objective: (
+                teacher(inputs, training=False, shared=next(encoded))
+                if isinstance(teacher, Ranker)
+                else infer(teacher, inputs)
+            )
+            for objective, teacher in zip(self.objectives, self.parts, strict=True)
+        }
 
     def call(self, inputs: Mapping[str, tf.Tensor], training: bool | None = None) -> tf.Tensor:
         """Fused scores `[batch]`."""
@@ -235,17 +234,7 @@ def _layers(teachers: Mapping[str, Any]) -> list[keras.layers.Layer]:
             "`teachers` must map objectives to teachers, or be one Keras model, received "
             f"{teachers!r}"
         )
-    parts = [
-        ScoreColumn(teacher) if isinstance(teacher, str) else teacher
-        for teacher in teachers.values()
-    ]
-    for objective, part in zip(teachers, parts, strict=True):
-        if not isinstance(part, keras.layers.Layer):
-            raise TypeError(
-                f"`teachers` of '{objective}' must be a Keras model or the name of a column of "
-                f"scores, received {part!r}"
-            )
-    return parts
+    return [part_of(f"`teachers` of '{name}'", teacher) for name, teacher in teachers.items()]
 
 
 def _share_encoder(one: Any, other: Any) -> bool:
@@ -254,7 +243,6 @@ def _share_encoder(one: Any, other: Any) -> bool:
 
 
 def _checked(objective: str, logits: tf.Tensor) -> tf.Tensor:
-    logits = tf.reshape(tf.cast(logits, tf.float32), [-1])
     return tf.debugging.assert_all_finite(
-        logits, f"the teacher of '{objective}' must score every row with a finite number"
+        flat(logits), f"the teacher of '{objective}' must score every row with a finite number"
     )

@@ -15,7 +15,7 @@ import pandas as pd
 import tensorflow as tf
 
 from tfpfd._keras import KERAS_VERSION, keras
-from tfpfd._versions import new_version, versions
+from tfpfd._versions import check_writable, new_version, newest, versions
 from tfpfd.distillation import Ranker
 from tfpfd.schema import Schema
 from tfpfd.version import __version__
@@ -102,16 +102,7 @@ class Version:
           FileNotFoundError: there is no version, or one without its record.
           ValueError: the record can't be read.
         """
-        path = Path(path)
-        if not (path / RECORD).is_file():
-            found = versions(path)
-            if not found:
-                raise FileNotFoundError(
-                    f"'{path}' holds no version: expected {RECORD} in it, or versions in "
-                    "directories named 0, 1, …"
-                )
-            path = found[max(found)]
-        return cls._of(path)
+        return cls._of(newest(Path(path), RECORD, "version", first=0))
 
     @classmethod
     def _of(cls, path: Path) -> Version:
@@ -159,6 +150,7 @@ def save_version(
       The version.
 
     Raises:
+      OSError: the line can't be written.
       TypeError: `student` is no ranker, or `details` holds what JSON can't.
       ValueError: `student` sees privileged features, a name stands both in `metrics` and in
         `details`, or there is no version `parent`.
@@ -172,6 +164,7 @@ def save_version(
             f"sees='{student.sees}': are student and teacher swapped?"
         )
     base = Path(path)
+    check_writable(base)
     numbers = {name: float(value) for name, value in (metrics or {}).items()}
     check_details(numbers, details or {})
     if parent is not None and parent not in versions(base):

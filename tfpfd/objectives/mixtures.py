@@ -7,9 +7,10 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfpfd._arguments import check_integer
 from tfpfd._keras import keras, register
-from tfpfd.layers.networks import Encoded, check_units
-from tfpfd.objectives.networks import ObjectiveNetwork, joined
+from tfpfd.layers.networks import Encoded, check_units, joined
+from tfpfd.objectives.networks import ObjectiveNetwork
 
 
 def _gate(experts: int, width: int, name: str) -> keras.layers.Dense:
@@ -22,12 +23,6 @@ def _gate(experts: int, width: int, name: str) -> keras.layers.Dense:
 def _mixed(shares: tf.Tensor, experts: Sequence[tf.Tensor]) -> tf.Tensor:
     """`Σ_e g_e · E_e`: `[batch, width]` of shares `[batch, experts]`."""
     return tf.einsum("be,bew->bw", shares, tf.stack(experts, axis=1))
-
-
-def _check_count(argument: str, count: int, least: int = 1) -> int:
-    if not isinstance(count, int) or count < least:
-        raise ValueError(f"`{argument}` must be an integer of at least {least}, received {count!r}")
-    return count
 
 
 @register
@@ -58,7 +53,8 @@ class MMoE(ObjectiveNetwork):
     ) -> None:
         super().__init__(objectives, head_units, **kwargs)
         self.units = check_units(units)
-        self.experts = _check_count("experts", experts)
+        check_integer("experts", experts, least=1)
+        self.experts = int(experts)
 
     def build_parts(self, width: int) -> int:
         """Builds the experts and the gates."""
@@ -171,9 +167,11 @@ class PLE(ObjectiveNetwork):
                 "`levels` must hold the widths of an expert's layers for each level, such as "
                 f"[[256], [128]], received {levels!r}"
             )
-        self.levels = tuple(check_units(units) for units in levels)
-        self.own_experts = _check_count("own_experts", own_experts)
-        self.shared_experts = _check_count("shared_experts", shared_experts)
+        self.levels = tuple(check_units(units, f"levels[{i}]") for i, units in enumerate(levels))
+        for name, count in (("own_experts", own_experts), ("shared_experts", shared_experts)):
+            check_integer(name, count, least=1)
+        self.own_experts = int(own_experts)
+        self.shared_experts = int(shared_experts)
 
     def build_parts(self, width: int) -> int:
         """Builds the levels."""

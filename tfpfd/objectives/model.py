@@ -42,7 +42,7 @@ class ObjectivesModel(LabelledModel):
         super().__init__(**kwargs)
         self.label = label
         self.objectives = tuple(objectives)
-        weighting.check(self.objectives)
+        weighting.check(label, self.objectives)
         self.weighting = weighting
         self.on_labels = tuple(f"{name}_loss" for name in self.objectives)
         self.prefixes = tuple(f"{name}_" for name in self.objectives)
@@ -54,7 +54,7 @@ class ObjectivesModel(LabelledModel):
         # No attribute of the model itself: Keras 2 would keep track of the tensors.
         self._last = SimpleNamespace(losses={})
 
-    def check_inputs(self, names: Collection[str]) -> None:
+    def check_batches(self, names: Collection[str]) -> None:
         """Refuses batches without the labels of an objective."""
         labels_of(self.label, self.objectives, dict.fromkeys(names), None)
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfpfd._keras import keras, register
 from tfpfd.distillation import Ranker
+from tfpfd.distillation.schemas import check_same_features
 from tfpfd.layers import FeatureEncoder
 from tfpfd.objectives.model import ObjectivesModel, weighting_of
 from tfpfd.objectives.networks import ObjectiveNetwork
@@ -64,23 +65,15 @@ class MultiObjective(ObjectivesModel):
         self.built = True
 
     @property
-    def schema(self) -> Schema:
-        """The schema."""
-        return self.ranker.schema
-
-    @property
-    def encoder(self) -> FeatureEncoder:
-        """The encoder, which others may share."""
-        return self.ranker.encoder
+    def rankers(self) -> list[Ranker]:
+        """What reads table rows by a schema."""
+        return [self.ranker]
 
     def call(
-        self,
-        inputs: Mapping[str, tf.Tensor],
-        training: bool | None = None,
-        shared: Mapping[str, tf.Tensor] | None = None,
+        self, inputs: Mapping[str, tf.Tensor], training: bool | None = None
     ) -> dict[str, tf.Tensor]:
-        """Logits `[batch]` by objective; the arguments are those of `Ranker.encode`."""
-        return self.ranker(inputs, training=training, shared=shared)
+        """Logits `[batch]` by objective."""
+        return self.ranker(inputs, training=training)
 
     def get_config(self) -> dict[str, Any]:
         return {**self.ranker.get_config(), **super().get_config()}
@@ -108,8 +101,8 @@ class SeparateRankers(ObjectivesModel):
 
     Raises:
       TypeError: one is no `Ranker`.
-      ValueError: fewer than two, two that share weights or have other labels, or `weights` of
-        other objectives.
+      ValueError: fewer than two, two that share weights, have other labels or would read the same
+        table rows in different ways, or `weights` of other objectives.
     """
 
     def __init__(
@@ -154,7 +147,7 @@ class SeparateRankers(ObjectivesModel):
 
 
 def check_rankers(rankers: Mapping[str, Ranker]) -> None:
-    """Refuses others than two or more rankers of one label by objective."""
+    """Refuses others than two or more rankers, by objective, of one label and the same batches."""
     for name, ranker in rankers.items():
         if not isinstance(ranker, Ranker):
             raise TypeError(f"`rankers` must hold Rankers, received for '{name}' {ranker!r}")
@@ -166,3 +159,4 @@ def check_rankers(rankers: Mapping[str, Ranker]) -> None:
             f"`rankers` must have schemas with the same label, the primary objective's, received "
             f"{labels}"
         )
+    check_same_features((f"the ranker of '{name}'", ranker) for name, ranker in rankers.items())

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfpfd._keras import keras, register
-from tfpfd.layers.networks import Encoded, check_units, dense_stack
+from tfpfd.layers.networks import Encoded, check_units, dense_stack, joined
 
 
 class ObjectiveNetwork(keras.layers.Layer):
@@ -40,7 +40,8 @@ class ObjectiveNetwork(keras.layers.Layer):
         if len(objectives) < 2:
             raise ValueError(f"`objectives` must be two or more, received {list(objectives)}")
         self.objectives = tuple(objectives)
-        self.head_units = check_units([*head_units, 1])[:-1]
+        none = isinstance(head_units, Sequence) and not head_units
+        self.head_units = () if none else check_units(head_units, "head_units")
         self.l2 = l2
         self.batch_norm = batch_norm
 
@@ -96,11 +97,6 @@ class ObjectiveNetwork(keras.layers.Layer):
             "batch_norm": self.batch_norm,
         }
         return {**super().get_config(), **config}
-
-
-def joined(encoded: Encoded) -> tf.Tensor:
-    """All sides beside each other, `[batch, width]`."""
-    return tf.concat([encoded[side] for side in sorted(encoded)], axis=1)
 
 
 @register

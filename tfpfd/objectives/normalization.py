@@ -8,14 +8,13 @@ from typing import Literal
 import tensorflow as tf
 
 from tfpfd.distillation.losses.lists import Lists, over_lists
+from tfpfd.distillation.losses.listwise import shares
 
 Normalize = Literal["logits", "probabilities", "softmax", "standard"]
 
 
 def _softmax(scores: tf.Tensor, lists: Lists) -> tf.Tensor:
-    # No exponential is infinite.
-    exponentials = tf.exp(scores - lists.spread(lists.max(scores)))
-    return exponentials / lists.spread(lists.sum(exponentials))
+    return shares(scores, 1.0, lists)
 
 
 def _standard(scores: tf.Tensor, lists: Lists) -> tf.Tensor:

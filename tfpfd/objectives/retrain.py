@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from tfpfd.distillation import Distillation, Ranker, ScoreColumn, score_rows
 from tfpfd.objectives.lineage import Version, check_details, save_version
 from tfpfd.objectives.new_ids import carry_over, enlarged, new_values, relearned
 from tfpfd.schema import Schema
+from tfpfd.schema.batches import check_columns
 
 PREVIOUS = "previous"
 
@@ -60,7 +62,8 @@ def retrain(
         should be in them, as a fresh student knows nothing else.
       make_student: makes the student from its schema.
       validation: rows for `validation_data`, and for the version's metrics.
-      weight: λ, the share of the soft labels; see `Distillation`.
+      weight: λ, the share of the soft labels; see `Distillation`. The version remembers the number
+        or the configuration of the schedule.
       distillation_loss: of soft labels; see `Distillation`.
       teachers: rankers that are plugged in again. Each scores the rows, looked up with its own
         schema, into a column of its name.
@@ -88,7 +91,8 @@ def retrain(
     Raises:
       FileNotFoundError: there is no previous version.
       OSError: the line can't be written.
-      TypeError: `previous`, `data`, `details` or what `make_student` returns is of another type.
+      TypeError: `previous`, `data`, `details` or what `make_student` returns is of another type, or
+        JSON can't hold the configuration of `weight`.
       ValueError: a column is missing or its name is taken, a scorer's logits aren't finite, the
         scorer isn't frozen or misses, or the student is of another schema.
 
@@ -112,6 +116,9 @@ def retrain(
     known = last.schema.served()
     if schema is None:
         schema = (enlarged if warm_start else relearned)(known, data)
+    for rows in (data, validation):
+        if rows is not None:
+            check_columns(dict(rows.items()), [*schema.column_names, *keep])
     student = make_student(schema)
     if isinstance(student, Ranker) and student.schema != schema:
         raise ValueError(
@@ -125,7 +132,7 @@ def retrain(
     training = {
         "rows": len(data),
         "labelled": int(data[schema.label].notna().sum()),
-        "weight": weight.get_config() if callable(weight) else weight,
+        "weight": _remembered(weight),
         "scorer": PREVIOUS if scorer is None else type(scorer).__name__,
         "teachers": list(teachers),
         "warm_start": warm_start,
@@ -190,6 +197,21 @@ def _check_rows(argument: str, rows: Any, names: Sequence[str]) -> None:
             f"`{argument}` has columns {taken}: expected none of these names, as the scores of "
             "the previous version and of teachers get them; rename them"
         )
+
+
+def _remembered(weight: float | Any) -> Any:
+    """The share of the soft labels in a form that JSON can hold."""
+    if not callable(weight):
+        return float(weight)
+    config = weight.get_config()
+    try:
+        json.dumps(config)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            "`weight` must have a configuration that JSON can hold, as the version remembers it, "
+            f"received {config!r}"
+        ) from error
+    return config
 
 
 def _new_ids(known: Schema, schema: Schema) -> dict[str, int]:

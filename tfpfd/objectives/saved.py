@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
 from tfpfd._keras import keras, register
+from tfpfd.objectives.frozen import flat
 
 
 class _Loaded:
@@ -89,17 +90,21 @@ class SavedScorer(keras.layers.Layer):
                 f"`output` must be one of the signature's outputs, {outputs}, received {output!r}"
             )
 
-    def call(self, inputs: Mapping[str, tf.Tensor], training: bool | None = None) -> tf.Tensor:
-        """Logits `[batch]`."""
-        missing = sorted(name for name in self.names.values() if name not in inputs)
+    def check_inputs(self, names: Collection[str]) -> None:
+        """Raises a `ValueError` unless all inputs are among the names of a batch's inputs."""
+        missing = sorted(name for name in self.names.values() if name not in names)
         if missing:
             raise ValueError(
                 f"missing inputs {missing} of '{self.directory}': expected columns that "
-                f"`keep` of from_rows passes on, received {sorted(inputs)}"
+                f"`keep` of from_rows passes on, received {sorted(names)}"
             )
+
+    def call(self, inputs: Mapping[str, tf.Tensor], training: bool | None = None) -> tf.Tensor:
+        """Logits `[batch]`."""
+        self.check_inputs(inputs)
         given = {name: self._fed(name, inputs[self.names[name]]) for name in self.specs}
         logits = self.loaded.signatures[self.signature](**given)[self.output_name]
-        return tf.stop_gradient(tf.reshape(tf.cast(logits, tf.float32), [-1]))
+        return tf.stop_gradient(flat(logits))
 
     def _fed(self, name: str, values: tf.Tensor) -> tf.Tensor:
         spec, values = self.specs[name], tf.convert_to_tensor(values)

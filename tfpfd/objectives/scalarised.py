@@ -39,6 +39,8 @@ class Scalarised(ObjectivesModel):
       ValueError: a weight is negative or not finite, or all are 0.
     """
 
+    served = "ranker"
+
     def __init__(
         self,
         ranker: Ranker,
@@ -52,16 +54,16 @@ class Scalarised(ObjectivesModel):
         self.ranker = ranker
         self.built = True
 
+    @property
+    def rankers(self) -> list[Ranker]:
+        """What reads table rows by a schema."""
+        return [self.ranker]
+
     def call(
         self, inputs: Mapping[str, tf.Tensor], training: bool | None = None
     ) -> dict[str, tf.Tensor]:
         """The ranker's logits `[batch]` under the name of each objective."""
         return dict.fromkeys(self.objectives, self.ranker(inputs, training=training))
-
-    def predict_step(self, data: Any) -> tf.Tensor:
-        """The ranker's logits `[batch]`."""
-        inputs, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return self.ranker(inputs, training=False)
 
     def get_config(self) -> dict[str, Any]:
         ranker = keras.utils.serialize_keras_object(self.ranker)

@@ -46,7 +46,7 @@ def search_weights(
 
     Raises:
       ValueError: too few trials, or bounds that aren't finite or in order.
-      ArithmeticError: `value` is NaN.
+      ArithmeticError: `value` is NaN or no number.
       ImportError: SciPy is missing.
 
     Reference:
@@ -66,11 +66,17 @@ def search_weights(
             f"`bounds` must be a finite (lowest, highest) for each objective, received {bounds}"
         )
 
+    # No TypeError and no ValueError, which SciPy would hide behind errors of its own.
     def cost(point: np.ndarray) -> float:
         weights = dict(zip(bounds, point.tolist(), strict=True))
-        found = float(value(weights))
+        answer = value(weights)
+        try:
+            found = float(answer)
+        except (TypeError, ValueError) as error:
+            raise ArithmeticError(
+                f"`value` must return a number, received {answer!r:.80} for the weights {weights}"
+            ) from error
         if np.isnan(found):
-            # No ValueError, which SciPy would hide behind one of its own.
             raise ArithmeticError(f"`value` is NaN for the weights {weights}")
         return -found
 

@@ -31,8 +31,8 @@ class FixedWeights(keras.layers.Layer):
         """The objectives, of which `label` is the primary one."""
         return tuple(self.values)
 
-    def check(self, objectives: Collection[str]) -> None:
-        """Refuses others than the objectives of a model."""
+    def check(self, label: str, objectives: Collection[str]) -> None:
+        """Refuses others than the objectives of a model, of which `label` is the primary one."""
         if set(self.values) != set(objectives):
             raise ValueError(
                 f"`weights` must be of {sorted(objectives)}, received {sorted(self.values)}"
@@ -102,8 +102,13 @@ class Multipliers(keras.layers.Layer):
         """The objectives, of which `label` is the primary one."""
         return (label, *self.bounds)
 
-    def check(self, objectives: Collection[str]) -> None:
-        """Refuses bounds of others than the objectives of a model, and of all of them."""
+    def check(self, label: str, objectives: Collection[str]) -> None:
+        """Refuses bounds of others than the objectives of a model, and of the primary one."""
+        if label in self.bounds:
+            raise ValueError(
+                f"`bounds` name '{label}', the primary objective: expected bounds of the others, "
+                f"as it is what is minimised, received {sorted(self.bounds)}"
+            )
         unknown = sorted(set(self.bounds) - set(objectives))
         if unknown or len(self.bounds) == len(objectives):
             raise ValueError(

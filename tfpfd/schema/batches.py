@@ -52,7 +52,8 @@ def _check_names(names: list[str], columns: Collection[str]) -> None:
     if missing:
         raise ValueError(
             f"missing column{'s' if len(missing) > 1 else ''} {', '.join(map(repr, missing))}: "
-            f"the schema names them, received the columns {sorted(map(str, names))}"
+            "expected all that the schema or an argument names, received the columns "
+            f"{sorted(map(str, names))}"
         )
     twice = next((name for name in columns if names.count(name) > 1), None)
     if twice is not None:

@@ -16,9 +16,11 @@ FEATURES = (Categorical, Numeric, Sequence)
 
 def features_of(argument: str, group: Any) -> tuple[Feature, ...]:
     """The features that `argument` of a schema holds; refuses anything else."""
-    features = tuple(group) if isinstance(group, Iterable) else (group,)
+    # A string would be taken for its letters.
+    several = isinstance(group, Iterable) and not isinstance(group, str)
+    features = tuple(group) if several else (group,)
     for feature in features:
-        if not isinstance(group, Iterable) or not isinstance(feature, FEATURES):
+        if not several or not isinstance(feature, FEATURES):
             raise ValueError(
                 f"`{argument}` must be a tuple of Categorical, Numeric and Sequence features, "
                 f"received {feature!r}"

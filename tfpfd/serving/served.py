@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfpfd._keras import tf_variable
 from tfpfd.distillation import Ranker
-from tfpfd.layers import FeatureEncoder, TwoTower
+from tfpfd.layers import TwoTower
 from tfpfd.schema import Schema
 
 
@@ -38,8 +38,7 @@ def concrete(function: Callable, specs: Mapping[str, tf.TensorSpec]) -> Callable
 
 def encoder_weights(student: Ranker) -> list[tf.Variable]:
     """The variables of the encoders: the layers would bring functions and metadata of Keras."""
-    encoders = [layer for layer in student.layers if layer is not student.network]
-    return [tf_variable(v) for encoder in encoders for v in encoder.weights]
+    return [tf_variable(v) for encoder in student.encoders for v in encoder.weights]
 
 
 def checked_student(student: Any, two_tower: bool = False) -> Ranker:
@@ -53,7 +52,7 @@ def checked_student(student: Any, two_tower: bool = False) -> Ranker:
         hint = "; pass `model.student`" if hasattr(student, "student") else ""
         raise TypeError(f"`student` must be a Ranker, received {type(student).__name__}{hint}")
     seen = set(student.schema.features(student.sees))
-    encoders = [part for part in student.layers if isinstance(part, FeatureEncoder)]
+    encoders = student.encoders
     while encoders:
         # The tables of a base come along: those of one width are one variable.
         encoder = encoders.pop()

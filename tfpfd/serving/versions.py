@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tfpfd._versions import versions
+from tfpfd._versions import newest
 
 
 def latest(path: Path) -> Path:
@@ -13,12 +13,4 @@ def latest(path: Path) -> Path:
     Raises:
       FileNotFoundError: `path` is neither a SavedModel nor holds one.
     """
-    if (path / "saved_model.pb").is_file():
-        return path
-    found = versions(path)
-    if not found:
-        raise FileNotFoundError(
-            f"'{path}' holds no SavedModel: expected saved_model.pb in it, or versions in "
-            "directories named 1, 2, …"
-        )
-    return found[max(found)]
+    return newest(path, "saved_model.pb", "SavedModel", first=1)

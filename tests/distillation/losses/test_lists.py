@@ -63,7 +63,7 @@ def test_the_ids_of_lists_do_not_matter(evaluate, loss, batch):
 
 @pytest.mark.parametrize("ids", [[0, 1, 2, 3, 4], [7, 8, 9, 10, 11], [-5, 0, 3, 2**40, 2**62]])
 def test_rows_list_by_list(evaluate, loss, batch, ids):
-    """The shortest way through, for ids 0, 1, …, and that for other ids in order."""
+    """The shortest way through, for ids n, n + 1, …, and that for other ids in order."""
     order = np.argsort(batch["lists"], kind="stable")
     value, gradient = evaluate(loss, **batch)
     sorted_batch = {key: column[order] for key, column in batch.items()}
@@ -217,6 +217,24 @@ def test_config_round_trip(evaluate, loss, batch):
     assert type(again) is type(loss)
     assert again.get_config() == loss.get_config()
     assert evaluate(again, **batch)[0] == evaluate(loss, **batch)[0]
+
+
+@pytest.mark.parametrize("dtype", [tf.int32, tf.int8, tf.uint16])
+@pytest.mark.parametrize("ordered", [True, False])
+def test_ids_of_other_integer_types(loss, batch, evaluate, dtype, ordered):
+    """In a graph, where both ways through must be of one type."""
+    if ordered:
+        order = np.argsort(batch["lists"], kind="stable")
+        batch = {key: column[order] for key, column in batch.items()}
+
+    @tf.function
+    def run(logits, lists):
+        targets = Targets(batch["labels"], batch["weights"], lists)
+        truth = tf.constant(batch.get("truth", batch["labels"]), tf.float32)
+        return mean_loss(loss, truth, logits, targets, targets.labelled)
+
+    value = run(tf.constant(batch["logits"], tf.float32), tf.constant(batch["lists"], dtype))
+    assert float(value) == pytest.approx(evaluate(loss, **batch)[0], rel=1e-5)
 
 
 def test_half_precision_logits(loss, batch, evaluate):

@@ -10,6 +10,7 @@ from tfpfd.experiments.objectives import methods
 from tfpfd.experiments.objectives.methods import METHODS
 from tfpfd.experiments.objectives.shared import Fitted, Shared
 from tfpfd.experiments.objectives.task import Training
+from tfpfd.experiments.tasks import HOLDOUT
 
 
 class Untrained(Shared):
@@ -78,8 +79,9 @@ def test_teachers_without_a_search_are_fused_by_the_given_weights(untrained):
     np.testing.assert_allclose(found.scores, scores, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.usefixtures("_eager")
 def test_bounds_lie_between_two_rankers(untrained, monkeypatch):
-    """At the trade-off 0 a bound is the primary ranker's loss, and it falls from there."""
+    """From the primary ranker's loss to that of the objective's own, where that is the lower."""
     seen = []
 
     def fit_for(shared, model, epochs):
@@ -87,12 +89,38 @@ def test_bounds_lie_between_two_rankers(untrained, monkeypatch):
         return 1.0
 
     monkeypatch.setattr(methods, "_fit_for", fit_for)
-    for trade_off in (0.0, 1.0):
+    for trade_off in (0.5, 1.0):
         METHODS["ε-constraint"](untrained, trade_off)
-    (loose, epochs), (tight, _) = seen
-    assert set(loose) == {"kept", "rated_well"}
-    assert all(tight[name] <= loose[name] for name in loose)
+    (half, epochs), (tight, _) = seen
+    assert set(half) == {"kept", "rated_well"}
     assert epochs == 1
+    for name in half:
+        _, held = untrained.task.only(name)
+        primary, own = (
+            untrained.single(label).model.evaluate(held.batches(HOLDOUT), verbose=0)
+            for label in ("purchased", name)
+        )
+        assert tight[name] == pytest.approx(min(primary, own), rel=1e-5)
+        assert half[name] == pytest.approx((primary + min(primary, own)) / 2, rel=1e-5)
+
+
+@pytest.mark.usefixtures("_eager")
+def test_constrained_training_takes_as_many_epochs_as_the_primary_ranker(untrained, monkeypatch):
+    """One here, and its time is beside that of three rankers, a second each."""
+    steps, fit_for = [], methods._fit_for
+
+    def counted(shared, model, epochs):
+        seconds = fit_for(shared, model, epochs)
+        steps.append(int(model.optimizer.iterations))
+        return seconds
+
+    monkeypatch.setattr(methods, "_fit_for", counted)
+    found = METHODS["ε-constraint"](untrained, 0.5)
+    task = untrained.task
+    assert steps == [sum(1 for _ in task.train.batches(task.recipe.batch_size))]
+    assert found.seconds > 3
+    assert found.models == 1
+    assert np.isfinite(found.scores).all() and np.ptp(found.scores) > 0
 
 
 def test_drawn_labels_stop_by_the_expected_one(untrained, monkeypatch):

@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-import tensorflow as tf
 
 from tfpfd import (
     MLP,
@@ -30,20 +29,6 @@ DECLARED = Schema(
     privileged={"cross": [Numeric("affinity", boundaries=(0.3, 0.6))]},
     label="liked",
 )
-
-
-@keras.utils.register_keras_serializable(package="tests.objectives")
-class Linear(keras.layers.Layer):
-    """A network without batch normalisation: what it learns can be said exactly."""
-
-    def build(self, input_shape):
-        width = sum(shape[-1] for shape in input_shape.values())
-        self.kernel = self.add_weight(name="kernel", shape=(width,), initializer="normal")
-        self.built = True
-
-    def call(self, inputs, training=None):
-        sides = tf.concat([inputs[side] for side in sorted(inputs)], axis=1)
-        return tf.linalg.matvec(sides, tf.convert_to_tensor(self.kernel))
 
 
 @pytest.fixture(scope="session")
@@ -93,13 +78,13 @@ def two_tower():
 
 
 @pytest.fixture(scope="session")
-def linear():
+def linear(linear):
     """Makes a student whose rows of a batch don't touch each other."""
 
-    def linear(schema):
-        return Ranker(schema, Linear(), encoder=FeatureEncoder(schema, dim=3))
+    def make(schema):
+        return Ranker(schema, linear(), encoder=FeatureEncoder(schema, dim=3))
 
-    return linear
+    return make
 
 
 @pytest.fixture(scope="session")

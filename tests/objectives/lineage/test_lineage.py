@@ -179,3 +179,6 @@ def test_refusals(taught, tmp_path):
     with pytest.raises(TypeError, match="`details` must hold what JSON can, received"):
         save_version(tmp_path, taught.student, details={"when": pd.Timestamp(0)})
     assert names(tmp_path) == []
+    (tmp_path / "film").touch()
+    with pytest.raises(OSError, match=r"`path` must be a directory or lie in one, .*film"):
+        save_version(tmp_path / "film", taught.student)

@@ -4,8 +4,10 @@ import dataclasses
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfpfd import MLP, FeatureEncoder, Ranker
+from tfpfd._keras import keras
 from tfpfd.objectives.new_ids import carry_over, enlarged, relearned
 
 
@@ -68,9 +70,28 @@ def test_known_ids_take_their_weights_along(first, linear, monday, tuesday):
     np.testing.assert_array_equal(student.network.kernel, previous.network.kernel)
 
 
-@pytest.mark.parametrize("dim", [3, 4])
-def test_another_student_is_refused(first, dim):
+class Sum(keras.layers.Layer):
+    """A network without weights, so that rankers differ in their tables alone."""
+
+    def build(self, input_shape):
+        self.built = True
+
+    def call(self, inputs, training=None):
+        return tf.add_n([tf.reduce_sum(side, axis=1) for side in inputs.values()])
+
+
+def test_another_network_is_refused(first):
     schema = first.schema.served()
-    encoder = FeatureEncoder(schema, dim=dim)
+    encoder = FeatureEncoder(schema, dim=3)
     with pytest.raises(ValueError, match="`warm_start` needs a student built like the previous"):
         carry_over(first.load(), Ranker(schema, MLP([3]), encoder=encoder))
+
+
+def test_another_width_is_refused(first):
+    schema = first.schema.served()
+    previous, same, other = (
+        Ranker(schema, Sum(), encoder=FeatureEncoder(schema, dim=dim)) for dim in (3, 3, 4)
+    )
+    carry_over(previous, same)
+    with pytest.raises(ValueError, match="`warm_start` needs a student built like the previous"):
+        carry_over(previous, other)

@@ -1,5 +1,6 @@
 """The next version learns from the last one's soft labels, new ids included."""
 
+import dataclasses
 import os
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 
 from tfpfd import (
+    MLP,
     FusedTeachers,
     Ranker,
     Version,
@@ -35,15 +37,16 @@ def eagerly(rate=0.1):
 
 @keras.utils.register_keras_serializable(package="tests.objectives")
 class Recorder(keras.layers.Layer):
-    """A frozen scorer that remembers the soft labels by the number of the row."""
+    """A frozen scorer that remembers the soft labels by the number of the row, and the batches."""
 
     def __init__(self, **kwargs):
         super().__init__(trainable=False, **kwargs)
-        self.seen = []
+        self.seen, self.batches = [], []
 
     def call(self, inputs, training=None):
         if hasattr(inputs["row"], "numpy"):
             numbers, scores = inputs["row"].numpy(), inputs["previous"].numpy()
+            self.batches.append(numbers.astype(int).tolist())
             self.seen.extend(zip(numbers.astype(int).tolist(), scores.tolist(), strict=True))
         return inputs["previous"]
 
@@ -163,12 +166,15 @@ def test_the_new_student_is_exported_as_any_other(taught, tuesday, two_tower, tm
 def test_lists_stay_together(first, tuesday, linear):
     """Losses of lists need the rows of a user in one batch."""
     schema = first.schema.served().adapt(tuesday, verbose=0)
-    schema = type(schema).from_dict({**schema.to_dict(), "list_key": "user_id"})
+    schema = dataclasses.replace(schema, list_key="user_id")
+    recorder = Recorder()
     version = retrain(
         first,
-        tuesday,
+        tuesday.assign(row=range(len(tuesday))),
         linear,
         schema=schema,
+        scorer=recorder,
+        keep=["row"],
         by_list=True,
         batch_size=20,
         distillation_loss=losses.SoftListwiseSoftmax(),
@@ -176,6 +182,9 @@ def test_lists_stay_together(first, tuesday, linear):
         verbose=0,
     )
     assert version.schema.list_key == "user_id"
+    assert sorted(np.concatenate(recorder.batches)) == list(range(len(tuesday)))
+    users = tuesday["user_id"].to_numpy()
+    assert sum(len(set(users[batch])) for batch in recorder.batches) == len(set(users))
 
 
 def test_an_interrupted_training_writes_nothing(first, monday, linear, tmp_path):
@@ -240,5 +249,25 @@ def test_refusals(first, monday, tuesday, linear, tmp_path):
     refused(TypeError, "`student` must be a Ranker", make=lambda schema: keras.layers.Dense(1))
     refused(ValueError, r"name \['rows'\]: expected names used once", details={"rows": 1})
     refused(ValueError, r"name \['student_auc'\]", details={"student_auc": 1})
-    swapped = lambda schema: Ranker(schema, linear(schema).network, sees="all")  # noqa: E731
-    refused(ValueError, "`network` is in use by another ranker", make=swapped)
+    swapped = lambda schema: Ranker(schema, MLP([2]), sees="all")  # noqa: E731
+    refused(ValueError, "received one with sees='all': are student and teacher", make=swapped)
+    unlabelled, given = monday.drop(columns="liked"), first.schema.served()
+    refused(ValueError, "missing column 'liked'", data=unlabelled, schema=given)
+    refused(ValueError, "missing column 'liked'", validation=unlabelled)
+    refused(ValueError, "missing column 'score'", keep=["score"])
+    refused(TypeError, "`weight` must have a configuration that JSON can hold", weight=Odd())
+
+
+class Odd:
+    """A schedule whose configuration JSON can't hold."""
+
+    def __call__(self, step):
+        raise AssertionError("not reached: refused before training")
+
+    def get_config(self):
+        return {"weight": np.float32(0.5)}
+
+
+def test_the_weight_may_be_a_number_of_numpy(first, monday, linear):
+    version = retrain(first, monday, linear, weight=np.float32(0.25), compile=eagerly(), verbose=0)
+    assert version.details["weight"] == 0.25

@@ -105,18 +105,20 @@ class ListLoss(BatchLoss):
                 "`tfpfd.data.from_rows(…, by_list=True)` or `tfpfd.data.from_stream`"
             )
         columns = (truth, logits, targets.weights, targets.lists)
-        ready = tf.reduce_all(counted) & _in_place(targets.lists)
+        ready = tf.reduce_all(counted) & _one_by_one(targets.lists)
         truth, logits, weights, place = tf.cond(
-            ready, lambda: columns, lambda: _list_by_list(columns, counted)
+            ready,
+            lambda: (*columns[:-1], targets.lists - targets.lists[:1]),
+            lambda: _list_by_list(columns, counted),
         )
         cost, speaks = self.of_lists(truth, logits, weights, Lists(place))
         return cost / tf.maximum(tf.reduce_sum(tf.cast(speaks, cost.dtype)), 1)
 
 
-def _in_place(ids: tf.Tensor) -> tf.Tensor:
-    """Whether ids are places already, as those of `from_rows(…, by_list=True)`."""
+def _one_by_one(ids: tf.Tensor) -> tf.Tensor:
+    """Whether ids count lists that stand one after the other, as in batches of whole lists."""
     steps = ids[1:] - ids[:-1]
-    return tf.reduce_all(ids[:1] == 0) & tf.reduce_all((steps == 0) | (steps == 1))
+    return tf.reduce_all((steps == 0) | (steps == 1))
 
 
 def _list_by_list(columns: tuple[tf.Tensor, ...], counted: tf.Tensor) -> tuple[tf.Tensor, ...]:

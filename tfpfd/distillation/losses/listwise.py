@@ -11,7 +11,7 @@ from tfpfd.distillation.losses.lists import ListLoss, Lists
 
 
 def _shifted(scores: tf.Tensor, lists: Lists) -> tf.Tensor:
-    """Scores `[rows]` less a constant a list, so that no list's exponentials are infinite or all 0.
+    """Scores `[rows, …]` less constants of lists: no list's exponentials are infinite or all 0.
 
     A softmax doesn't change with the shift.
     """
@@ -24,8 +24,8 @@ def _shifted(scores: tf.Tensor, lists: Lists) -> tf.Tensor:
     )
 
 
-def _shares(scores: tf.Tensor, totals: tf.Tensor, lists: Lists) -> tf.Tensor:
-    """`[rows]`: softmax over each list, times totals `[lists]`."""
+def shares(scores: tf.Tensor, totals: tf.Tensor | float, lists: Lists) -> tf.Tensor:
+    """`[rows, …]`: softmax of scores `[rows, …]` over each list, times totals `[lists, …]` or 1."""
     exponentials = tf.exp(_shifted(scores, lists))
     return exponentials * lists.spread(totals / lists.sum(exponentials))
 
@@ -99,8 +99,8 @@ class ListwiseSoftmax(ListLoss):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """See `ListLoss`; `truth` are labels of at least 0."""
         # A list of one row costs nothing anyway, but for rounding.
-        shares = weights * truth
-        cost = _cross_entropy(shares, lists.sum(shares), logits / self.temperature, lists)
+        weighted = weights * truth
+        cost = _cross_entropy(weighted, lists.sum(weighted), logits / self.temperature, lists)
         return cost, (lists.sum(truth) > 0) & (lists.sizes > 1)
 
     def get_config(self) -> dict[str, Any]:
@@ -126,8 +126,8 @@ class _SoftListwise(ListLoss):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """See `ListLoss`; `truth` are logits of the teacher."""
         weight = lists.mean(weights)
-        shares = _shares(self.scores(truth), weight, lists)
-        return _cross_entropy(shares, weight, self.scores(logits), lists), lists.sizes > 1
+        soft = shares(self.scores(truth), weight, lists)
+        return _cross_entropy(soft, weight, self.scores(logits), lists), lists.sizes > 1
 
 
 @register

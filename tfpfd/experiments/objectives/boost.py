@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tfpfd.auditing.comparison import level
 from tfpfd.distillation import Distillation
 from tfpfd.evaluation import confidence_interval
-from tfpfd.experiments.comparison import marked
+from tfpfd.experiments.comparison import levels, marked
 from tfpfd.experiments.experiment import Cell, Metrics, Section
 from tfpfd.experiments.objectives.experiment import ObjectiveExperiment
 from tfpfd.experiments.objectives.shared import Shared
@@ -151,16 +150,9 @@ def _at_equal_exposure(results: Results, metric: str) -> pd.DataFrame:
 
 
 def _metrics(results: Results) -> pd.DataFrame:
-    shown = [name for name in RANKING if results.frame[name].notna().any()]
+    titles = results.present(RANKING)
     return pd.DataFrame(
-        {
-            "boost in": where,
-            "β": beta,
-            **{
-                RANKING[name]: level(results.interval(name, boost=where, beta=beta))
-                for name in shown
-            },
-        }
+        {"boost in": where, "β": beta, **levels(results, titles, {"boost": where, "beta": beta})}
         for where, betas in BETAS.items()
         for beta in betas
     )
@@ -179,7 +171,7 @@ def _draw(results: Results, metrics: list[str], goal: str) -> Figure:
                 [results.interval(name, boost=place, beta=beta) for place, beta in cells]
                 for name in ("exposure", metric)
             )
-            half = [(interval.high - interval.low) / 2 for interval in y]
+            half = [interval.half for interval in y]
             means = ([i.mean for i in x], [i.mean for i in y])
             axes.errorbar(*means, half, fmt="o-", color=color, capsize=2, label=f"boost in {where}")
             for (_, beta), *point in zip(cells, *means, strict=True):

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from tfpfd.auditing.comparison import level
 from tfpfd.evaluation import Interval, Irreproducibility, irreproducibility
-from tfpfd.experiments.comparison import marked
+from tfpfd.experiments.comparison import differences, levels
 from tfpfd.experiments.experiment import Cell, Metrics, Section
 from tfpfd.experiments.objectives.experiment import ObjectiveExperiment
 from tfpfd.experiments.objectives.retrainings import (
+    Scored,
+    scored_by_previous,
+    scored_by_teachers,
     train_alone,
     train_from_previous,
     train_from_teachers,
@@ -63,8 +65,8 @@ class IrreproducibilityExperiment(ObjectiveExperiment):
     )
     metrics = (*TITLES, "probability", "list")
     seeds = 5
-    _teachers: Mapping[str, Any] | None = None
-    _previous: Any = None
+    _of_teachers: Scored | None = None
+    _of_previous: Scored | None = None
 
     def cells(self, seeds: int) -> list[Cell]:
         """A retraining of every method a seed."""
@@ -85,13 +87,15 @@ class IrreproducibilityExperiment(ObjectiveExperiment):
         rows = self.task.train
         if method == ALONE:
             return train_alone(self.task, rows, seed)
-        if self._teachers is None:
-            self._teachers = train_teachers(self.task, rows, FIXED)
+        if self._of_teachers is None:
+            teachers = train_teachers(self.task, rows, FIXED)
+            self._of_teachers = scored_by_teachers(self.task, rows, teachers)
         if method == DISTILLED:
-            return train_from_teachers(self.task, rows, seed, self._teachers)
-        if self._previous is None:
-            self._previous = train_from_teachers(self.task, rows, FIXED, self._teachers)
-        return train_from_previous(self.task, rows, seed, self._previous)
+            return train_from_teachers(self.task, self._of_teachers, seed, self.trade_off)
+        if self._of_previous is None:
+            previous = train_from_teachers(self.task, self._of_teachers, FIXED, self.trade_off)
+            self._of_previous = scored_by_previous(self.task, rows, previous)
+        return train_from_previous(self.task, self._of_previous, seed)
 
     def report(self, results: Results) -> list[Section]:
         """Disagreement by method beside the paper's, and quality."""
@@ -152,16 +156,13 @@ def _share(interval: Interval) -> str:
 
 
 def _quality(results: Results) -> pd.DataFrame:
-    titles = {m: title for m, title in TITLES.items() if results.frame[m].notna().any()}
-    rows = []
+    titles, rows = results.present(TITLES), []
     for method in METHODS:
-        row = {"method": method}
-        for metric, title in titles.items():
-            row[title] = level(results.interval(metric, method=method))
-            if method != ALONE:
-                difference = results.difference(metric, {"method": method}, {"method": ALONE})
-                row[title] += f" ({marked(difference)})"
-        rows.append(row)
+        row = levels(results, titles, {"method": method})
+        if method != ALONE:
+            minus = differences(results, titles, {"method": method}, {"method": ALONE})
+            row = {title: f"{value} ({minus[title]})" for title, value in row.items()}
+        rows.append({"method": method, **row})
     return pd.DataFrame(rows)
 
 
@@ -173,8 +174,7 @@ def _draw(found: Mapping[str, Irreproducibility]) -> Figure:
     for axes, (measure, title) in zip(grid, MEASURES.items(), strict=True):
         for place, one in enumerate(found.values()):
             interval = getattr(one, measure)
-            half = (interval.high - interval.low) / 2
-            axes.errorbar(place, interval.mean, half, fmt="o", color=f"C{place}")
+            axes.errorbar(place, interval.mean, interval.half, fmt="o", color=f"C{place}")
         axes.set_xticks(range(len(found)), list(found), rotation=25, fontsize=8)
         axes.set_xlim(-0.5, max(len(found), 1) - 0.5)
         axes.set_title(title, fontsize=10)

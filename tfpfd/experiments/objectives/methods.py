@@ -15,7 +15,7 @@ from tfpfd.distillation import Distillation
 from tfpfd.distillation.losses import ListwiseSoftmax
 from tfpfd.experiments.objectives.rows import ListRows
 from tfpfd.experiments.objectives.shared import Outcome, Shared
-from tfpfd.experiments.objectives.task import HOLDOUT
+from tfpfd.experiments.tasks import HOLDOUT
 from tfpfd.objectives import (
     PLE,
     FusedTeachers,
@@ -90,19 +90,21 @@ def jointly(name: str, make: Callable[[Shared], Any], each: bool = False) -> Met
     It is trained once a seed: the trade-off is one of the fusion.
 
     Args:
-      name: to keep it by.
+      name: to keep its scores by.
       make: gives the model.
       each: whether a model for each objective has to run when serving.
     """
 
     def run(shared: Shared, trade_off: float) -> Outcome:
-        fitted = shared.keep(name, lambda: shared.train(lambda: make(shared)))
-        parts = shared.task.validation, shared.task.test
-        validation, test = shared.keep(
-            f"scores of {name}", lambda: [rows.scores(fitted.model) for rows in parts]
-        )
+        def scored() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], float]:
+            fitted = shared.train(lambda: make(shared))
+            parts = shared.task.validation, shared.task.test
+            validation, test = (rows.scores(fitted.model) for rows in parts)
+            return validation, test, fitted.training.seconds
+
+        validation, test, seconds = shared.keep(name, scored)
         models = len(shared.task.objectives) if each else 1
-        return shared.searched(validation, test, trade_off, fitted.training.seconds, models)
+        return shared.searched(validation, test, trade_off, seconds, models)
 
     return run
 

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from tfpfd.auditing.comparison import level
-from tfpfd.experiments.comparison import marked
+from tfpfd.experiments.comparison import differences
 from tfpfd.experiments.experiment import Cell, Metrics, Section
 from tfpfd.experiments.objectives.experiment import ObjectiveExperiment
-from tfpfd.experiments.objectives.methods import DISTILLED, FUSED, METHODS, MULTI_TASK, PRIMARY
+from tfpfd.experiments.objectives.methods import (
+    DISTILLED,
+    FUSED,
+    METHODS,
+    MULTI_TASK,
+    PRIMARY,
+    RATE,
+)
 from tfpfd.experiments.objectives.shared import BOUND, TRIALS
 from tfpfd.experiments.objectives.sources import RANKING, SOURCES
 from tfpfd.experiments.results import Results
@@ -40,6 +47,10 @@ class MultiObjective(ObjectiveExperiment):
     )
     metrics = (*RANKING, *COST)
     seeds = 2
+
+    def settings(self) -> dict[str, Any]:
+        """How weights are searched for and bounds are kept, beside what all of the kind have."""
+        return {**super().settings(), "trials": TRIALS, "bound": BOUND, "rate": RATE}
 
     def cells(self, seeds: int) -> list[Cell]:
         """Every method at every trade-off, seed by seed; the primary ranker has none."""
@@ -74,9 +85,8 @@ class MultiObjective(ObjectiveExperiment):
             f"{TRIALS} trials at most, for the largest Σ ω · lift on validation rows: lift is how "
             "many labels stand under the attention to the first three of a list, over how many do "
             "without a ranking. *its teachers* fuses the teachers of *distilled* by ω, unsearched; "
-            "*frozen, fused* searches. What is to be avoided is a label of its own to all that "
-            "fuse scores or distil; where labels are added, purchases that were kept stand for "
-            "it, as their weights can't be below 0. Of the goal: " + source.goal + "."
+            f"*frozen, fused* searches.{_AVOIDED if source.avoided else ''} Of the goal: "
+            f"{source.goal}."
         )
         paired = "Paired by seed and resampled user; bold where the interval excludes zero."
         level_text = {name: "95 % intervals over seeds and users." for name in shown}
@@ -114,6 +124,12 @@ _CLAIMS = (
 )
 
 
+_AVOIDED = (
+    " What is to be avoided is a label of its own to all that fuse scores or distil; where labels "
+    "are added, purchases that were kept stand for it, as their weights can't be below 0."
+)
+
+
 def _settings(method: str, trade_off: float) -> Cell:
     return {"method": method, "trade_off": 0.0 if method == PRIMARY else trade_off}
 
@@ -124,9 +140,8 @@ def _claims(results: Results, secondary: list[str]) -> pd.DataFrame:
         cells = [_settings(method, trade_off) for method in (DISTILLED, MULTI_TASK)]
         found = results.difference("ndcg", *cells)
         base = results.interval("ndcg", **cells[1]).mean
-        row = {"t": trade_off, "NDCG, %": _percent(found.mean, found.high, base)}
-        for name in secondary:
-            row[RANKING[name]] = marked(results.difference(name, *cells))
+        row = {"t": trade_off, "NDCG, %": _percent(found.mean, found.half, base)}
+        row |= differences(results, {name: RANKING[name] for name in secondary}, *cells)
         seconds = [results.interval("training_seconds", **cell).mean for cell in cells]
         students = [_one_training(results, trade_off), seconds[1]]
         row["training, all models"] = _ratio(seconds)
@@ -139,17 +154,12 @@ def _claims(results: Results, secondary: list[str]) -> pd.DataFrame:
 
 def _one_training(results: Results, trade_off: float) -> float:
     """Seconds of the student: those of the distillation less those of its teachers."""
-    both = [
-        results.interval("training_seconds", **_settings(method, trade_off)).mean
-        for method in (DISTILLED, FUSED)
-    ]
-    return both[0] - both[1]
+    both = (_settings(method, trade_off) for method in (DISTILLED, FUSED))
+    return results.difference("training_seconds", *both).mean
 
 
-def _percent(mean: float, high: float, base: float) -> str:
-    if math.isnan(mean):
-        return "–"
-    return f"{100 * mean / base:+.2f} ± {100 * (high - mean) / base:.2f}"
+def _percent(mean: float, half: float, base: float) -> str:
+    return "–" if math.isnan(mean) else f"{100 * mean / base:+.2f} ± {100 * half / base:.2f}"
 
 
 def _ratio(pair: list[float]) -> str:
@@ -173,18 +183,14 @@ def _by_trade_off(results: Results, metric: str) -> pd.DataFrame:
 
 
 def _differences(results: Results, metrics: list[str], against: str) -> pd.DataFrame:
+    titles = {metric: RANKING[metric] for metric in metrics}
     return pd.DataFrame(
         {
             "method": method,
             "t": trade_off,
-            **{
-                RANKING[metric]: marked(
-                    results.difference(
-                        metric, _settings(method, trade_off), _settings(against, trade_off)
-                    )
-                )
-                for metric in metrics
-            },
+            **differences(
+                results, titles, _settings(method, trade_off), _settings(against, trade_off)
+            ),
         }
         for method in METHODS
         if method not in (against, PRIMARY)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from tfpfd._keras import keras
 from tfpfd.distillation import Ranker, ScoreColumn
@@ -12,7 +12,9 @@ from tfpfd.experiments.objectives.task import ObjectiveTask
 from tfpfd.objectives import FusedTeachers
 
 PREVIOUS = "previous"
-TRADE_OFF = 1.0
+
+Scored: TypeAlias = tuple[ListRows, ListRows]
+"""Training rows and the task's validation rows, with scores of frozen models as columns."""
 
 
 def train_teachers(task: ObjectiveTask, rows: ListRows, seed: int) -> dict[str, Ranker]:
@@ -34,35 +36,60 @@ def train_alone(task: ObjectiveTask, rows: ListRows, seed: int) -> Ranker:
     return _trained(task, task.ranker, seed, rows)
 
 
-def train_from_teachers(
-    task: ObjectiveTask, rows: ListRows, seed: int, teachers: Mapping[str, Ranker]
-) -> Ranker:
-    """A student that learns from labels and from the fused scores of a teacher an objective."""
-    # Not under the names of the objectives, which their labels have.
-    columns = {objective: f"{objective}_score" for objective in teachers}
-    scorer = FusedTeachers(columns, task.omega(TRADE_OFF))
-    stored = {columns[objective]: teacher for objective, teacher in teachers.items()}
-    return _distilled(task, rows, seed, stored, scorer)
+def scored_by_teachers(
+    task: ObjectiveTask, rows: ListRows, teachers: Mapping[str, Ranker]
+) -> Scored:
+    """Rows with the scores of a teacher an objective: once for all students that learn of them.
+
+    Args:
+      task: whose validation rows are scored too.
+      rows: training rows.
+      teachers: by objective.
+    """
+    columns = _columns(task)
+    return _scored(task, rows, {columns[name]: teacher for name, teacher in teachers.items()})
 
 
-def train_from_previous(task: ObjectiveTask, rows: ListRows, seed: int, previous: Ranker) -> Ranker:
+def scored_by_previous(task: ObjectiveTask, rows: ListRows, previous: Ranker) -> Scored:
+    """Rows with the scores of the previous version; arguments as above."""
+    return _scored(task, rows, {PREVIOUS: previous})
+
+
+def train_from_teachers(task: ObjectiveTask, scored: Scored, seed: int, trade_off: float) -> Ranker:
+    """A student that learns from labels and from the fused scores of a teacher an objective.
+
+    Args:
+      task: says how.
+      scored: by `scored_by_teachers`.
+      seed: of initial weights and of the order of lists.
+      trade_off: of the fusion.
+    """
+    return _distilled(task, scored, seed, FusedTeachers(_columns(task), task.omega(trade_off)))
+
+
+def train_from_previous(task: ObjectiveTask, scored: Scored, seed: int) -> Ranker:
     """A student that learns from labels and from the scores of the previous version."""
-    return _distilled(task, rows, seed, {PREVIOUS: previous}, ScoreColumn(PREVIOUS))
+    return _distilled(task, scored, seed, ScoreColumn(PREVIOUS))
 
 
-def _distilled(
-    task: ObjectiveTask,
-    rows: ListRows,
-    seed: int,
-    scorers: Mapping[str, Ranker],
-    teacher: keras.layers.Layer,
-) -> Ranker:
-    """As `tfpfd.retrain` does it: rows are scored once, into columns that the teacher reads."""
+def _columns(task: ObjectiveTask) -> dict[str, str]:
+    # Not under the names of the objectives, which their labels have.
+    return {objective: f"{objective}_score" for objective in task.objectives}
+
+
+def _scored(task: ObjectiveTask, rows: ListRows, scorers: Mapping[str, Ranker]) -> Scored:
+    """As `tfpfd.retrain` does it: rows are scored once, into columns that a teacher reads."""
     train, validation = (
         part.having({name: part.scores(ranker) for name, ranker in scorers.items()})
         for part in (rows, task.validation)
     )
-    return _trained(task, lambda: task.distillation(teacher), seed, train, validation).student
+    return train, validation
+
+
+def _distilled(
+    task: ObjectiveTask, scored: Scored, seed: int, teacher: keras.layers.Layer
+) -> Ranker:
+    return _trained(task, lambda: task.distillation(teacher), seed, *scored).student
 
 
 def _trained(task: ObjectiveTask, make: Callable[[], Any], seed: int, *rows: ListRows) -> Any:

@@ -12,11 +12,10 @@ import pandas as pd
 import tensorflow as tf
 
 from tfpfd._keras import keras
-from tfpfd.data.dataset import from_rows
+from tfpfd.auditing.rows import scores_of
+from tfpfd.data.dataset import from_rows, prefetched
 from tfpfd.data.lists import LIST, batches_of_lists
 from tfpfd.schema import Schema
-
-_CHUNK = 16_384
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,20 +55,8 @@ class ListRows:
     def batches(self, size: int, seed: int | None = None) -> tf.data.Dataset:
         """Batches of whole lists for `fit`; in another order every epoch if there is a seed."""
         columns = (self.inputs, self.labels)
-        batches = batches_of_lists(columns, self.lists, size, seed is not None, seed)
-        options = tf.data.Options()
-        options.autotune.enabled = False  # As in `from_rows`.
-        return batches.prefetch(2).with_options(options)
+        return prefetched(batches_of_lists(columns, self.lists, size, seed is not None, seed))
 
     def scores(self, scorer: keras.layers.Layer) -> Any:
         """What a scorer says of the rows: float32 `[rows]`, or a dict of such by objective."""
-        # Not `predict`: tracing a graph takes longer than running these few batches.
-        parts = [scorer(inputs, training=False) for inputs, _ in self.batches(_CHUNK)]
-        order = np.argsort(self.lists, kind="stable")  # That of the batches.
-
-        def joined(*columns: tf.Tensor) -> np.ndarray:
-            found = np.empty(len(order), np.float32)
-            found[order] = np.concatenate([np.reshape(column, -1) for column in columns])
-            return found
-
-        return tf.nest.map_structure(joined, *parts)
+        return scores_of(scorer, self.inputs, len(self.labels))

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from tfpfd.auditing.comparison import level
 from tfpfd.data.lists import LIST
 from tfpfd.datasets import marketplace
 from tfpfd.distillation import Ranker
-from tfpfd.experiments.comparison import marked
+from tfpfd.experiments.comparison import differences, levels
 from tfpfd.experiments.experiment import Cell, Metrics, Section
 from tfpfd.experiments.objectives.experiment import ObjectiveExperiment
 from tfpfd.experiments.objectives.retrainings import (
+    scored_by_previous,
+    scored_by_teachers,
     train_alone,
     train_from_previous,
     train_from_teachers,
@@ -107,20 +108,22 @@ class SelfDistillation(ObjectiveExperiment):
         assert self._seed is not None
         # Versions start from different weights, and those of all methods from the same.
         seed = self._seed * GENERATIONS + generation
-        how = (self.task, self.windows[generation], seed)
+        task, rows = self.task, self.windows[generation]
         if method == LABELS:
-            return train_alone(*how)
+            return train_alone(task, rows, seed)
         if method == SELF and generation:
-            return train_from_previous(*how, self._version(SELF, generation - 1))
+            previous = self._version(SELF, generation - 1)
+            return train_from_previous(task, scored_by_previous(task, rows, previous), seed)
         taught_on = generation if method == RENEWED else 0
         if taught_on not in self._teachers:
             first = self._seed * GENERATIONS + taught_on
-            self._teachers[taught_on] = train_teachers(self.task, self.windows[taught_on], first)
-        return train_from_teachers(*how, self._teachers[taught_on])
+            self._teachers[taught_on] = train_teachers(task, self.windows[taught_on], first)
+        scored = scored_by_teachers(task, rows, self._teachers[taught_on])
+        return train_from_teachers(task, scored, seed, self.trade_off)
 
     def report(self, results: Results) -> list[Section]:
         """Metrics by version, what became of version 0, and differences from other ways."""
-        titles = _found(results)
+        titles = results.present(TITLES)
         everywhere = (
             f"Version 0 learns from a teacher for each objective, on the first of {GENERATIONS} "
             "windows of days; each further version is a new student on the next window. All are "
@@ -184,20 +187,12 @@ def _cell(method: str, generation: int) -> Cell:
     return {"method": method, "generation": generation}
 
 
-def _found(results: Results) -> dict[str, str]:
-    """Titles of the metrics that these data have."""
-    return {m: title for m, title in TITLES.items() if results.frame[m].notna().any()}
-
-
 def _levels(results: Results, titles: Mapping[str, str]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "version": generation,
             "method": method,
-            **{
-                title: level(results.interval(metric, **_cell(method, generation)))
-                for metric, title in titles.items()
-            },
+            **levels(results, titles, _cell(method, generation)),
         }
         for generation in range(GENERATIONS)
         for method in METHODS
@@ -208,13 +203,7 @@ def _differences(
     results: Results, titles: Mapping[str, str], pair: Any, generations: Sequence[int]
 ) -> pd.DataFrame:
     return pd.DataFrame(
-        {
-            "version": generation,
-            **{
-                title: marked(results.difference(metric, *pair(generation)))
-                for metric, title in titles.items()
-            },
-        }
+        {"version": generation, **differences(results, titles, *pair(generation))}
         for generation in generations
     )
 
@@ -231,7 +220,7 @@ def _draw(results: Results, titles: Mapping[str, str]) -> Figure:
                 for generation in range(GENERATIONS)
             ]
             places = [generation + 0.1 * (shift - 1.5) for generation in range(GENERATIONS)]
-            half = [(interval.high - interval.low) / 2 for interval in found]
+            half = [interval.half for interval in found]
             means = [interval.mean for interval in found]
             axes.errorbar(places, means, half, fmt="o-", color=color, label=method, markersize=4)
         axes.set_title(title, fontsize=10)

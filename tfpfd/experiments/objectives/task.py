@@ -19,16 +19,15 @@ from tfpfd.auditing.rows import user_key_of
 from tfpfd.distillation import Distillation, Ranker
 from tfpfd.distillation.labelled import LabelledModel
 from tfpfd.distillation.losses import ListwiseSoftmax, SoftListwiseSoftmax
-from tfpfd.evaluation import list_exposure, list_ndcg, mean_over_lists, multiplicities
+from tfpfd.evaluation import list_attention, list_ndcg, mean_over_lists, multiplicities
 from tfpfd.experiments.objectives.rows import ListRows
-from tfpfd.experiments.tasks import RESAMPLES, Recipe
+from tfpfd.experiments.tasks import HOLDOUT, RESAMPLES, Recipe
 from tfpfd.layers import MLP, FeatureEncoder
 from tfpfd.schema import Schema
 
 TOP = 3
 PICKED = "picked"
 """The column of the rule of an ad-hoc goal: 1 on the rows that it picks, else 0."""
-HOLDOUT = 16_384
 
 
 @dataclass(frozen=True)
@@ -219,12 +218,6 @@ class ObjectiveTask:
         """Multiplicities of the test users, the same for every ranking."""
         return multiplicities(int(self.users.max()) + 1, RESAMPLES)
 
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """Names of what `evaluate` returns."""
-        true = ("purchase_rate",) if self.rates else ()
-        return ("ndcg", *true, *self.secondary, "exposure")
-
     def evaluate(self, scores: np.ndarray) -> dict[str, np.ndarray]:
         """Metrics of a ranking of the test rows, over resampled users.
 
@@ -242,20 +235,21 @@ class ObjectiveTask:
           Arrays `[1 + resamples]`.
         """
         test = self.test
+        attention = list_attention(scores, test.lists, TOP)
+
+        def met(values: np.ndarray) -> np.ndarray:
+            return self._mean(np.bincount(test.lists, values * attention))
+
         found = {"ndcg": self._mean(list_ndcg(test.labels, scores, test.lists))}
-        found["exposure"] = self._mean(self._attention(test.inputs[PICKED], scores))
+        found["exposure"] = met(test.inputs[PICKED])
         if self.rates:
-            bought = self._mean(self._attention(self.rates[self.primary], scores))
-            found["purchase_rate"] = bought
+            found["purchase_rate"] = met(self.rates[self.primary])
             for name in self.secondary:
-                found[name] = self._mean(self._attention(self.rates[name], scores)) / bought
+                found[name] = met(self.rates[name]) / found["purchase_rate"]
         else:
             for name in self.secondary:
                 found[name] = self._mean(list_ndcg(test.inputs[name], scores, test.lists))
-        return {name: found[name] for name in self.metrics}
-
-    def _attention(self, values: np.ndarray, scores: np.ndarray) -> np.ndarray:
-        return list_exposure(values, scores, self.test.lists, TOP)
+        return found
 
     def _mean(self, values: np.ndarray) -> np.ndarray:
         return mean_over_lists(values, self.users, self.resamples)
@@ -273,8 +267,9 @@ class ObjectiveTask:
           trade_off: t.
         """
         rows, total = self.validation, 0.0
+        attention = list_attention(scores, rows.lists, TOP)
+        attention /= attention.sum()  # A list's is 1: the mean over lists is one sum.
         for name, weight in self.omega(trade_off).items():
             labels = self.labels(rows, name)
-            reached = list_exposure(labels, scores, rows.lists, TOP).mean()
-            total += weight * float(reached) / max(float(labels.mean()), 1e-9)
+            total += weight * float(labels @ attention) / max(float(labels.mean()), 1e-9)
         return total

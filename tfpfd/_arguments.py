@@ -1,4 +1,4 @@
-"""Checks of the arguments that simulators take."""
+"""Checks of arguments: integers, numbers, ids."""
 
 from __future__ import annotations
 
