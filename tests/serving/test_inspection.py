@@ -37,6 +37,7 @@ def test_a_good_export_is_clean(exported):
     assert set(found.signatures) == {
         "serving_default",
         "top_k",
+        "top_k_where",
         "user_embedding",
         "item_embedding",
         "score_candidates",

@@ -18,20 +18,22 @@ from tfpfd.schema import Schema
 from tfpfd.serving.manifest import EXTRA, MANIFEST, SCHEMA, changes, digest_of, read_manifest
 from tfpfd.serving.module import CANDIDATES, K, variable_shapes
 from tfpfd.serving.reachability import unexplained
+from tfpfd.serving.rules import rule_inputs
 from tfpfd.serving.versions import latest
 
 # Words that TensorFlow, Keras and an export itself use for nodes and variables, besides the names
 # of operations. Where one of them is a privileged feature's name too, it says nothing.
 _WORDS = frozenset(
     """
-    attention axis batch batch_normalization batchnorm beta bias boolean_mask candidate_ids
-    checkpoint_key clip_by_value concat_dim count_nonzero cpu dense dim dropout embedding
-    embedding_lookup encoder false feature_encoder file_prefix gamma gpu gru index inputs
-    item_embedding item_embeddings item_ids item_rows item_tower kernel key keys l2_normalize
-    lambda left length loc lookup moving_mean moving_variance part permutation query read
-    reduction_indices right score_candidates scores serve serving_default shard signatures
-    split_dim step table tfpfd time top_k true truediv two_tower unknown user_embedding
-    user_tower value values weights width zeros
+    allowed_ids attention attributes axis batch batch_normalization batchnorm beta bias
+    blocked_ids boolean_mask candidate_ids checkpoint_key clip_by_value codes concat_dim
+    count_nonzero cpu dense dim dropout embedding embedding_lookup encoder exclude_history false
+    feature_encoder file_prefix gamma gpu gru index inputs item_embedding item_embeddings
+    item_ids item_rows item_scales item_tower kernel key keys l2_normalize lambda left length
+    loc lookup moving_mean moving_variance numbers part permutation query read reduction_indices
+    right score_candidates scores serve serving_default shard signatures split_dim step table
+    tfpfd time top_k top_k_where true truediv two_tower unknown user_embedding user_tower value
+    values weights width zeros
     """.split()
 )
 
@@ -133,6 +135,8 @@ def _undeclared(
     """Inputs, variables and features that an export does not have."""
     findings = []
     allowed = {*schema.features("served"), CANDIDATES, K}
+    if manifest.get("table"):
+        allowed |= set(rule_inputs(schema, manifest["attributes"]))
     for name, signature in graph.signature_def.items():
         if name.startswith("__"):
             continue

@@ -97,6 +97,8 @@ def _requests(
                 feature = features.get(name)
                 if feature is not None and _is_of(schema, feature, kind, shape):
                     values[name] = _column(schema, feature, kind, rows, random)
+                elif info.dtype == tf.bool:
+                    values[name] = np.zeros(shape, bool)
                 elif shape:
                     # Ids of items, or, of any other kind, values that are missing.
                     known = item_ids if item_ids and _is_kind(item_ids[0], kind) else []
