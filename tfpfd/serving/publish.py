@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+import errno
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import tensorflow as tf
 
 from tfpfd._versions import new_version
 from tfpfd.schema import Schema
@@ -38,7 +42,7 @@ def publish(
       OSError: `base` can't be written.
       RuntimeError: something privileged was found in the files written; nothing is published.
     """
-    with new_version(base) as (directory, published):
+    with _as_os_error(base), new_version(base) as (directory, published):
         (directory / EXTRA).mkdir()
         facts = write(directory)
         write_extra(directory, schema, facts, details=details, parent=parent, warm_up=warm_up)
@@ -46,3 +50,15 @@ def publish(
         if findings:
             raise RuntimeError(f"the export was not published: {'; '.join(findings)}")
     return published[0]
+
+
+@contextlib.contextmanager
+def _as_os_error(base: Path) -> Iterator[None]:
+    """Turns TensorFlow's errors of writing, such as of a full disk, into those of the system."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        full = isinstance(error, tf.errors.ResourceExhaustedError)
+        number = errno.ENOSPC if full else errno.EIO
+        what = f"a version could not be written, and none was published: {error.message}"
+        raise OSError(number, what, str(base)) from error
