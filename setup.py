@@ -23,6 +23,8 @@ RANKING = [
 ]
 PLOTS = ["matplotlib>=3.7"]
 DEMO = ["rich>=13", "typer>=0.12", "scipy>=1.10", *PLOTS]
+# Messages of TF Serving, for warm-up requests; of the version that fits TensorFlow's.
+SERVING = ["tensorflow-serving-api>=2.15.1"]
 DEV = [
     "pytest>=7.4",
     "pytest-xdist>=3.5",
@@ -48,9 +50,10 @@ setup(
         "tfrs": TFRS,
         "ranking": RANKING,
         "plots": PLOTS,
+        "serving": SERVING,
         "demo": DEMO,
         "dev": DEV,
-        "all": [*TFRS, *RANKING, *DEMO, *DEV],
+        "all": [*TFRS, *RANKING, *SERVING, *DEMO, *DEV],
     },
     entry_points={"console_scripts": ["tfpfd = tfpfd.cli:main"]},
     classifiers=[

@@ -1,12 +1,19 @@
-"""Serving speed: (c) building the item table, (d) top-k of the export.
+"""Serving speed: (c) building the item table, (d) top-k of the export, (e) beside an MLP.
 
-python benchmarks/serving.py [--items 1000000] [--repeats 20]
+python benchmarks/serving.py [--items 1000000] [--searched 10000 100000 1000000]
+    [--candidates 100000] [--repeats 10] [--processor-time]
+
+TensorFlow Recommenders, FAISS (`pip install faiss-cpu`) and ScaNN (`pip install scann`) take part
+where they are installed.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import tempfile
+import time
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -17,8 +24,10 @@ from common import machine, report, side_by_side
 import tfpfd
 from tfpfd.serving import embed_items
 from tfpfd.serving.items import BATCH
+from tfpfd.serving.table import TABLE_TYPES
 
-UNITS = [512, 256, 128]
+UNITS, K = [512, 256, 128], 100
+BARE = "matmul + top_k"
 
 
 def catalogue(items: int) -> pd.DataFrame:
@@ -54,7 +63,9 @@ def make_student(items: pd.DataFrame) -> tfpfd.Ranker:
     return tfpfd.Ranker(schema, tfpfd.TwoTower(UNITS), encoder=tfpfd.FeatureEncoder(schema, dim=32))
 
 
-def item_table(student: tfpfd.Ranker, items: pd.DataFrame, repeats: int) -> list[str]:
+def item_table(
+    student: tfpfd.Ranker, items: pd.DataFrame, repeats: int, clock: Callable[[], float]
+) -> list[str]:
     """(c) From raw rows to the table, against the tower on inputs that are ready."""
     batch = BATCH
     columns = student.schema.columns(items, student.schema.item)
@@ -83,54 +94,151 @@ def item_table(student: tfpfd.Ranker, items: pd.DataFrame, repeats: int) -> list
             "tfpfd, Arrow table to a checked table": lambda: embed_items(student, arrow, verbose=0),
         },
         repeats,
+        clock,
     )
     return report("(c) building the item table", seconds, len(items), "items", bare)
 
 
-def top_k(student: tfpfd.Ranker, items: pd.DataFrame, repeats: int, batch: int) -> list[str]:
-    """(d) The export's top 100, raw user features in, against the bare operations."""
-    with tempfile.TemporaryDirectory() as folder:
-        version = tfpfd.export(student, items, folder, k=100, verbose=0)
-        loaded = tf.saved_model.load(str(version))
-    table = tf.Variable(loaded.item_embeddings)
-    search = tf.function(
-        lambda user: tf.math.top_k(tf.matmul(user, table, transpose_b=True), 100), autograph=False
+def searches(table: np.ndarray, user: np.ndarray) -> dict[str, Callable[[], object]]:
+    """The best 100 by every way that is installed, of one table and one batch of users."""
+    variable, queries = tf.Variable(table), tf.constant(user)
+    multiply = tf.function(
+        lambda user: tf.matmul(user, variable, transpose_b=True), autograph=False
     )
+    bare = tf.function(
+        lambda user: tf.math.top_k(tf.matmul(user, variable, transpose_b=True), K), autograph=False
+    )
+
+    def numpy() -> np.ndarray:
+        scores = user @ table.T
+        best = np.argpartition(scores, -K, axis=1)[:, -K:]
+        order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1)
+        return np.take_along_axis(best, order, axis=1)
+
+    found = {"matmul alone": lambda: multiply(queries), BARE: lambda: bare(queries)}
+    found["NumPy, argpartition"] = numpy
+    with contextlib.suppress(ImportError):
+        import faiss
+
+        flat = faiss.IndexFlatIP(table.shape[1])
+        flat.add(table)
+        found["FAISS, flat"] = lambda: flat.search(user, K)
+    # TensorFlow Recommenders runs on Keras 2 alone.
+    with contextlib.suppress(ImportError, AttributeError, ValueError):
+        import tensorflow_recommenders as tfrs
+
+        layers = tfrs.layers.factorized_top_k
+        brute = layers.BruteForce(k=K).index(variable)
+        found["TFRS, BruteForce"] = lambda: brute(queries)
+        candidates = tf.data.Dataset.from_tensor_slices(table).batch(4096)
+        streaming = layers.Streaming(k=K).index_from_dataset(candidates)
+        found["TFRS, Streaming"] = lambda: streaming(queries)
+    with contextlib.suppress(ImportError):
+        import scann
+
+        leaves = int(len(table) ** 0.5)
+        tree = (
+            scann.scann_ops_pybind.builder(table, K, "dot_product")
+            .tree(leaves, max(leaves // 10, 1), training_sample_size=min(len(table), 250_000))
+            .score_ah(2)
+            .reorder(4 * K)
+            .build()
+        )
+        found["ScaNN (approximate)"] = lambda: tree.search_batched(user)
+    return found
+
+
+def top_k(count: int, batch: int, repeats: int, clock: Callable[[], float]) -> list[str]:
+    """(d) The export's top 100, raw user features in, against searches of the same table."""
+    items = catalogue(count)
+    student = make_student(items.head(min(count, 10_000)))
     features = {
         "user_id": tf.constant([f"user-{i}" for i in range(batch)]),
         "seen": tf.constant([[f"item-{i + j}" for j in range(50)] for i in range(batch)]),
     }
-    user = loaded.signatures["user_embedding"](**features)["embedding"]
-    serve, k = loaded.signatures["top_k"], tf.constant(100)
-    inner = 20
+    k = tf.constant(K)
+    served, recalls, kept = {}, {}, []
+    exact = None
+    for table in TABLE_TYPES:
+        with tempfile.TemporaryDirectory() as folder:
+            version = tfpfd.export(student, items, folder, k=K, table=table, verbose=0)
+            loaded = tf.saved_model.load(str(version))
+        kept.append(loaded)  # It owns the variables.
+        serve = loaded.signatures["top_k"]
+        name = f"tfpfd, {table}, raw features in"
+        served[name] = lambda serve=serve: serve(k=k, **features)
+        found = serve(k=k, **features)["item_ids"].numpy()
+        exact = found if exact is None else exact
+        recalls[name] = np.mean(
+            [len(set(a) & set(b)) / K for a, b in zip(found, exact, strict=True)]
+        )
+    embeddings = kept[0].item_embeddings.numpy()
+    user = kept[0].signatures["user_embedding"](**features)["embedding"].numpy()
+    seconds = side_by_side({**searches(embeddings, user), **served}, repeats, clock)
+    title = f"(d) top {K} of {count:,} items × {UNITS[-1]}, batch {batch}"
+    lines = report(title, seconds, batch, "users", BARE)
+    told = ", ".join(f"{name.split(', ')[1]} {recall:.4f}" for name, recall in recalls.items())
+    return [*lines, f"Recall@{K} of {count:,} against float32: {told}", ""]
 
-    def repeat(run):
-        return lambda: [run() for _ in range(inner)]
 
+def against_an_mlp(count: int, repeats: int, clock: Callable[[], float]) -> list[str]:
+    """(e) The paper's comparison: an MLP on every candidate, against the inner product."""
+    items = catalogue(count)
+    student = make_student(items.head(min(count, 10_000)))
+    encoder = tfpfd.FeatureEncoder(student.schema, dim=32)
+    mlp = tfpfd.Ranker(student.schema, tfpfd.MLP(UNITS), encoder=encoder)
+    user = {"user_id": ["user-0"], "seen": [[f"item-{j}" for j in range(50)]]}
+    raw = {name: tf.constant(values * count) for name, values in user.items()}
+    columns = student.schema.columns(items, student.schema.item)
+    raw |= {name: tf.constant(values) for name, values in columns.items()}
+    one = {name: tf.constant(values) for name, values in user.items()}
+    loaded = []
+    for ranker, rows in ((mlp, None), (student, items)):
+        with tempfile.TemporaryDirectory() as folder:
+            version = tfpfd.export(ranker, rows, folder, verbose=0)
+            loaded.append(tf.saved_model.load(str(version)))
+    score, serve, k = loaded[0].signatures["score"], loaded[1].signatures["top_k"], tf.constant(K)
+    best = "tfpfd, top 100 by the inner product"
     seconds = side_by_side(
         {
-            "matmul + top_k": repeat(lambda: search(user)),
-            "tfpfd, raw features in": repeat(lambda: serve(k=k, **features)),
+            f"MLP on each of {count:,} candidates": lambda: tf.math.top_k(score(**raw)["logit"], K),
+            best: lambda: serve(k=k, **one),
         },
         repeats,
+        clock,
     )
-    title = f"(d) top 100 of {len(items):,} items × {UNITS[-1]}, batch {batch}"
-    return report(title, seconds, inner * batch, "users", "matmul + top_k")
+    return report("(e) the paper: 89.7 s against 0.108 s, 830 times", seconds, 1, "users", best)
 
 
 def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--items", type=int, default=1_000_000, help="of the table built")
+    parser.add_argument("--items", type=int, default=1_000_000, help="of the table built; 0: none")
+    parser.add_argument(
+        "--searched",
+        type=int,
+        nargs="*",
+        default=[10_000, 100_000, 1_000_000],
+        help="sizes of the tables searched; 10000000 takes 20 GB",
+    )
+    parser.add_argument("--candidates", type=int, default=100_000, help="of the MLP; 0: none")
     parser.add_argument("--repeats", type=int, default=10, help="runs of each candidate")
+    parser.add_argument(
+        "--processor-time", action="store_true", help="for a machine that others use meanwhile"
+    )
     options = parser.parse_args()
-    items = catalogue(options.items)
-    student = make_student(items)
-    searched = items.head(100_000)
-    lines = [machine(), "", *item_table(student, items, options.repeats)]
-    for batch in (1, 32):
-        lines += top_k(student, searched, options.repeats, batch)
-    print("\n".join(lines))
+    clock = time.process_time if options.processor_time else time.perf_counter
+    print(machine(), end="\n\n")
+    if options.items:
+        items = catalogue(options.items)
+        lines = item_table(make_student(items), items, options.repeats, clock)
+        print("\n".join(lines), flush=True)
+    for count in options.searched:
+        for batch in (1, 32):
+            print("\n".join(top_k(count, batch, options.repeats, clock)), flush=True)
+    if options.candidates:
+        lines = against_an_mlp(options.candidates, options.repeats, clock)
+        print("\n".join(lines), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
-"""`tfpfd inspect`: its exit codes and what it says."""
+"""`tfpfd inspect` and `tfpfd refresh`: their exit codes and what they say."""
 
+import shutil
+
+import pandas as pd
 import pytest
 
-from tfpfd import Categorical, Numeric, Ranker, Schema, TwoTower, export
+from tfpfd import Categorical, Numeric, Ranker, Schema, TwoTower, export, inspect
 
 pytest.importorskip("typer")
 pytest.importorskip("rich")
@@ -62,3 +65,21 @@ def test_no_export_exits_with_2(tmp_path, path):
     result = run(tmp_path)
     assert result.exit_code == 2
     assert "can't be read as a SavedModel" in result.output
+
+
+def test_refresh_writes_the_next_version_or_exits_with_2(path, tmp_path):
+    base, items = tmp_path / "model", tmp_path / "items.parquet"
+    shutil.copytree(path, base / "1")
+    pd.DataFrame({"item_id": ["i1", "i2"]}).to_parquet(items)
+
+    def refresh(directory):
+        arguments = ["refresh", str(directory), "--items", str(items)]
+        return CliRunner().invoke(app, arguments, env={"COLUMNS": "500"})
+
+    result = refresh(base)
+    assert result.exit_code == 0, result.output
+    assert f"written: {base / '2'}" in result.output
+    assert inspect(base / "2").manifest["items"] == 2
+    result = refresh(tmp_path / "nowhere")
+    assert result.exit_code == 2
+    assert "holds no SavedModel" in result.output

@@ -1,5 +1,6 @@
 """Version directories: numbers, interruptions, several exporters at once."""
 
+import fcntl
 import os
 import signal
 import stat
@@ -131,6 +132,7 @@ PROCESS = """
 import importlib.util, os, signal, sys
 from pathlib import Path
 source, base, what = sys.argv[1:]
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
 spec = importlib.util.spec_from_file_location("versions", source)
 module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
@@ -139,6 +141,8 @@ for i in range(20 if what == "write" else 1):
         (directory / "saved_model.pb").write_text(f"{os.getpid()} {i}")
         if what == "die":
             os.kill(os.getpid(), signal.SIGKILL)
+        if what == "wait":
+            signal.sigwait([signal.SIGUSR1])
 """
 
 
@@ -162,7 +166,36 @@ def test_a_killed_writer_leaves_no_version(tmp_path):
     # What it left has no name that a server takes for a version, and is in nobody's way.
     (left,) = set(names(tmp_path)) - {"1"}
     assert left.startswith(".writing-")
+    # The next writer removes it.
     assert write(tmp_path).name == "2"
+    assert names(tmp_path) == ["1", "2"]
+
+
+def test_what_a_living_writer_has_begun_is_left_to_it(tmp_path):
+    with new_version(tmp_path) as (first, _):
+        (first / "saved_model.pb").write_text("of a thread")
+        process = start(tmp_path, "wait")
+        while len(names(tmp_path)) < 2:  # Until it has begun.
+            assert process.poll() is None
+        assert write(tmp_path, "last").name == "1"
+        assert len(names(tmp_path)) == 3
+        process.send_signal(signal.SIGUSR1)
+        assert process.wait() == 0
+        assert (first / "saved_model.pb").read_text() == "of a thread"
+    assert names(tmp_path) == ["1", "2", "3"]
+
+
+def test_without_locks_nothing_is_taken_for_abandoned(tmp_path, monkeypatch):
+    """As on a file system that has none."""
+    assert start(tmp_path, "die").wait() == -signal.SIGKILL
+    (left,) = names(tmp_path)
+
+    def refuse(*_):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    assert write(tmp_path).name == "1"
+    assert names(tmp_path) == [left, "1"]
 
 
 def test_a_base_that_is_a_file_is_refused_and_kept(tmp_path):

@@ -62,6 +62,7 @@ from tfpfd.schema import (
 from tfpfd.serving import (
     export,
     inspect,
+    refresh,
     saved_scores,
 )
 from tfpfd.version import (
@@ -113,6 +114,7 @@ __all__ = [
     "losses",
     "optimizers",
     "out_of_fold",
+    "refresh",
     "retrain",
     "save_version",
     "saved_scores",

@@ -1,4 +1,4 @@
-"""The command line: `tfpfd demo`, `tfpfd audit`, `tfpfd experiment`, `tfpfd inspect`."""
+"""The command line: demo, audit, experiment, inspect, refresh of `tfpfd`."""
 
 from __future__ import annotations
 
@@ -50,6 +50,23 @@ def inspect_export(
     if found.findings:
         raise typer.Exit(1)
     console.print("[green]nothing privileged is inside[/]")
+
+
+@app.command("refresh")
+def refresh_export(
+    directory: Annotated[Path, typer.Argument(help="a model, which holds versions")],
+    items: Annotated[Path, typer.Option(help="the whole catalogue: raw item features, Parquet")],
+) -> None:
+    """Write the next version of an export, its item table made of another catalogue."""
+    from tfpfd.serving import refresh
+
+    console = Console()
+    try:
+        version = refresh(directory, items)
+    except (OSError, ValueError, RuntimeError) as error:
+        console.print(f"[red]error[/]: {escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(2) from None
+    console.print(f"written: {escape(str(version))}", soft_wrap=True)
 
 
 @app.command()

@@ -1,6 +1,8 @@
 """A student trained a step beside a teacher, and its export: of string ids and of integer ids."""
 
 import functools
+import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 from tfpfd import (
     MLP,
@@ -23,6 +26,7 @@ from tfpfd import (
     export,
 )
 from tfpfd._keras import keras
+from tfpfd.serving.manifest import digests
 
 USERS, ITEMS = 4, 9
 
@@ -175,3 +179,38 @@ def exported(request):
 def served(exported):
     """Answers of the export, loaded."""
     return exported.answer
+
+
+# Exports to be damaged, and forged.
+
+
+@pytest.fixture
+def copied(strings, tmp_path):
+    """A copy of a good export, to plant things in."""
+    return shutil.copytree(strings.path, tmp_path / "1")
+
+
+def _seal(path, **facts):
+    file = path / "assets.extra" / "tfpfd.json"
+    manifest = {**json.loads(file.read_text()), "files": digests(path), **facts}
+    file.write_text(json.dumps(manifest))
+
+
+def _change(path, edit):
+    file = path / "saved_model.pb"
+    saved = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    edit(saved.meta_graphs[0])
+    file.write_bytes(saved.SerializeToString())
+    _seal(path)
+
+
+@pytest.fixture
+def seal():
+    """Makes a manifest fit the files again, as one would who hides what was planted."""
+    return _seal
+
+
+@pytest.fixture
+def change():
+    """Rewrites saved_model.pb after a function was given its graph, and the manifest with it."""
+    return _change

@@ -24,9 +24,13 @@ from tfpfd import (
     export,
 )
 from tfpfd.serving import inspect
+from tfpfd.serving.manifest import write_extra
+from tfpfd.serving.module import TwoTowerModule
 
 # `tfpfd.serving.export` is the function.
 MODULE = sys.modules[export.__module__]
+MANIFEST = sys.modules[write_extra.__module__]
+PUBLISH = sys.modules["tfpfd.serving.publish"]
 
 
 def names(directory):
@@ -133,11 +137,11 @@ def test_a_feature_with_a_name_that_signatures_need_is_refused(tmp_path, side, n
         ({"item_id": ["i1", None]}, "column 'item_id': expected strings, received 1 of 2 values"),
     ],
 )
-def test_bad_items_are_refused_before_anything_is_written(tmp_path, items, message):
+def test_bad_items_are_refused_and_nothing_is_published(tmp_path, items, message):
     base = tmp_path / "model"
     with pytest.raises(ValueError, match=message):
         export(Ranker(small(), TwoTower([2])), items, base, verbose=0)
-    assert not base.exists()
+    assert names(base) == []
 
 
 def never_read():
@@ -222,12 +226,12 @@ def test_features_may_have_any_name_that_a_schema_takes(tmp_path):
 # Interruptions.
 
 STEPS = {
-    "embed_items": (MODULE, "embed_items"),
     "saved_model.save": (tf.saved_model, "save"),
-    "items": (MODULE.pa.parquet, "write_table"),
-    "manifest": (MODULE.json, "dumps"),
-    "variables": (MODULE, "variable_shapes"),
-    "inspect": (MODULE, "inspect"),
+    "items": (MODULE, "fill"),
+    "warm-up": (MANIFEST, "write_warm_up"),
+    "variables": (MANIFEST, "variable_shapes"),
+    "manifest": (MANIFEST, "digests"),
+    "inspect": (PUBLISH, "inspect"),
     "move": (os, "rename"),
 }
 
@@ -251,11 +255,15 @@ def test_an_interruption_leaves_nothing_but_earlier_versions(
     if step != "saved_model.save":
         # The others don't need what it writes, and it takes a second.
         monkeypatch.setattr(tf.saved_model, "save", lambda module, path, signatures: None)
-        monkeypatch.setattr(MODULE, "variable_shapes", lambda directory: {})
+        monkeypatch.setattr(MANIFEST, "variable_shapes", lambda directory: {})
+        monkeypatch.setattr(MANIFEST, "write_warm_up", lambda *args: 0)
+        monkeypatch.setattr(MODULE, "can_warm_up", lambda wanted: True)
+        monkeypatch.setattr(MODULE, "fill", lambda *args: {"items": 4})
         monkeypatch.setattr(
-            MODULE, "inspect", lambda directory: type("Clean", (), {"findings": []})
+            PUBLISH, "inspect", lambda directory: type("Clean", (), {"findings": []})
         )
-    monkeypatch.setattr(MODULE.TwoTowerModule, "functions", lambda self, student, k: {})
+    functions = {"item_embedding": None}
+    monkeypatch.setattr(TwoTowerModule, "functions", lambda self, student, k: functions)
     monkeypatch.setattr(*STEPS[step], interrupt)
     with pytest.raises(error, match=f"at {step}"):
         export(student, ITEMS, tmp_path, verbose=0)
@@ -271,7 +279,7 @@ def test_findings_stop_the_export(student, tmp_path, monkeypatch):
 
     save = tf.saved_model.save
     monkeypatch.setattr(tf.saved_model, "save", leaky)
-    message = "the export was not published: privileged feature 'affinity' is named in a variable"
+    message = "not published: .*privileged feature 'affinity' is named in a variable"
     with pytest.raises(RuntimeError, match=message):
         export(student, ITEMS, tmp_path, verbose=0)
     assert names(tmp_path) == []

@@ -133,7 +133,7 @@ def test_the_manifest_tells_what_was_written(exported):
     assert manifest["items"] == 11
     assert manifest["width"] == 4
     assert manifest["k"] == 3
-    assert manifest["tensorflow"] == tf.__version__
+    assert manifest["packages"]["tensorflow"] == tf.__version__
     assert manifest["stripped"] == ["affinity", "later_clicks", "left_by"]
 
 

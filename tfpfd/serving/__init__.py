@@ -3,6 +3,7 @@
 from tfpfd.serving.export import export
 from tfpfd.serving.inspection import Inspection, inspect
 from tfpfd.serving.items import embed_items
+from tfpfd.serving.refresh import refresh
 from tfpfd.serving.scores import saved_scores
 
-__all__ = ["Inspection", "embed_items", "export", "inspect", "saved_scores"]
+__all__ = ["Inspection", "embed_items", "export", "inspect", "refresh", "saved_scores"]

@@ -2,128 +2,129 @@
 
 from __future__ import annotations
 
-import json
 import os
+import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet
 import tensorflow as tf
 
-from tfpfd._keras import KERAS_VERSION
-from tfpfd._versions import check_writable, new_version
+from tfpfd._versions import check_writable
 from tfpfd.distillation import Ranker
-from tfpfd.layers import TwoTower
+from tfpfd.schema import Side
 from tfpfd.schema.batches import Source
-from tfpfd.serving.inspection import EXTRA, MANIFEST, SCHEMA, inspect
-from tfpfd.serving.items import embed_items, item_id_of
-from tfpfd.serving.module import TwoTowerModule, reserved, variable_shapes
-from tfpfd.version import __version__
-
-ITEMS = "items.parquet"
+from tfpfd.serving.fill import Parts, fill
+from tfpfd.serving.manifest import checked_details
+from tfpfd.serving.module import two_tower
+from tfpfd.serving.publish import publish
+from tfpfd.serving.rankers import expected_value, ranker, tower
+from tfpfd.serving.table import TableType
+from tfpfd.serving.warm_up import can_warm_up
 
 
 def export(
-    student: Ranker,
-    items: Source,
+    student: Ranker | Mapping[str, Ranker],
+    items: Source | None,
     path: str | os.PathLike,
     k: int = 100,
+    table: TableType = "float32",
+    attributes: Iterable[str] = (),
+    side: Side | None = None,
+    price: str | None = None,
+    details: Mapping[str, Any] | None = None,
+    warm_up: bool | None = None,
     verbose: int | bool = 1,
 ) -> Path:
     """Writes `<path>/<version>/`, a SavedModel of the student for TF Serving.
 
     It takes raw strings and numbers, with missing values as "", negative integers or NaN, and
-    several values a row as `[batch, width]` padded with them. Signatures:
+    several values a row as `[batch, width]` padded with them. Signatures of a student with items:
 
     - `serving_default`: user features → `item_ids`, `scores` `[batch, k]`;
     - `top_k`: user features and a scalar `k` → the same; at most the whole catalogue;
+    - `top_k_where`: user features, `k` and the rules of the request → the same, of the items that
+      they let through: see `tfpfd.serving.rules.rule_inputs`. Where those are fewer than `k`, the
+      rest is filled with the id "" or -1 and the lowest float;
     - `user_embedding`: user features → `embedding`;
     - `item_embedding`: item features → `embedding`;
     - `score_candidates`: user features and `candidate_ids` `[batch, n]` → `scores` `[batch, n]`,
       the lowest float for an id that isn't in the table.
 
-    Scores are the student's logits. `assets.extra/` holds the served schema, a manifest, and the
-    item table as Parquet. The version is the next free integer; it is written aside, inspected,
-    and moved into place in one step.
+    Without items (`items=None`), of any network:
+
+    - a ranker: `score`, user and item features → `logit` and `probability` `[batch]`;
+    - several rankers by name, such as of clicks and conversions: `rank`, features → the probability
+      of each, their product times the price as `expected_value`, and `order`, the rows by it, best
+      first;
+    - a two-tower student with `side`: `user_embedding` or `item_embedding`.
+
+    `serving_default` is the same, and scores are the student's logits.
+
+    `assets.extra/` holds the served schema, the item table as
+    Parquet, requests that TF Serving replays before it answers, and a manifest with the hashes of
+    all files, which `inspect` checks. The version is the next free integer; it is written aside,
+    inspected, and moved into place in one step.
 
     Args:
-      student: a ranker with a `TwoTower` that sees served features.
-      items: the catalogue, rows of the item features: see `tfpfd.schema.raw_batches`. The first
-        categorical of one value on the item side is the item's id.
+      student: a ranker that sees served features, with a `TwoTower` where there are items or a
+        side; or several of one schema by name.
+      items: None, or the catalogue, rows of the item features: see `tfpfd.schema.raw_batches`.
+        The first categorical of one value on the item side is the item's id.
       path: the directory of the model.
       k: how many items `serving_default` returns.
+      table: type of the item table: `"float32"`, `"float16"`, `"bfloat16"` or `"int8"` with a scale
+        an item. Smaller ones take less memory, and their scores are close to the student's.
+      attributes: item features, categorical or numbers, that requests may filter by.
+      side: `"user"` or `"item"`, to export that tower alone.
+      price: of several rankers: the served `Numeric` that their product is multiplied by; where it
+        is missing, by 0.
+      details: for the manifest: what else is known of the student, such as metrics and the time
+        span of its rows; what JSON can hold.
+      warm_up: whether to write warm-up requests, which needs tensorflow-serving-api
+        (`pip install "tfpfd[serving]"`). None: where that is installed.
       verbose: 0: silent, 1: a progress bar.
 
     Returns:
       The directory of the version.
 
     Raises:
-      TypeError: `student` is no ranker with a two-tower network.
-      ValueError: the student sees privileged features, or `items` has bad rows.
+      ImportError: `warm_up=True` without tensorflow-serving-api.
+      TypeError: `student` is no ranker with a two-tower network, or `details` isn't JSON.
+      ValueError: the student sees privileged features, `items` has bad rows, `table` is no type of
+        table, or `attributes` names no features of the item.
       OSError: `path` can't be written.
       RuntimeError: something privileged was found in the files written; nothing is published.
     """
-    _check_student(student)
-    if not isinstance(k, int) or isinstance(k, bool) or k < 1:
-        raise ValueError(f"`k` must be an integer of at least 1, received {k!r}")
+    if side is not None:
+        if items is not None:
+            raise ValueError("`items` must be None for one `side` alone: a table needs both towers")
+        made = tower(student, side)
+    elif items is not None:
+        made = two_tower(student, k, table, list(attributes))
+    elif isinstance(student, Mapping):
+        made = expected_value(student, price)
+    else:
+        made = ranker(student)
+    details = checked_details(details)
+    requests = can_warm_up(warm_up)
     # Now, as embedding a large catalogue takes long; what can be written only writing shows.
     check_writable(Path(path))
-    ids, embeddings = embed_items(student, items, verbose)
-    module = TwoTowerModule(student, ids, embeddings)
-    with new_version(Path(path)) as (directory, published):
-        tf.saved_model.save(module, str(directory), signatures=module.functions(student, k))
-        extra = directory / EXTRA
-        extra.mkdir()
-        served = student.schema.served()
-        (extra / SCHEMA).write_text(served.to_json(), encoding="utf-8")
-        _write_items(extra / ITEMS, item_id_of(served).name, ids, embeddings)
-        manifest = {
-            "tfpfd": __version__,
-            "tensorflow": tf.__version__,
-            "keras": KERAS_VERSION,
-            "items": len(ids),
-            "width": embeddings.shape[1],
-            "k": k,
-            "stripped": [feature.name for feature in student.schema.sides["privileged"]],
-            "variables": variable_shapes(directory),
-        }
-        (extra / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-        findings = inspect(directory).findings
-        if findings:
-            raise RuntimeError(f"the export was not published: {'; '.join(findings)}")
-    return published[0]
+    served = made.schema.served()
+    stripped = [feature.name for feature in made.schema.sides["privileged"]]
 
+    def write(directory: Path) -> dict[str, Any]:
+        functions = made.functions()
+        tf.saved_model.save(made.module, str(directory), signatures=functions)
+        facts = {**made.facts, "stripped": stripped}
+        if items is None:
+            return facts
+        with tempfile.TemporaryDirectory(dir=directory) as aside:
+            parts = Parts(Path(aside), "")
+            embed = functions["item_embedding"]
+            return fill(directory, embed, served, items, parts, facts, verbose)
 
-def _check_student(student: Ranker) -> None:
-    if not isinstance(student, Ranker):
-        hint = "; pass `model.student`" if hasattr(student, "student") else ""
-        raise TypeError(f"`student` must be a Ranker, received {type(student).__name__}{hint}")
-    seen = set(student.schema.features(student.sees))
-    encoders = student.encoders
-    while encoders:
-        # The tables of a base come along: those of one width are one variable.
-        encoder = encoders.pop()
-        seen |= set(encoder.features)
-        encoders += [encoder.base] if encoder.base is not None else []
-    hidden = sorted(seen - set(student.schema.features("served")))
-    if hidden:
-        raise ValueError(
-            f"`student` sees privileged features {hidden}: expected a ranker with sees='served' "
-            "and an encoder, and base of it, of served features alone"
-        )
-    if not isinstance(student.network, TwoTower):
-        raise TypeError(
-            "`student` must have a TwoTower, whose item side can be run ahead of the requests, "
-            f"received a {type(student.network).__name__}"
-        )
-    taken = reserved(student.schema)
-    if taken:
-        raise ValueError(
-            f"features {taken} have names that signatures need themselves: rename the columns"
-        )
-
-
-def _write_items(path: Path, id_name: str, ids: np.ndarray, embeddings: np.ndarray) -> None:
-    vectors = pa.FixedSizeListArray.from_arrays(embeddings.ravel(), embeddings.shape[1])
-    pa.parquet.write_table(pa.table({id_name: pa.array(ids), "embedding": vectors}), path)
+    version = publish(Path(path), write, served, details, requests)
+    if verbose and not requests and warm_up is None:
+        print('No warm-up requests for TF Serving were written: pip install "tfpfd[serving]"')
+    return version

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -16,23 +15,25 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tfpfd.schema import Schema
+from tfpfd.serving.manifest import EXTRA, MANIFEST, SCHEMA, changes, digest_of, read_manifest
 from tfpfd.serving.module import CANDIDATES, K, variable_shapes
+from tfpfd.serving.reachability import unexplained
+from tfpfd.serving.rules import rule_inputs
 from tfpfd.serving.versions import latest
-
-EXTRA, MANIFEST, SCHEMA = "assets.extra", "tfpfd.json", "schema.json"
 
 # Words that TensorFlow, Keras and an export itself use for nodes and variables, besides the names
 # of operations. Where one of them is a privileged feature's name too, it says nothing.
 _WORDS = frozenset(
     """
-    attention axis batch batch_normalization batchnorm beta bias boolean_mask candidate_ids
-    checkpoint_key clip_by_value concat_dim count_nonzero cpu dense dim dropout embedding
-    embedding_lookup encoder false feature_encoder file_prefix gamma gpu gru index inputs
-    item_embedding item_embeddings item_ids item_rows item_tower kernel key keys l2_normalize
-    lambda left length loc lookup moving_mean moving_variance part permutation query read
-    reduction_indices right score_candidates scores serve serving_default shard signatures
-    split_dim step table tfpfd time top_k true truediv two_tower unknown user_embedding
-    user_tower value values weights width zeros
+    allowed_ids attention attributes axis batch batch_normalization batchnorm beta bias
+    blocked_ids boolean_mask candidate_ids checkpoint_key clip_by_value codes concat_dim
+    count_nonzero cpu dense dim dropout embedding embedding_lookup encoder exclude_history false
+    feature_encoder file_prefix gamma gpu gru index inputs item_embedding item_embeddings
+    item_ids item_rows item_scales item_tower kernel key keys l2_normalize lambda left length
+    loc lookup moving_mean moving_variance numbers part permutation query read reduction_indices
+    right score_candidates scores serve serving_default shard signatures split_dim step table
+    tfpfd time top_k top_k_where true truediv two_tower unknown user_embedding user_tower value
+    values weights width zeros
     """.split()
 )
 
@@ -48,6 +49,9 @@ class Inspection:
       bytes: size of all files.
       schema: the served schema, if there is one.
       stripped: the privileged features that were looked for.
+      manifest: what the version says of itself: see `tfpfd.export`; empty if it has no manifest.
+      digest: SHA-256 of the manifest, which holds the hashes of all other files. Kept elsewhere,
+        it tells the version from one whose files and manifest were both rewritten.
       findings: what should not be there, a sentence each; empty if all is well.
     """
 
@@ -57,13 +61,17 @@ class Inspection:
     bytes: int
     schema: Schema | None
     stripped: list[str]
+    manifest: dict[str, Any]
+    digest: str | None
     findings: list[str]
 
 
 def inspect(path: str | os.PathLike, privileged: Iterable[str] = ()) -> Inspection:
     """Reads an export and looks for anything privileged in it.
 
-    Inputs must be served features, the variables and lookup tables those that the export declared.
+    The files must be those that were written, by the hashes in the manifest. Inputs must be served
+    features, the variables and lookup tables those that the export declared and a signature reads,
+    and outputs a function of them alone: see `tfpfd.serving.reachability`.
     The names are searched in the graph and its functions, their strings, the checkpoint's keys and
     the assets; one that is also a word of TensorFlow's, such as `rank`, in the assets alone.
 
@@ -78,7 +86,8 @@ def inspect(path: str | os.PathLike, privileged: Iterable[str] = ()) -> Inspecti
     directory = latest(Path(path))
     content = (directory / "saved_model.pb").read_bytes()
     try:
-        graph = saved_model_pb2.SavedModel.FromString(content).meta_graphs[0]
+        graphs = saved_model_pb2.SavedModel.FromString(content).meta_graphs
+        graph = graphs[0]
         variables = variable_shapes(directory)
     except (DecodeError, IndexError, tf.errors.OpError) as error:
         raise ValueError(f"'{directory}' can't be read as a SavedModel: {error}") from None
@@ -88,7 +97,13 @@ def inspect(path: str | os.PathLike, privileged: Iterable[str] = ()) -> Inspecti
     if not manifest or schema is None:
         findings.append(f"{EXTRA}/{MANIFEST} or {EXTRA}/{SCHEMA} is missing: not an export")
     else:
+        findings += changes(directory, manifest)
         findings += _undeclared(graph, schema, variables, manifest)
+        findings += unexplained(graph)
+    if len(graphs) > 1:
+        findings.append(f"the SavedModel holds {len(graphs)} graphs: expected one")
+    if any(node.slot_variables for node in graph.object_graph_def.nodes):
+        findings.append("the object graph holds variables of an optimizer")
     for where, text in _strings(directory, graph, variables):
         names = set(re.split(r"\W+", text)) & set(stripped)
         if not where.startswith("asset"):
@@ -101,18 +116,17 @@ def inspect(path: str | os.PathLike, privileged: Iterable[str] = ()) -> Inspecti
         bytes=sum(file.stat().st_size for file in directory.rglob("*") if file.is_file()),
         schema=schema,
         stripped=stripped,
+        manifest=manifest,
+        digest=digest_of(directory / EXTRA / MANIFEST) if manifest else None,
         findings=list(dict.fromkeys(findings)),
     )
 
 
 def _read_extra(directory: Path) -> tuple[dict[str, Any], Schema | None]:
-    manifest, schema = directory / EXTRA / MANIFEST, directory / EXTRA / SCHEMA
-    if not manifest.is_file() or not schema.is_file():
-        return {}, None
-    return (
-        json.loads(manifest.read_text(encoding="utf-8")),
-        Schema.from_json(schema.read_text(encoding="utf-8")),
-    )
+    manifest, schema = read_manifest(directory), directory / EXTRA / SCHEMA
+    if manifest is None or not schema.is_file():
+        return manifest or {}, None
+    return manifest, Schema.from_json(schema.read_text(encoding="utf-8"))
 
 
 def _undeclared(
@@ -121,6 +135,8 @@ def _undeclared(
     """Inputs, variables and features that an export does not have."""
     findings = []
     allowed = {*schema.features("served"), CANDIDATES, K}
+    if manifest.get("table"):
+        allowed |= set(rule_inputs(schema, manifest["attributes"]))
     for name, signature in graph.signature_def.items():
         if name.startswith("__"):
             continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+
 import numpy as np
 import pandas as pd
 import tensorflow as tf
@@ -27,6 +29,42 @@ def item_id_of(schema: Schema) -> Categorical:
     raise ValueError(
         "the schema has no Categorical of one value on the item side: expected the item's id there"
     )
+
+
+def embedded_batches(
+    embed: Callable[[Mapping[str, np.ndarray]], np.ndarray],
+    schema: Schema,
+    items: Source,
+    verbose: int | bool,
+) -> Iterator[tuple[Mapping[str, np.ndarray], np.ndarray]]:
+    """A catalogue batch by batch: its columns, checked, and their embeddings.
+
+    Args:
+      embed: columns of the item features to float32 `[rows, width]`.
+      schema: an adapted schema.
+      items: rows of the item features: see `tfpfd.schema.raw_batches`.
+      verbose: 0: silent, 1: a progress bar.
+
+    Raises:
+      ValueError: naming the column, what was expected and what came; no items; embeddings that
+        aren't finite.
+    """
+    progress = keras.utils.Progbar(count_rows(items), verbose=int(verbose), unit_name="item")
+    rows = 0
+    for raw in raw_batches(items, [feature.name for feature in schema.item], size=BATCH):
+        if rows_of(raw):
+            columns = schema.columns(raw, schema.item)
+            vectors = embed(columns)
+            # The sum, which one NaN or infinity spoils, is faster than a look at each number.
+            if not np.isfinite(vectors.sum()):
+                raise ValueError(
+                    "`student` gives items embeddings that aren't finite: has it diverged?"
+                )
+            yield columns, vectors
+            rows += len(vectors)
+            progress.add(len(vectors))
+    if not rows:
+        raise ValueError("`items` is empty: expected a row an item, received none")
 
 
 def embed_items(
@@ -55,37 +93,32 @@ def embed_items(
         {feature.name: signature[feature.name] for feature in schema.item}
     )
 
-    def embed(inputs: dict[str, tf.Tensor]) -> tf.Tensor:
+    def tower(inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         encoded = student.encode(inputs, training=False, sides=["item"])
         return student.network.item_embedding(encoded, training=False)
 
     specs = {
         name: tf.TensorSpec(x.shape, x.dtype) for name, x in look_up.structured_outputs.items()
     }
-    tower = tf.function(embed, autograph=False).get_concrete_function(specs)
-    progress = keras.utils.Progbar(count_rows(items), verbose=int(verbose), unit_name="item")
+    run = tf.function(tower, autograph=False).get_concrete_function(specs)
+
+    def embed(columns: Mapping[str, np.ndarray]) -> np.ndarray:
+        return run(look_up({name: tf.constant(x) for name, x in columns.items()})).numpy()
+
     ids: list[np.ndarray] = []
-    table = np.empty((0, tower.structured_outputs.shape[1]), np.float32)
-    for raw in raw_batches(items, [feature.name for feature in schema.item], size=BATCH):
-        if rows_of(raw):
-            columns = schema.columns(raw, schema.item)
-            inputs = look_up({name: tf.constant(values) for name, values in columns.items()})
-            ids.append(columns[id_name])
-            # Grown in place: to collect the parts and join them would take twice the memory.
-            table.resize((len(table) + rows_of(raw), table.shape[1]), refcheck=False)
-            table[-rows_of(raw) :] = tower(inputs)
-            progress.add(rows_of(raw))
-    if not ids:
-        raise ValueError("`items` is empty: expected a row an item, received none")
+    table = np.empty((0, run.structured_outputs.shape[1]), np.float32)
+    for columns, vectors in embedded_batches(embed, schema, items, verbose):
+        ids.append(columns[id_name])
+        # Grown in place: to collect the parts and join them would take twice the memory.
+        table.resize((len(table) + len(vectors), table.shape[1]), refcheck=False)
+        table[-len(vectors) :] = vectors
     all_ids = np.concatenate(ids)
-    _check_ids(all_ids, id_name)
-    # The sum, which one NaN or infinity spoils, is four times as fast as a look at each number.
-    if not np.isfinite(table.sum()):
-        raise ValueError("`student` gives items embeddings that aren't finite: has it diverged?")
+    check_ids(all_ids, id_name)
     return all_ids, table
 
 
-def _check_ids(ids: np.ndarray, column: str) -> None:
+def check_ids(ids: np.ndarray, column: str) -> None:
+    """Refuses missing ids, and those that stand twice."""
     missing = int(is_missing(ids).sum())
     if missing:
         raise ValueError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,11 @@ import tensorflow as tf
 
 from tfpfd._keras import tf_variable
 from tfpfd.distillation import Ranker
-from tfpfd.schema import Schema
+from tfpfd.serving.items import item_id_of
+from tfpfd.serving.rules import attribute_modules, history_of, passing, rule_inputs
+from tfpfd.serving.served import Served, check_names, checked_student, concrete, encoder_weights
+from tfpfd.serving.table import ItemTable, TableType, check_table_type
+from tfpfd.serving.top_k import best_of, whole_chunks
 
 UNKNOWN_SCORE = float(np.finfo(np.float32).min)
 """Score of a candidate that isn't in the table: the lowest finite one, which JSON can hold."""
@@ -18,32 +22,41 @@ CANDIDATES, K = "candidate_ids", "k"
 
 
 class TwoTowerModule(tf.Module):
-    """The user tower, the item tower and the table of item embeddings, with the lookups inside.
+    """The user tower, the item tower and the item table, with the lookups inside.
+
+    The item table is empty: `tfpfd.serving.fill` writes the items into the files.
 
     Args:
       student: a ranker with a `TwoTower` that sees served features.
-      ids: `[items]` strings or int64.
-      embeddings: float32 `[items, width]`.
+      table: type of the item table.
+      attributes: names of item features that requests filter by.
     """
 
-    def __init__(self, student: Ranker, ids: np.ndarray, embeddings: np.ndarray) -> None:
+    def __init__(self, student: Ranker, table: TableType, attributes: Iterable[str]) -> None:
         super().__init__(name="tfpfd")
         schema = student.schema
         self.lookup = schema.lookup_of((*schema.user, *schema.item))
+        width = student.network.units[-1]
+        key_type = tf.string if schema.kind(item_id_of(schema)) == "string" else tf.int64
         # Variables whose first dimension is open: a table may be replaced by a longer one.
-        key_type = tf.string if ids.dtype == object else tf.int64
         self.item_ids = tf.Variable(
-            tf.constant(ids, key_type), shape=[None], trainable=False, name="item_ids"
+            tf.zeros([0], key_type), shape=[None], trainable=False, name="item_ids"
         )
         self.item_embeddings = tf.Variable(
-            embeddings, shape=[None, embeddings.shape[1]], trainable=False, name="item_embeddings"
+            tf.zeros([0, width], table),
+            shape=[None, width],
+            trainable=False,
+            name="item_embeddings",
         )
+        if table == "int8":
+            self.item_scales = tf.Variable(
+                tf.zeros([0]), shape=[None], trainable=False, name="item_scales"
+            )
         self.item_rows = tf.lookup.experimental.MutableHashTable(key_type, tf.int64, -1)
-        self.item_rows.insert(self.item_ids, tf.range(len(ids), dtype=tf.int64))
-        # The variables, not the layers: those would bring functions and metadata of Keras along.
+        self.attributes = attribute_modules(schema, attributes)
         network = student.network
         self.weights = {
-            "encoder": [tf_variable(v) for encoder in student.encoders for v in encoder.weights],
+            "encoder": encoder_weights(student),
             "user_tower": [tf_variable(v) for v in network.user_tower.weights],
             "item_tower": [tf_variable(v) for v in network.item_tower.weights],
         }
@@ -55,7 +68,11 @@ class TwoTowerModule(tf.Module):
           student: the ranker that this module was made of.
           default_k: how many items `serving_default` returns.
         """
-        network = student.network
+        network, schema = student.network, student.schema
+        table = ItemTable(self.item_embeddings, getattr(self, "item_scales", None))
+        user_names = [feature.name for feature in schema.user]
+        histories = history_of(schema)
+        nothing = "" if self.item_ids.dtype == tf.string else -1
 
         def user_embedding(features: dict[str, tf.Tensor]) -> tf.Tensor:
             encoded = student.encode(self.lookup(features), training=False, sides=["user"])
@@ -66,31 +83,52 @@ class TwoTowerModule(tf.Module):
             return {"embedding": network.item_embedding(encoded, training=False)}
 
         def top_k(k: tf.Tensor, **features: tf.Tensor) -> dict[str, tf.Tensor]:
-            table = self.item_embeddings
-            scores = tf.matmul(user_embedding(features), table, transpose_b=True)
-            found = tf.math.top_k(scores, tf.clip_by_value(k, 0, tf.shape(table)[0]))
-            return {"item_ids": tf.gather(self.item_ids, found.indices), "scores": found.values}
+            user, rows = user_embedding(features), table.rows
+            split = whole_chunks(rows)
+            scores, columns = best_of(
+                table.scores(user, 0, split),
+                table.scores(user, split, rows),
+                tf.clip_by_value(k, 0, rows),
+            )
+            return {"item_ids": tf.gather(self.item_ids, columns), "scores": scores}
+
+        def top_k_where(k: tf.Tensor, **request: tf.Tensor) -> dict[str, tf.Tensor]:
+            user = user_embedding({name: request[name] for name in user_names})
+            rows = table.rows
+            passes = passing(
+                self.attributes,
+                self.item_rows,
+                rows,
+                request,
+                [request[name] for name in histories],
+            )
+            scores = tf.where(passes, table.scores(user, 0, rows), UNKNOWN_SCORE)
+            split = whole_chunks(rows)
+            scores, columns = best_of(
+                scores[:, :split], scores[:, split:], tf.clip_by_value(k, 0, rows)
+            )
+            ids = tf.gather(self.item_ids, columns)
+            return {"item_ids": tf.where(scores > UNKNOWN_SCORE, ids, nothing), "scores": scores}
 
         def score_candidates(
             candidate_ids: tf.Tensor, **features: tf.Tensor
         ) -> dict[str, tf.Tensor]:
             rows = self.item_rows.lookup(candidate_ids)
-            vectors = tf.gather(self.item_embeddings, tf.maximum(rows, 0))
+            vectors = table.vectors(tf.maximum(rows, 0))
             scores = tf.einsum("bd,bnd->bn", user_embedding(features), vectors)
             return {"scores": tf.where(rows >= 0, scores, UNKNOWN_SCORE)}
 
-        specs, schema = self.lookup.signature(), student.schema
-        user = {feature.name: specs[feature.name] for feature in schema.user}
+        specs = self.lookup.signature()
+        user = {name: specs[name] for name in user_names}
         item = {feature.name: specs[feature.name] for feature in schema.item}
         candidates = tf.TensorSpec([None, None], self.item_ids.dtype, name=CANDIDATES)
         k = tf.TensorSpec([], tf.int32, name=K)
-
-        def concrete(function: Callable, specs: dict[str, tf.TensorSpec]) -> Callable:
-            return tf.function(function, autograph=False).get_concrete_function(**specs)
+        rules = rule_inputs(schema, self.attributes)
 
         return {
             "serving_default": concrete(lambda **features: top_k(default_k, **features), user),
             "top_k": concrete(top_k, {K: k, **user}),
+            "top_k_where": concrete(top_k_where, {K: k, **user, **rules}),
             "user_embedding": concrete(
                 lambda **features: {"embedding": user_embedding(features)}, user
             ),
@@ -99,11 +137,29 @@ class TwoTowerModule(tf.Module):
         }
 
 
-def reserved(schema: Schema) -> list[str]:
-    """Names of served features that a signature can't have as names of inputs."""
-    user = [feature.name for feature in schema.user if feature.name in (CANDIDATES, K)]
-    # TensorFlow's functions have a `self` of their own.
-    return user + [name for name in schema.features("served") if name == "self"]
+def two_tower(student: Any, k: int, table: TableType, attributes: list[str]) -> Served:
+    """A two-tower student with a table of items.
+
+    Args:
+      student: a ranker with a `TwoTower` that sees served features.
+      k: how many items `serving_default` returns.
+      table: type of the item table.
+      attributes: names of item features that requests filter by.
+
+    Raises:
+      TypeError: `student` is no ranker with a two-tower network.
+      ValueError: it sees privileged features, a user feature has the name of another input, or one
+        of the other arguments is wrong.
+    """
+    student = checked_student(student, two_tower=True)
+    if not isinstance(k, int) or isinstance(k, bool) or k < 1:
+        raise ValueError(f"`k` must be an integer of at least 1, received {k!r}")
+    check_table_type(table)
+    taken = {CANDIDATES, K, *rule_inputs(student.schema, attributes)}
+    check_names([feature.name for feature in student.schema.user if feature.name in taken])
+    module = TwoTowerModule(student, table, attributes)
+    facts = {"k": k, "table": table, "attributes": attributes}
+    return Served(module, lambda: module.functions(student, k), student.schema, facts)
 
 
 def variable_shapes(directory: Any) -> dict[str, list[int]]:

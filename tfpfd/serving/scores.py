@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfpfd.schema import Schema, raw_batches
 from tfpfd.schema.batches import Source, rows_of
-from tfpfd.serving.inspection import EXTRA, SCHEMA
+from tfpfd.serving.manifest import EXTRA, SCHEMA
 from tfpfd.serving.versions import latest
 
 BATCH = 4096

@@ -1,0 +1,113 @@
+"""`tfpfd.json`: what it says, and that no file of a version can be changed behind its back."""
+
+import datetime
+import hashlib
+import json
+
+import pytest
+
+from tfpfd import Categorical, Ranker, Schema, TwoTower, export, inspect
+from tfpfd.serving.manifest import write_extra
+from tfpfd.version import __version__
+
+MANIFEST = "assets.extra/tfpfd.json"
+
+
+@pytest.fixture(scope="module")
+def student():
+    user, item = Categorical("user_id", vocabulary=("u1",)), Categorical("item_id", vocabulary=())
+    return Ranker(Schema(user=(user,), item=(item,)), TwoTower([2]))
+
+
+def test_a_manifest_says_where_a_version_comes_from(student, tmp_path):
+    details = {"rows": ["2026-01-01", "2026-03-31"], "metrics": {"auc": 0.75}, "line": "café"}
+    before = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+    path = export(student, {"item_id": ["i1"]}, tmp_path, details=details, verbose=0)
+    manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    assert manifest["details"] == details
+    assert manifest["parent"] is None
+    assert set(manifest["packages"]) == {"tfpfd", "tensorflow", "keras"}
+    assert manifest["packages"]["tfpfd"] == __version__
+    assert before <= datetime.datetime.fromisoformat(manifest["created"])
+    assert inspect(path).manifest == manifest
+
+
+def test_a_parent_is_named(copied, strings):
+    # As for a version that was made from the files of another.
+    write_extra(copied, strings.schema.served(), {"items": 11}, parent=41)
+    assert inspect(copied).manifest["parent"] == 41
+    assert inspect(copied).findings == []
+
+
+@pytest.mark.parametrize("details", [{"model": object()}, {"auc": float("nan")}, "auc 0.75", 3])
+def test_details_that_json_cannot_hold_are_refused_before_items_are_read(
+    student, tmp_path, details
+):
+    with pytest.raises(TypeError, match="`details` must be a mapping of what JSON can hold, rece"):
+        export(student, iter([]), tmp_path / "model", details=details, verbose=0)
+    assert not (tmp_path / "model").exists()
+
+
+def test_every_file_but_the_manifest_has_its_hash(exported):
+    files = {
+        file.relative_to(exported.path).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in exported.path.rglob("*")
+        if file.is_file()
+    }
+    digest = files.pop(MANIFEST)
+    assert {"saved_model.pb", "assets.extra/schema.json", "assets.extra/items.parquet"} < set(files)
+    found = inspect(exported.path)
+    assert found.manifest["files"] == files
+    assert found.digest == digest
+
+
+NAMES = [
+    "assets.extra/items.parquet",
+    "variables/variables.data-00000-of-00001",
+    "variables/variables.index",
+    "fingerprint.pb",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_bit_of_a_file_is_found(copied, name):
+    file = copied / name
+    content = bytearray(file.read_bytes())
+    content[-1 if name == "variables/variables.index" else len(content) // 2] ^= 1
+    file.write_bytes(content)
+    if name == "variables/variables.index":
+        # TensorFlow has a checksum of its own there.
+        with pytest.raises(ValueError, match="can't be read as a SavedModel"):
+            inspect(copied)
+    else:
+        assert inspect(copied).findings == [f"file '{name}' was changed after the export"]
+
+
+def test_a_missing_and_an_added_file_are_found(copied):
+    (copied / "assets.extra" / "items.parquet").unlink()
+    (copied / "assets").mkdir(exist_ok=True)
+    (copied / "assets" / "more.txt").write_text("more")
+    assert inspect(copied).findings == [
+        "file 'assets.extra/items.parquet' is missing",
+        "file 'assets/more.txt' was added after the export",
+    ]
+
+
+def test_a_manifest_without_hashes_is_found(copied):
+    manifest = inspect(copied).manifest
+    (copied / MANIFEST).write_text(json.dumps({**manifest, "files": None}))
+    message = "the manifest holds no hashes of the files: they may have been changed"
+    assert inspect(copied).findings == [message]
+
+
+def test_a_rewritten_manifest_has_another_digest(copied, strings):
+    manifest = inspect(copied).manifest
+    (copied / MANIFEST).write_text(json.dumps({**manifest, "details": {"auc": 0.99}}))
+    assert inspect(copied).digest != inspect(strings.path).digest
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "\x00"])
+def test_a_damaged_manifest_is_refused(copied, content):
+    (copied / MANIFEST).write_text(content)
+    with pytest.raises(ValueError, match=r"tfpfd.json' (can't be read as JSON|must hold an obj)"):
+        inspect(copied)

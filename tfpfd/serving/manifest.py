@@ -1,0 +1,160 @@
+"""`assets.extra` of an export: the served schema, the items, warm-up requests and the manifest."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet
+import tensorflow as tf
+
+from tfpfd._keras import KERAS_VERSION
+from tfpfd.schema import Schema
+from tfpfd.serving.module import variable_shapes
+from tfpfd.serving.warm_up import write_warm_up
+from tfpfd.version import __version__
+
+EXTRA, MANIFEST, SCHEMA, ITEMS = "assets.extra", "tfpfd.json", "schema.json", "items.parquet"
+WARM_UP = "tf_serving_warmup_requests"
+
+
+def write_extra(
+    directory: Path,
+    schema: Schema,
+    facts: Mapping[str, Any],
+    items: pa.Table | None = None,
+    details: Mapping[str, Any] | None = None,
+    parent: int | None = None,
+    warm_up: bool = False,
+) -> None:
+    """Writes `assets.extra/` of a SavedModel that was just written, the manifest last.
+
+    Besides `facts` the manifest holds the time, the versions of the packages, the shape of each
+    variable, and the SHA-256 of every other file of the version, of the schema too.
+
+    Args:
+      directory: of the SavedModel, before it is published.
+      schema: the served schema.
+      facts: what the manifest says of this kind of export, such as `items`, `k` and `stripped`.
+      items: the item table, ids in its first column; None where there is none, or where
+        `items.parquet` was written already.
+      details: what the caller adds, such as metrics and the time span of the rows.
+      parent: number of the version that this one was made from.
+      warm_up: whether to write requests for TF Serving to replay.
+    """
+    extra = directory / EXTRA
+    extra.mkdir(exist_ok=True)
+    (extra / SCHEMA).write_text(schema.to_json(), encoding="utf-8")
+    if items is not None:
+        pa.parquet.write_table(items, extra / ITEMS)
+    requests = 0
+    if warm_up:
+        ids = _first_ids(extra / ITEMS)
+        requests = write_warm_up(extra / WARM_UP, directory, schema, ids, facts.get("k", 1))
+    now = datetime.datetime.now(datetime.timezone.utc)
+    manifest = {
+        "created": now.isoformat(timespec="seconds"),
+        "packages": {
+            "tfpfd": __version__,
+            "tensorflow": tf.__version__,
+            "keras": KERAS_VERSION,
+        },
+        **facts,
+        "parent": parent,
+        "details": checked_details(details),
+        "warm_up_requests": requests,
+        "variables": variable_shapes(directory),
+        "files": digests(directory),
+    }
+    text = json.dumps(manifest, indent=1, ensure_ascii=False)
+    (extra / MANIFEST).write_text(text, encoding="utf-8")
+
+
+def checked_details(details: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Details as a manifest holds them.
+
+    Raises:
+      TypeError: they aren't a mapping of what JSON can hold.
+    """
+    try:
+        return json.loads(json.dumps(dict(details or {}), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"`details` must be a mapping of what JSON can hold, received {details!r}: {error}"
+        ) from None
+
+
+def read_manifest(directory: Path) -> dict[str, Any] | None:
+    """What the manifest of a version says; None where there is none.
+
+    Raises:
+      ValueError: it can't be read.
+    """
+    file = directory / EXTRA / MANIFEST
+    if not file.is_file():
+        return None
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"'{file}' can't be read as JSON: {error}") from None
+    if not isinstance(manifest, dict):
+        raise ValueError(f"'{file}' must hold an object, received {type(manifest).__name__}")
+    return manifest
+
+
+def digests(directory: Path) -> dict[str, str]:
+    """SHA-256 of every file of a version but the manifest, by its path in the version."""
+    return {
+        name: digest_of(file)
+        for file in sorted(directory.rglob("*"))
+        if file.is_file() and (name := file.relative_to(directory).as_posix()) != _OWN
+    }
+
+
+def digest_of(file: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def changes(directory: Path, manifest: Mapping[str, Any]) -> list[str]:
+    """What differs between the files of a version and those that its manifest tells of.
+
+    Args:
+      directory: of the version.
+      manifest: its own.
+
+    Returns:
+      A sentence a file that was changed, removed or added; none if all are as they were written.
+    """
+    written = manifest.get("files")
+    if not isinstance(written, Mapping):
+        return ["the manifest holds no hashes of the files: they may have been changed"]
+    found = digests(directory)
+    changed = [name for name in found if found[name] != written.get(name, found[name])]
+    return [
+        *(f"file '{name}' is missing" for name in sorted(set(written) - set(found))),
+        *(f"file '{name}' was added after the export" for name in found if name not in written),
+        *(f"file '{name}' was changed after the export" for name in changed),
+    ]
+
+
+_OWN = f"{EXTRA}/{MANIFEST}"
+
+
+def _first_ids(file: Path, rows: int = 10_000) -> list[Any]:
+    """Ids of the first items, to ask for; none where there is no item table."""
+    if not file.is_file():
+        return []
+    with pa.parquet.ParquetFile(file) as table:
+        name = table.schema_arrow.names[0]
+        first = next(table.iter_batches(rows, columns=[name]), None)
+    return first[name].to_pylist() if first is not None else []

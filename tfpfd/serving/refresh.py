@@ -1,0 +1,125 @@
+"""`tfpfd.refresh`: a new version of an export, with another catalogue and the same weights."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from tfpfd._versions import check_writable
+from tfpfd.schema.batches import Source
+from tfpfd.serving.fill import Parts, fill, write_emptied
+from tfpfd.serving.inspection import inspect
+from tfpfd.serving.manifest import EXTRA, checked_details
+from tfpfd.serving.publish import publish
+from tfpfd.serving.warm_up import can_warm_up
+
+PARTS = ".refreshing"
+
+
+def refresh(
+    path: str | os.PathLike,
+    items: Source,
+    details: Mapping[str, Any] | None = None,
+    warm_up: bool | None = None,
+    verbose: int | bool = 1,
+) -> Path:
+    """Writes the next version of an export, its item table made anew.
+
+    The item tower inside the newest version embeds the items, so neither the code nor the weights
+    of the training are needed, and items may be added, removed or changed. All else is that
+    version's: the graph byte for byte, `k`, the type of the table, the attributes.
+
+    Memory holds one item table, besides ids and attributes. After a kill the same call goes on
+    from the embeddings that were kept in `<path>/.refreshing`.
+
+    Args:
+      path: the directory of the model.
+      items: the whole catalogue, rows of the item features: see `tfpfd.schema.raw_batches`.
+      details: for the manifest, beside those of the version before.
+      warm_up: as in `tfpfd.export`.
+      verbose: 0: silent, 1: a progress bar.
+
+    Returns:
+      The directory of the version; its manifest names the one that it was made from as `parent`.
+
+    Raises:
+      FileNotFoundError: there is no version, or it is no export of tfpfd.
+      ImportError: `warm_up=True` without tensorflow-serving-api.
+      ValueError: `path` is a version itself, its newest version has no item table, or `items` has
+        bad rows.
+      OSError: `path` can't be written, or is being refreshed.
+      RuntimeError: the newest version isn't what was exported, or something privileged was found
+        in the files written; nothing is published.
+    """
+    base = Path(path)
+    if (base / "saved_model.pb").is_file():
+        raise ValueError(
+            f"`path` must be the directory of a model, which holds versions, received '{base}', "
+            "which is a version itself"
+        )
+    found = inspect(base)
+    schema = found.schema
+    if schema is None:
+        raise FileNotFoundError(f"'{found.path}' is no export of tfpfd: {found.findings[0]}")
+    if found.findings:
+        raise RuntimeError(f"'{found.path}' isn't what was exported: {'; '.join(found.findings)}")
+    facts = {name: found.manifest.get(name) for name in ("k", "table", "attributes", "stripped")}
+    if facts["table"] is None:
+        raise ValueError(f"'{found.path}' has no item table: there is nothing to refresh")
+    details = {**found.manifest["details"], **checked_details(details)}
+    requests = can_warm_up(warm_up)
+    check_writable(base)
+
+    with _parts(base) as folder:
+
+        def write(directory: Path) -> dict[str, Any]:
+            embed = _without_items(found.path, directory)
+            parts = Parts(folder, found.digest or "")
+            return fill(directory, embed, schema, items, parts, facts, verbose)
+
+        return publish(base, write, schema, details, requests, parent=int(found.path.name))
+
+
+def _without_items(parent: Path, directory: Path) -> Callable:
+    """Copies a SavedModel but for its items, and returns its `item_embedding`."""
+    # Without them, as they would take the memory that the new ones need.
+    shutil.copytree(
+        parent,
+        directory,
+        ignore=lambda where, names: {EXTRA, "variables"} if Path(where) == parent else set(),
+        dirs_exist_ok=True,
+    )
+    write_emptied(parent, directory)
+    model = tf.saved_model.load(str(directory))
+
+    def embed(**columns: tf.Tensor) -> Mapping[str, tf.Tensor]:
+        # The model owns the variables.
+        return model.signatures["item_embedding"](**columns)
+
+    return embed
+
+
+@contextlib.contextmanager
+def _parts(base: Path) -> Iterator[Path]:
+    """The folder of the embeddings kept; it goes when the block ends without error."""
+    folder = base / PARTS
+    folder.mkdir(exist_ok=True)
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        # The system lets go of it for a process that is killed.
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(held)
+        raise OSError(error.errno, "is being refreshed by another process", str(base)) from None
+    try:
+        yield folder
+        shutil.rmtree(folder)
+    finally:
+        os.close(held)

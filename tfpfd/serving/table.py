@@ -1,0 +1,103 @@
+"""The item table as it is served: its types, and scores against it."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import numpy as np
+import tensorflow as tf
+
+TableType = Literal["float32", "float16", "bfloat16", "int8"]
+TABLE_TYPES: tuple[TableType, ...] = get_args(TableType)
+
+BLOCK = 8192
+"""Rows of a smaller type that are made float32 at once: they stay in the processor's cache."""
+
+
+def check_table_type(table: str) -> None:
+    """Refuses a type that a table can't have."""
+    if table not in TABLE_TYPES:
+        raise ValueError(f"`table` must be one of {list(TABLE_TYPES)}, received {table!r}")
+
+
+def stored(embeddings: np.ndarray, table: TableType) -> dict[str, np.ndarray]:
+    """Embeddings as the table's variables hold them.
+
+    An int8 row is `round(row / scale)` with `scale = max|row| / 127`, so that no number is off by
+    more than half a scale.
+
+    Args:
+      embeddings: float32 `[items, width]`.
+      table: the type.
+
+    Returns:
+      By variable: `item_embeddings`, of the type, and for int8 `item_scales`, float32 `[items]`.
+    """
+    if table != "int8":
+        return {"item_embeddings": embeddings.astype(tf.as_dtype(table).as_numpy_dtype)}
+    scales = np.abs(embeddings).max(axis=1, initial=0) / np.float32(127)
+    divisors = np.where(scales > 0, scales, np.float32(1))
+    rounded = np.rint(embeddings / divisors[:, None]).astype(np.int8)
+    return {"item_embeddings": rounded, "item_scales": scales}
+
+
+class ItemTable:
+    """Scores against variables that hold the item embeddings, whatever their type.
+
+    Args:
+      embeddings: `[items, width]`.
+      scales: float32 `[items]`, of an int8 table.
+    """
+
+    def __init__(self, embeddings: tf.Variable, scales: tf.Variable | None) -> None:
+        self.embeddings = embeddings
+        self.scales = scales
+
+    @property
+    def rows(self) -> tf.Tensor:
+        """How many items there are."""
+        return tf.shape(self.embeddings)[0]
+
+    def vectors(self, rows: tf.Tensor) -> tf.Tensor:
+        """The embeddings of some rows, float32, `[..., width]`."""
+        vectors = tf.cast(tf.gather(self.embeddings, rows), tf.float32)
+        if self.scales is not None:
+            vectors *= tf.gather(self.scales, rows)[..., None]
+        return vectors
+
+    def scores(self, user: tf.Tensor, start: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
+        """Inner products with the rows from `start` to before `stop`.
+
+        Args:
+          user: float32 `[batch, width]`.
+          start: scalar.
+          stop: scalar.
+
+        Returns:
+          float32 `[batch, stop - start]`.
+        """
+        # The first dimension alone is cut, which copies nothing.
+        part = tf.convert_to_tensor(self.embeddings)[start:stop]
+        if part.dtype == tf.float32:
+            return tf.matmul(user, part, transpose_b=True)
+        scores = _in_blocks(user, part)
+        return scores if self.scales is None else scores * self.scales[start:stop]
+
+
+def _in_blocks(user: tf.Tensor, part: tf.Tensor) -> tf.Tensor:
+    """Products with a table of another type, of which only a block at a time becomes float32."""
+    rows = tf.shape(part)[0]
+    blocks = (rows + BLOCK - 1) // BLOCK
+
+    def product(block: tf.Tensor, found: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+        values = tf.cast(part[block * BLOCK : (block + 1) * BLOCK], tf.float32)
+        return block + 1, found.write(block, tf.matmul(values, user, transpose_b=True))
+
+    found = tf.TensorArray(
+        tf.float32, blocks, infer_shape=False, element_shape=[None, user.shape[0]]
+    )
+    _, found = tf.while_loop(lambda block, _: block < blocks, product, (0, found))
+    products = tf.cond(
+        blocks > 0, found.concat, lambda: tf.zeros([0, tf.shape(user)[0]], tf.float32)
+    )
+    return tf.transpose(products)

@@ -1,0 +1,151 @@
+"""Warm-up: requests that TF Serving replays before a version answers its first real one."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from tfpfd.schema import Feature, Numeric, Schema
+from tfpfd.schema.columns import MISSING, Kind
+
+BATCHES, DRAWS, CANDIDATES = (1, 2, 8, 32), 5, 100
+"""Rows of a request, how often each is drawn, and how many ids a row asks for at most."""
+
+
+def can_warm_up(wanted: bool | None) -> bool:
+    """Whether to write warm-up requests.
+
+    Args:
+      wanted: None for "where tensorflow-serving-api is installed".
+
+    Raises:
+      ImportError: they are wanted, and it isn't.
+    """
+    installed = importlib.util.find_spec("tensorflow_serving") is not None
+    if wanted and not installed:
+        raise ImportError(
+            "`warm_up=True` needs tensorflow-serving-api, whose messages TF Serving replays: "
+            'pip install "tfpfd[serving]"'
+        )
+    return installed if wanted is None else wanted
+
+
+def write_warm_up(file: Path, directory: Path, schema: Schema, item_ids: list[Any], k: int) -> int:
+    """Writes what TF Serving replays: TFRecords of `PredictionLog`.
+
+    For every signature it holds requests of 1, 2, 8 and 32 rows, with values of the vocabularies,
+    numbers from among the bucket edges, and histories of any length that is used. They are the
+    same whenever the same model is written.
+
+    Args:
+      file: `assets.extra/tf_serving_warmup_requests` of the version.
+      directory: of the SavedModel.
+      schema: the served schema.
+      item_ids: ids to ask for, where a signature takes ids of items.
+      k: the largest number of items to ask for, where a signature takes such a number.
+
+    Returns:
+      The number of requests; TF Serving takes at most 1000.
+    """
+    from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+    random, count = np.random.default_rng(0), 0
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        for signature, inputs in _signatures(directory).items():
+            for values in _requests(inputs, schema, item_ids, k, random):
+                request = predict_pb2.PredictRequest()
+                request.model_spec.name = directory.absolute().parent.name
+                request.model_spec.signature_name = signature
+                for name, value in values.items():
+                    proto = tf.make_tensor_proto(value, inputs[name].dtype)
+                    request.inputs[name].CopyFrom(proto)
+                log = prediction_log_pb2.PredictionLog()
+                log.predict_log.request.CopyFrom(request)
+                writer.write(log.SerializeToString(deterministic=True))
+                count += 1
+    return count
+
+
+def _signatures(directory: Path) -> dict[str, dict[str, Any]]:
+    """The inputs of each signature, as they are declared."""
+    content = (directory / "saved_model.pb").read_bytes()
+    graph = saved_model_pb2.SavedModel.FromString(content).meta_graphs[0]
+    return {
+        name: dict(sorted(signature.inputs.items()))
+        for name, signature in sorted(graph.signature_def.items())
+        if not name.startswith("__")
+    }
+
+
+def _requests(
+    inputs: dict[str, Any], schema: Schema, item_ids: list[Any], k: int, random: np.random.Generator
+) -> Iterator[dict[str, np.ndarray]]:
+    """Values of the inputs of a signature, for one request after another."""
+    features = schema.features("served")
+    for rows in BATCHES:
+        for _ in range(DRAWS):
+            width = int(random.integers(1, CANDIDATES + 1))
+            values = {}
+            for name, info in inputs.items():
+                kind, shape = _kind(info), (rows, width)[: len(info.tensor_shape.dim)]
+                feature = features.get(name)
+                if feature is not None and _is_of(schema, feature, kind, shape):
+                    values[name] = _column(schema, feature, kind, rows, random)
+                elif info.dtype == tf.bool:
+                    values[name] = np.zeros(shape, bool)
+                elif shape:
+                    # Ids of items, or, of any other kind, values that are missing.
+                    known = item_ids if item_ids and _is_kind(item_ids[0], kind) else []
+                    values[name] = _drawn(known, kind, shape, random)
+                else:
+                    values[name] = np.array(random.integers(1, k + 1))
+            yield values
+
+
+def _kind(info: Any) -> Kind:
+    dtype = tf.as_dtype(info.dtype)
+    return "string" if dtype == tf.string else "int" if dtype.is_integer else "float"
+
+
+def _is_of(schema: Schema, feature: Feature, kind: Kind, shape: tuple[int, ...]) -> bool:
+    """Whether an input is this feature; an item's may be named like a request's own inputs."""
+    return kind == schema.kind(feature) and len(shape) == (1 if feature.length is None else 2)
+
+
+def _is_kind(value: Any, kind: Kind) -> bool:
+    return kind == ("string" if isinstance(value, str) else "int")
+
+
+def _column(
+    schema: Schema, feature: Feature, kind: Kind, rows: int, random: np.random.Generator
+) -> np.ndarray:
+    """`[rows]`, or `[rows, width]` with as many values as there may be, or fewer."""
+    if isinstance(feature, Numeric):
+        edges = feature.boundaries or (0.0,)
+        return random.uniform(edges[0] - 1, edges[-1] + 1, rows)
+    owner = schema.vocabularies[feature.table]
+    known: Any = owner.vocabulary
+    if owner.hash_buckets is not None:
+        known = range(owner.hash_buckets)
+    if feature.length is None:
+        return _drawn(known, kind, (rows,), random)
+    width = int(random.integers(1, feature.length + 1))
+    values = _drawn(known, kind, (rows, width), random)
+    lengths = random.integers(0, width + 1, (rows, 1))
+    return np.where(np.arange(width) < lengths, values, MISSING[kind])
+
+
+def _drawn(known: Any, kind: Kind, shape: tuple[int, ...], random: np.random.Generator) -> Any:
+    """Some of the known values, or missing ones where none is known."""
+    dtype = object if kind == "string" else None
+    if not known:
+        return np.full(shape, MISSING[kind], dtype)
+    values = [known[i] for i in random.integers(0, len(known), np.prod(shape))]
+    values = [str(value) for value in values] if kind == "string" else values
+    return np.array(values, dtype).reshape(shape)
