@@ -76,6 +76,7 @@ def new_version(base: Path, first: int = 1) -> Iterator[tuple[Path, list[Path]]]
     Raises:
       OSError: `base` can't be written.
     """
+    new = not base.exists()
     base.mkdir(parents=True, exist_ok=True)
     published: list[Path] = []
     with contextlib.ExitStack() as locks:
@@ -90,6 +91,10 @@ def new_version(base: Path, first: int = 1) -> Iterator[tuple[Path, list[Path]]]
             published.append(_publish(aside, base, first))
         finally:
             shutil.rmtree(aside, ignore_errors=True)
+            if new and not published:
+                # Somebody else may have begun a version in it by now.
+                with contextlib.suppress(OSError):
+                    base.rmdir()
 
 
 _ASIDE = re.compile(r"\.writing-[0-9a-f]{32}")
