@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 LOWEST = np.finfo(np.float32).min
 ROWS = 25
 # Of ROWS requests each. TFPFD_EXAMPLES=400 for 10,000 requests a signature.
-EXAMPLES = int(os.environ.get("TFPFD_EXAMPLES", "20"))
+EXAMPLES = int(os.environ.get("TFPFD_EXAMPLES", "12"))
 
 relaxed = settings(
     max_examples=EXAMPLES,
