@@ -34,7 +34,9 @@ def test_a_manifest_says_where_a_version_comes_from(student, tmp_path):
 
 def test_a_parent_is_named(copied, strings):
     # As for a version that was made from the files of another.
-    write_extra(copied, strings.schema.served(), {"items": 11}, parent=41)
+    written = inspect(copied).manifest
+    facts = {name: written[name] for name in ("items", "k", "table", "attributes", "stripped")}
+    write_extra(copied, strings.schema.served(), facts, parent=41)
     assert inspect(copied).manifest["parent"] == 41
     assert inspect(copied).findings == []
 

@@ -27,7 +27,6 @@ def write_extra(
     directory: Path,
     schema: Schema,
     facts: Mapping[str, Any],
-    items: pa.Table | None = None,
     details: Mapping[str, Any] | None = None,
     parent: int | None = None,
     warm_up: bool = False,
@@ -41,8 +40,6 @@ def write_extra(
       directory: of the SavedModel, before it is published.
       schema: the served schema.
       facts: what the manifest says of this kind of export, such as `items`, `k` and `stripped`.
-      items: the item table, ids in its first column; None where there is none, or where
-        `items.parquet` was written already.
       details: what the caller adds, such as metrics and the time span of the rows.
       parent: number of the version that this one was made from.
       warm_up: whether to write requests for TF Serving to replay.
@@ -50,8 +47,6 @@ def write_extra(
     extra = directory / EXTRA
     extra.mkdir(exist_ok=True)
     (extra / SCHEMA).write_text(schema.to_json(), encoding="utf-8")
-    if items is not None:
-        pa.parquet.write_table(items, extra / ITEMS)
     requests = 0
     if warm_up:
         ids = _first_ids(extra / ITEMS)
