@@ -113,6 +113,18 @@ def test_features_without_a_vocabulary_are_asked_for_too(student, tmp_path):
 
 
 @needed
+def test_ids_are_of_items_and_rules_of_attributes_do_not_hold(student, tmp_path):
+    path = export(student, ITEMS, tmp_path, attributes=["item_id"], verbose=0)
+    seen = {}
+    for request in requests(path):
+        if request.model_spec.signature_name == "top_k_where":
+            for name, values in arrays(request).items():
+                seen.setdefault(name, set()).update(values.ravel().tolist())
+    assert seen["allowed_ids"] == seen["blocked_ids"] == {b"i1", b"i2"}
+    assert seen["item_id_in"] == {b""}
+
+
+@needed
 def test_a_request_of_the_real_messages_is_answered_alike(strings):
     from tensorflow_serving.apis import predict_pb2
 

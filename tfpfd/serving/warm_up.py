@@ -16,6 +16,8 @@ from tfpfd.schema.columns import MISSING, Kind
 
 BATCHES, DRAWS, CANDIDATES = (1, 2, 8, 32), 5, 100
 """Rows of a request, how often each is drawn, and how many ids a row asks for at most."""
+IDS = "_ids"
+"""How the names of inputs end that take ids of items."""
 
 
 def can_warm_up(wanted: bool | None) -> bool:
@@ -100,8 +102,8 @@ def _requests(
                 elif info.dtype == tf.bool:
                     values[name] = np.zeros(shape, bool)
                 elif shape:
-                    # Ids of items, or, of any other kind, values that are missing.
-                    known = item_ids if item_ids and _is_kind(item_ids[0], kind) else []
+                    # What rules ask of attributes is missing: such a rule doesn't hold.
+                    known = item_ids if name.endswith(IDS) else []
                     values[name] = _drawn(known, kind, shape, random)
                 else:
                     values[name] = np.array(random.integers(1, k + 1))
@@ -116,10 +118,6 @@ def _kind(info: Any) -> Kind:
 def _is_of(schema: Schema, feature: Feature, kind: Kind, shape: tuple[int, ...]) -> bool:
     """Whether an input is this feature; an item's may be named like a request's own inputs."""
     return kind == schema.kind(feature) and len(shape) == (1 if feature.length is None else 2)
-
-
-def _is_kind(value: Any, kind: Kind) -> bool:
-    return kind == ("string" if isinstance(value, str) else "int")
 
 
 def _column(
