@@ -244,6 +244,16 @@ def test_an_empty_batch_gets_an_empty_answer(exported, served):
     assert found["scores"].shape == (0, 2)
 
 
+def test_k_may_be_a_number_a_row_of_which_the_largest_counts(exported):
+    users = exported.users()
+    rows = len(next(iter(users.values())))
+    numbers = np.arange(1, rows + 1, dtype=np.int32)
+    found = exported.answer("top_k", {**users, "k": numbers})
+    expected = exported.answer("top_k", users, k=np.int32(rows))
+    assert found["item_ids"].shape == (rows, rows)
+    np.testing.assert_array_equal(found["item_ids"], expected["item_ids"])
+
+
 @pytest.mark.parametrize("k, given", [(-5, 0), (-(2**31), 0), (0, 0), (1, 1), (2**31 - 1, 11)])
 def test_k_is_cut_to_the_catalogue(exported, served, k, given):
     found = served("top_k", exported.users(), k=np.int32(k))

@@ -42,7 +42,8 @@ def export(
     several values a row as `[batch, width]` padded with them. Signatures of a student with items:
 
     - `serving_default`: user features → `item_ids`, `scores` `[batch, k]`;
-    - `top_k`: user features and a scalar `k` → the same; at most the whole catalogue;
+    - `top_k`: user features and `k`, one number or one a row, of which the largest counts → the
+      same; at most the whole catalogue;
     - `top_k_where`: user features, `k` and the rules of the request → the same, of the items that
       they let through: see `tfpfd.serving.rules.rule_inputs`. Where those are fewer than `k`, the
       rest is filled with the id "" or -1 and the lowest float;

@@ -222,4 +222,6 @@ def _signatures(graph: Any) -> dict[str, tuple[list[str], list[str]]]:
 
 
 def _shape(shape: Any) -> str:
+    if shape.unknown_rank:
+        return "of any shape"
     return "[" + ", ".join("?" if d.size < 0 else str(d.size) for d in shape.dim) + "]"

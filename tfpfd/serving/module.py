@@ -78,6 +78,10 @@ class TwoTowerModule(tf.Module):
             encoded = student.encode(self.lookup(features), training=False, sides=["user"])
             return network.user_embedding(encoded, training=False)
 
+        def at_most(k: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+            # A request may hold one number, or one a row, which TF Serving's rows and batches need.
+            return tf.clip_by_value(tf.reduce_max(k), 0, rows)
+
         def item_embedding(**features: tf.Tensor) -> dict[str, tf.Tensor]:
             encoded = student.encode(self.lookup(features), training=False, sides=["item"])
             return {"embedding": network.item_embedding(encoded, training=False)}
@@ -88,7 +92,7 @@ class TwoTowerModule(tf.Module):
             scores, columns = best_of(
                 table.scores(user, 0, split),
                 table.scores(user, split, rows),
-                tf.clip_by_value(k, 0, rows),
+                at_most(k, rows),
             )
             return {"item_ids": tf.gather(self.item_ids, columns), "scores": scores}
 
@@ -104,9 +108,7 @@ class TwoTowerModule(tf.Module):
             )
             scores = tf.where(passes, table.scores(user, 0, rows), UNKNOWN_SCORE)
             split = whole_chunks(rows)
-            scores, columns = best_of(
-                scores[:, :split], scores[:, split:], tf.clip_by_value(k, 0, rows)
-            )
+            scores, columns = best_of(scores[:, :split], scores[:, split:], at_most(k, rows))
             ids = tf.gather(self.item_ids, columns)
             return {"item_ids": tf.where(scores > UNKNOWN_SCORE, ids, nothing), "scores": scores}
 
@@ -122,7 +124,7 @@ class TwoTowerModule(tf.Module):
         user = {name: specs[name] for name in user_names}
         item = {feature.name: specs[feature.name] for feature in schema.item}
         candidates = tf.TensorSpec([None, None], self.item_ids.dtype, name=CANDIDATES)
-        k = tf.TensorSpec([], tf.int32, name=K)
+        k = tf.TensorSpec(None, tf.int32, name=K)
         rules = rule_inputs(schema, self.attributes)
 
         return {

@@ -106,7 +106,8 @@ def _requests(
                     known = item_ids if name.endswith(IDS) else []
                     values[name] = _drawn(known, kind, shape, random)
                 else:
-                    values[name] = np.array(random.integers(1, k + 1))
+                    # A number a row, as servers that batch requests need it.
+                    values[name] = np.full(rows, random.integers(1, k + 1))
             yield values
 
 
