@@ -31,12 +31,21 @@ SOFT_LABELS = {
 }
 
 
-def alone(rows: int, size: int, repeats: int, shuffled: bool) -> list[str]:
+def lists_of(rows: int, size: int, random: np.random.Generator) -> dict[str, np.ndarray]:
+    """The list of each row, by how lists stand in a batch."""
+    same = np.arange(rows, dtype=np.int64) // size
+    sizes = random.integers(1, 2 * size, 2 * rows // size)
+    varied = np.repeat(np.arange(len(sizes), dtype=np.int64), sizes)[:rows]
+    return {
+        f"lists of {size}": same,
+        f"lists of 1 to {2 * size - 1}": varied,
+        f"lists of {size}, their rows apart": random.permutation(same),
+    }
+
+
+def alone(lists: np.ndarray, kind: str, repeats: int) -> list[str]:
     """Loss and gradient by the logits, without a model."""
-    random = np.random.default_rng(0)
-    lists = np.arange(rows, dtype=np.int64) // size
-    if shuffled:
-        random.shuffle(lists)
+    random, rows = np.random.default_rng(0), len(lists)
     student, teacher = (tf.constant(random.normal(size=rows), tf.float32) for _ in range(2))
     labels = tf.constant(random.integers(0, 2, rows), tf.float32)
     targets = Targets(labels, tf.ones([rows]), tf.constant(lists))
@@ -51,11 +60,10 @@ def alone(rows: int, size: int, repeats: int, shuffled: bool) -> list[str]:
 
         return lambda: [step(student).numpy() for _ in range(INNER)]
 
-    how = "rows of a list apart" if shuffled else "rows list by list"
     lines = []
     for group, truth in ((LABELS, labels), (SOFT_LABELS, teacher)):
         seconds = side_by_side({name: candidate(x, truth) for name, x in group.items()}, repeats)
-        title = f"loss and gradient alone, {rows:,} rows in lists of {size}, {how}"
+        title = f"loss and gradient alone, {rows:,} rows in {kind}"
         lines += report(title, seconds, INNER * rows, "rows", next(iter(group)))
     return lines
 
@@ -110,8 +118,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=10, help="runs of each candidate")
     options = parser.parse_args()
     lines = [machine(), ""]
-    for shuffled in (False, True):
-        lines += alone(options.rows, options.size, options.repeats, shuffled)
+    for kind, lists in lists_of(options.rows, options.size, np.random.default_rng(0)).items():
+        lines += alone(lists, kind, options.repeats)
     lines += training(options.rows, options.size, options.repeats)
     print("\n".join(lines))
 

@@ -61,6 +61,33 @@ def test_the_ids_of_lists_do_not_matter(evaluate, loss, batch):
     np.testing.assert_allclose(of_other, gradient, rtol=1e-4, atol=1e-7)
 
 
+@pytest.mark.parametrize(
+    "ids",
+    [
+        np.repeat([3, 4, 5, 6, 7], 4),
+        np.repeat([-1], 20),
+        np.arange(20) - 9,
+        # Almost: of one size, but not one after the other; one after the other, but not of a size.
+        np.tile([0, 1, 2, 3, 4], 4),
+        np.repeat([4, 3, 2, 1, 0], 4),
+        np.repeat([0, 2, 4, 6, 8], 4),
+        np.repeat([0, 1, 2, 3, 4], [4, 4, 3, 5, 4]),
+        np.repeat([0, 1], [19, 1]),
+        [*np.repeat([0, 1, 2, 3], 4), 4, 4, 0, 4],
+    ],
+    ids=str,
+)
+def test_lists_of_one_size(evaluate, loss, batch, ids):
+    """The way through for a rectangle, and lists that look like one, against rows in any order."""
+    given = changed(batch, lists=np.array(ids))
+    value, gradient = evaluate(loss, **given)
+    order = np.random.default_rng(2).permutation(20)
+    assert (np.diff(given["lists"][order]) < 0).any() or len(set(ids)) == 1
+    other, of_other = evaluate(loss, **{key: column[order] for key, column in given.items()})
+    assert other == pytest.approx(value, rel=1e-5, abs=1e-7)
+    np.testing.assert_allclose(of_other, gradient[order], rtol=1e-4, atol=1e-7)
+
+
 @pytest.mark.parametrize("ids", [[0, 1, 2, 3, 4], [7, 8, 9, 10, 11], [-5, 0, 3, 2**40, 2**62]])
 def test_rows_list_by_list(evaluate, loss, batch, ids):
     """The shortest way through, for ids n, n + 1, …, and that for other ids in order."""

@@ -27,7 +27,7 @@ def _shifted(scores: tf.Tensor, lists: Lists) -> tf.Tensor:
 def shares(scores: tf.Tensor, totals: tf.Tensor | float, lists: Lists) -> tf.Tensor:
     """`[rows, …]`: softmax of scores `[rows, …]` over each list, times totals `[lists, …]` or 1."""
     exponentials = tf.exp(_shifted(scores, lists))
-    return exponentials * lists.spread(totals / lists.sum(exponentials))
+    return lists.scale(exponentials, totals / lists.sum(exponentials))
 
 
 def _cross_entropy(
@@ -51,7 +51,7 @@ def _cross_entropy(
 
         # By the chain rule it would be two more sums over lists and two more gathers.
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            return upstream * (exponentials * lists.spread(totals / sums) - shares)
+            return upstream * (lists.scale(exponentials, totals / sums) - shares)
 
         return value, gradient
 
