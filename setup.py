@@ -25,6 +25,13 @@ PLOTS = ["matplotlib>=3.7"]
 DEMO = ["rich>=13", "typer>=0.12", "scipy>=1.10", *PLOTS]
 # Messages of TF Serving, for warm-up requests; of the version that fits TensorFlow's.
 SERVING = ["tensorflow-serving-api>=2.15.1"]
+FAISS = ["faiss-cpu>=1.8"]
+# ScaNN 1.3.0 has operations for TensorFlow 2.15, in wheels for Linux on x86.
+SCANN = [
+    f"{package}; python_version < '3.12' and sys_platform == 'linux' "
+    "and platform_machine == 'x86_64'"
+    for package in ("scann==1.3.0", "tensorflow>=2.15,<2.16")
+]
 DEV = [
     "pytest>=7.4",
     "pytest-xdist>=3.5",
@@ -51,9 +58,11 @@ setup(
         "ranking": RANKING,
         "plots": PLOTS,
         "serving": SERVING,
+        "faiss": FAISS,
+        "scann": SCANN,
         "demo": DEMO,
         "dev": DEV,
-        "all": [*TFRS, *RANKING, *SERVING, *DEMO, *DEV],
+        "all": [*TFRS, *RANKING, *SERVING, *FAISS, *SCANN, *DEMO, *DEV],
     },
     entry_points={"console_scripts": ["tfpfd = tfpfd.cli:main"]},
     classifiers=[

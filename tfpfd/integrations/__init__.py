@@ -1,1 +1,1 @@
-"""Bridges to TensorFlow Recommenders and TensorFlow Ranking, for the stacks that have them."""
+"""Bridges to TensorFlow Recommenders, TensorFlow Ranking, ScaNN and FAISS."""

@@ -1,0 +1,225 @@
+"""Approximate search over an export's items, against its own exact answer."""
+
+import errno
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from tfpfd import Categorical, Ranker, Schema, Sequence, TwoTower, export
+from tfpfd._keras import keras
+from tfpfd.integrations import approximate
+from tfpfd.integrations.packages import require
+
+COUNT, USERS, K = 3000, 40, 10
+LOWEST = np.finfo(np.float32).min
+
+
+def has(module):
+    try:
+        require(module)
+    except ImportError:
+        return False
+    return True
+
+
+needs_faiss = pytest.mark.skipif(not has("faiss"), reason="FAISS isn't installed")
+needs_scann = pytest.mark.skipif(
+    not has("scann.scann_ops.py.scann_ops"), reason="ScaNN's operations can't be loaded"
+)
+
+
+@pytest.fixture(scope="module", params=["string", "int"])
+def kind(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def ids(kind):
+    return [n if kind == "int" else f"é{n}" for n in range(5, 5 + COUNT)]
+
+
+@pytest.fixture(scope="module")
+def users(ids):
+    return pd.DataFrame({"user": [f"u{n}" for n in range(USERS)], "seen": [ids[:3]] * USERS})
+
+
+@pytest.fixture(scope="module")
+def path(kind, ids, tmp_path_factory):
+    schema = Schema(
+        user=(
+            Categorical("user", vocabulary=tuple(f"u{n}" for n in range(USERS))),
+            Sequence("seen", of="item", length=3),
+        ),
+        item=(Categorical("item", dtype=kind, vocabulary=tuple(ids)),),
+    )
+    keras.utils.set_random_seed(0)
+    student = Ranker(schema, TwoTower([16, 8]))
+    base = tmp_path_factory.mktemp(kind)
+    export(student, {"item": ids}, base, table="int8", verbose=0, warm_up=False)
+    export(student, {"item": ids}, base, k=K, verbose=0, warm_up=False)
+    return base
+
+
+def answers(path, signature, users, **more):
+    loaded = tf.saved_model.load(str(path))
+    signature = loaded.signatures[signature]
+    specs = signature.structured_input_signature[1]
+    features = {name: tf.constant(x.tolist(), specs[name].dtype) for name, x in users.items()}
+    return {n: x.numpy() for n, x in signature(**features, **more).items()}
+
+
+def test_the_table_is_float32_of_any_export(path, ids, users):
+    for version, tolerance in ((path / "1", 0.05), (path, 1e-6)):
+        found, embeddings = approximate.item_table(version)
+        assert found.tolist() == ids
+        assert embeddings.dtype == np.float32
+        user = answers(path / "2", "user_embedding", users)["embedding"]
+        asked = tf.constant([ids[:4]] * USERS, tf.string if ids[0] == "é5" else tf.int64)
+        scores = answers(
+            version if version != path else path / "2",
+            "score_candidates",
+            users,
+            candidate_ids=asked,
+        )["scores"]
+        np.testing.assert_allclose(user @ embeddings[:4].T, scores, atol=tolerance)
+
+
+def test_no_items(tmp_path, path):
+    with pytest.raises(FileNotFoundError, match="holds no SavedModel"):
+        approximate.item_table(tmp_path)
+
+
+@needs_faiss
+class TestFaiss:
+    def test_flat_is_exact(self, path, ids, users):
+        index = approximate.faiss_index(path)
+        user = answers(path / "2", "user_embedding", users)["embedding"]
+        scores, rows = index.search(user, K)
+        exact = answers(path / "2", "top_k", users, k=tf.constant(K))
+        np.testing.assert_allclose(scores, exact["scores"], atol=1e-5)
+        assert approximate.recall(path, users, np.array(ids)[rows]) == pytest.approx(1, abs=0.01)
+
+    def test_more_of_the_lists_find_more(self, path, ids, users):
+        import faiss
+
+        index = approximate.faiss_index(path, "IVF50,Flat")
+        user = answers(path / "2", "user_embedding", users)["embedding"]
+        recalls = []
+        for lists in (1, 5, 50):
+            faiss.extract_index_ivf(index).nprobe = lists
+            recalls.append(approximate.recall(path, users, np.array(ids)[index.search(user, K)[1]]))
+        assert recalls[0] < recalls[1] <= recalls[2]
+        assert recalls[2] == pytest.approx(1, abs=0.01)
+
+    @pytest.mark.parametrize("description", ["Nonsense", "IVF100000,Flat"])
+    def test_bad_descriptions(self, path, description):
+        with pytest.raises(ValueError, match=f"`description` '{description}' gives no index"):
+            approximate.faiss_index(path, description)
+
+
+@needs_scann
+class TestScann:
+    @pytest.fixture(scope="class")
+    def model(self, path, tmp_path_factory):
+        return approximate.scann_model(path, tmp_path_factory.mktemp("scann"), k=K)
+
+    def test_recall_grows_to_the_exact_answer(self, path, users, tmp_path):
+        recalls = []
+        for searched in (1, 10, 50):
+            version = approximate.scann_model(
+                path, tmp_path, leaves=50, searched=searched, rescored=COUNT
+            )
+            found = answers(version, "top_k", users, k=tf.constant(K))
+            recalls.append(approximate.recall(path, users, found["item_ids"]))
+        assert recalls[0] < recalls[1] <= recalls[2]
+        assert recalls[2] == pytest.approx(1, abs=0.01)
+        exact = answers(path / "2", "top_k", users, k=tf.constant(K))
+        np.testing.assert_allclose(found["scores"], exact["scores"], atol=1e-5)
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["1", "2", "3"]
+
+    def test_scores_are_those_of_the_items(self, path, model, users):
+        found = answers(model, "serving_default", users)
+        assert found["item_ids"].shape == found["scores"].shape == (USERS, K)
+        assert (np.diff(found["scores"], axis=1) <= 0).all()
+        asked = tf.constant(found["item_ids"])
+        exact = answers(path / "2", "score_candidates", users, candidate_ids=asked)["scores"]
+        np.testing.assert_allclose(found["scores"], exact, atol=1e-5)
+
+    @pytest.mark.parametrize("k", [-1, 0, 1, 7, COUNT + 5])
+    def test_any_k(self, model, users, k, kind):
+        found = answers(model, "top_k", users, k=tf.constant(k))
+        assert found["item_ids"].shape == (USERS, min(max(k, 0), COUNT))
+        assert np.isfinite(found["scores"]).all()
+        missing = found["scores"] == LOWEST
+        assert (found["item_ids"][missing] == (b"" if kind == "string" else -1)).all()
+        for row, lost in zip(found["item_ids"], missing, strict=True):
+            assert len(set(row[~lost])) == (~lost).sum()
+
+    def test_no_users(self, model, users, kind):
+        loaded = tf.saved_model.load(str(model))
+        empty = {
+            "user": tf.zeros([0], tf.string),
+            "seen": tf.zeros([0, 3], tf.string if kind == "string" else tf.int64),
+        }
+        found = loaded.signatures["serving_default"](**empty)
+        assert found["scores"].shape == (0, K)
+
+    def test_another_process_needs_the_operations_alone(self, model):
+        lines = (
+            "import sys, tensorflow as tf",
+            "from scann.scann_ops.py import scann_ops",
+            "loaded = tf.saved_model.load(sys.argv[1])",
+            "assert not any(name.startswith('tfpfd') for name in sys.modules)",
+            "print(sorted(loaded.signatures))",
+        )
+        run = [sys.executable, "-c", "\n".join(lines), str(model)]
+        done = subprocess.run(run, capture_output=True, text=True, check=False)
+        assert done.stdout.strip() == "['serving_default', 'top_k']", done.stderr
+
+    @pytest.mark.parametrize("name", ["leaves", "searched", "rescored", "k"])
+    @pytest.mark.parametrize("value", [0, 1.5])
+    def test_bad_numbers(self, path, tmp_path, name, value):
+        with pytest.raises(ValueError, match=f"`{name}` must be an integer of at least 1"):
+            approximate.scann_model(path, tmp_path / "out", **{name: value})
+        assert not (tmp_path / "out").exists()
+
+    def test_more_leaves_than_items(self, path, tmp_path):
+        with pytest.raises(ValueError, match=f"at most the {COUNT} items, received {COUNT + 1}"):
+            approximate.scann_model(path, tmp_path, leaves=COUNT + 1)
+
+    def test_a_file_in_the_way(self, path, tmp_path):
+        (tmp_path / "out").write_text("")
+        with pytest.raises(OSError, match="must be a directory") as raised:
+            approximate.scann_model(path, tmp_path / "out")
+        assert raised.value.errno == errno.EEXIST
+
+
+@pytest.mark.skipif(has("scann.scann_ops.py.scann_ops"), reason="ScaNN can be used")
+def test_where_scann_cannot_be_used(path, tmp_path):
+    with pytest.raises(ImportError, match=r"scann can't be used here.*TensorFlow 2\.15.*stack A"):
+        approximate.scann_model(path, tmp_path)
+
+
+def test_without_faiss(path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(
+        ImportError, match=r'faiss can\'t be used here.*pip install "tfpfd\[faiss\]'
+    ):
+        approximate.faiss_index(path)
+
+
+def test_recall_needs_a_row_a_user(path, users, ids):
+    found = np.array([ids[:K]] * (USERS - 1))
+    with pytest.raises(ValueError, match=f"a row for each of the {USERS} users, received 39"):
+        approximate.recall(path, users, found)
+
+
+def test_recall_by_hand(path, users):
+    exact = answers(path / "2", "top_k", users, k=tf.constant(4))["item_ids"]
+    found = exact.copy()
+    found[::2, 1:] = exact[::2, :1]  # One of four for half of the users.
+    assert approximate.recall(path, users, found[:, ::-1]) == (1 + 0.25) / 2

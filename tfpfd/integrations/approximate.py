@@ -1,0 +1,240 @@
+"""Approximate search over an export's items: ScaNN in a SavedModel of its own, FAISS beside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet
+import tensorflow as tf
+
+from tfpfd._arguments import check_integer
+from tfpfd._versions import check_writable, new_version
+from tfpfd.integrations.packages import require
+from tfpfd.schema import raw_batches
+from tfpfd.schema.batches import Source, rows_of
+from tfpfd.serving import inspect
+from tfpfd.serving.manifest import EXTRA, ITEMS
+from tfpfd.serving.module import UNKNOWN_SCORE, K
+from tfpfd.serving.served import concrete
+from tfpfd.serving.versions import latest
+
+BATCH = 256
+SAMPLE = 250_000
+"""Items that ScaNN's tree is trained on, at most."""
+
+
+def item_table(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
+    """The items of an export, for any library of nearest neighbours by inner product.
+
+    Args:
+      path: a version of a two-tower student, or the directory of its versions: the newest.
+
+    Returns:
+      Ids `[items]`, and embeddings float32 `[items, width]`, whatever the type of the table that
+      is served.
+
+    Raises:
+      FileNotFoundError: there is no SavedModel at `path`, or it has no items.
+    """
+    file = latest(Path(path)) / EXTRA / ITEMS
+    if not file.is_file():
+        raise FileNotFoundError(f"'{file}' is missing: expected an export with a table of items")
+    ids, embeddings = pyarrow.parquet.read_table(file).columns
+    values = np.concatenate([chunk.flatten().to_numpy() for chunk in embeddings.chunks])
+    return ids.to_numpy(), values.reshape(len(ids), -1)
+
+
+def faiss_index(path: str | os.PathLike, description: str = "Flat") -> Any:
+    """A FAISS index of the items of an export, by inner product.
+
+        index = faiss_index("saved_models/films", "IVF1024,Flat")
+        faiss.extract_index_ivf(index).nprobe = 32
+        faiss.write_index(index, "films.faiss")
+        scores, rows = index.search(user_embeddings, 100)
+        best = item_table("saved_models/films")[0][rows]
+
+    User embeddings are what the export's signature `user_embedding` gives.
+
+    Args:
+      path: see `item_table`.
+      description: of the index, for `faiss.index_factory`; `"Flat"` is exact.
+
+    Returns:
+      The index, trained and filled; row i is the i-th item of `item_table`.
+
+    Raises:
+      FileNotFoundError: see `item_table`.
+      ImportError: FAISS isn't installed.
+      ValueError: FAISS doesn't know `description`, or can't build it of so many items.
+    """
+    faiss = require("faiss")
+    _, embeddings = item_table(path)
+    try:
+        index = faiss.index_factory(embeddings.shape[1], description, faiss.METRIC_INNER_PRODUCT)
+        index.train(embeddings)
+        index.add(embeddings)
+    except RuntimeError as error:
+        raise ValueError(
+            f"`description` {description!r} gives no index of {len(embeddings)} items: {error}"
+        ) from None
+    return index
+
+
+def scann_model(
+    path: str | os.PathLike,
+    out: str | os.PathLike,
+    leaves: int | None = None,
+    searched: int | None = None,
+    rescored: int = 400,
+    k: int = 100,
+) -> Path:
+    """Writes `<out>/<version>/`: a SavedModel with an export's user tower and ScaNN over its items.
+
+    Its signatures are `serving_default` and `top_k` of the export, with the same inputs and
+    outputs; fewer than k items may be found, and the rest is then filled with the id "" or -1 and
+    the lowest float. Its graph holds ScaNN's own operations, so only programs that loaded them can
+    run it (`import scann`, or a server built with them). Rules, candidates and `tfpfd.refresh`
+    remain the export's: after a refresh call this again.
+
+    A tree picks `searched` of its `leaves`, items in them are scored by 4 bits for 2 dimensions,
+    and the best are scored again exactly.
+
+    Args:
+      path: see `item_table`.
+      out: the directory of the new model.
+      leaves: into how many parts the items are split; by default the root of their number.
+      searched: how many of them a request looks into; a tenth by default. More find more.
+      rescored: how many items get exact scores; at least as many as are asked for do.
+      k: how many items `serving_default` returns.
+
+    Returns:
+      The directory of the version.
+
+    Raises:
+      FileNotFoundError: see `item_table`.
+      ImportError: ScaNN can't be used here.
+      OSError: `out` can't be written.
+      RuntimeError: the export isn't what was written: see `tfpfd.inspect`.
+      ValueError: a number below 1, or more leaves than items.
+
+    Reference:
+      Guo et al., "Accelerating Large-Scale Inference with Anisotropic Vector Quantization", ICML
+      2020.
+    """
+    operations = require("scann.scann_ops.py.scann_ops")
+    ids, embeddings = item_table(path)
+    leaves = max(round(len(ids) ** 0.5), 1) if leaves is None else leaves
+    searched = max(leaves // 10, 1) if searched is None else searched
+    for name, value in {
+        "leaves": leaves,
+        "searched": searched,
+        "rescored": rescored,
+        "k": k,
+    }.items():
+        check_integer(name, value, least=1)
+    if leaves > len(ids):
+        raise ValueError(f"`leaves` must be at most the {len(ids)} items, received {leaves}")
+    found = inspect(path)
+    if found.findings:
+        raise RuntimeError(f"'{found.path}' isn't what was exported: {'; '.join(found.findings)}")
+    check_writable(Path(out))
+    sample = min(len(ids), SAMPLE)
+    searcher = (
+        operations.builder(embeddings, k, "dot_product")
+        .tree(leaves, min(searched, leaves), training_sample_size=sample)
+        .score_ah(2, anisotropic_quantization_threshold=0.2)
+        .reorder(rescored)
+        .build()
+    )
+    export = tf.saved_model.load(str(found.path))
+    module = _ScannModule(export, searcher.serialize_to_module())
+    embed = export.signatures["user_embedding"]
+    functions = module.functions(embed, operations, rescored, k)
+    with new_version(Path(out)) as (directory, published):
+        tf.saved_model.save(module, str(directory), signatures=functions)
+    return published[0]
+
+
+class _ScannModule(tf.Module):
+    """What the search needs of an export, and the searcher."""
+
+    def __init__(self, export: Any, searcher: tf.Module) -> None:
+        super().__init__(name="tfpfd_scann")
+        self.lookup = export.lookup
+        self.weights = {name: export.weights[name] for name in ("encoder", "user_tower")}
+        self.item_ids = export.item_ids
+        self.searcher = searcher
+
+    def functions(
+        self, embed: Any, operations: Any, rescored: int, default_k: int
+    ) -> dict[str, Callable]:
+        """The signatures."""
+        nothing = "" if self.item_ids.dtype == tf.string else -1
+
+        def top_k(k: tf.Tensor, **features: tf.Tensor) -> dict[str, tf.Tensor]:
+            user = embed(**features)["embedding"]
+            number = tf.clip_by_value(tf.reduce_max(k), 0, tf.size(self.item_ids))
+            asked = tf.maximum(number, 1)  # ScaNN can't look for none.
+            rows, scores = operations.searcher_from_module(self.searcher).search_batched(
+                user, asked, tf.maximum(asked, rescored)
+            )
+            # It answers with as many columns as it found items.
+            missing = [[0, 0], [0, tf.maximum(number - tf.shape(rows)[1], 0)]]
+            rows = tf.pad(rows[:, :number], missing)
+            scores = tf.pad(scores[:, :number], missing, constant_values=np.nan)
+            is_item = tf.math.is_finite(scores)
+            ids = tf.gather(self.item_ids, tf.where(is_item, rows, 0))
+            return {
+                "item_ids": tf.where(is_item, ids, nothing),
+                "scores": tf.where(is_item, scores, UNKNOWN_SCORE),
+            }
+
+        user = dict(embed.structured_input_signature[1])
+        return {
+            "serving_default": concrete(lambda **features: top_k(default_k, **features), user),
+            "top_k": concrete(top_k, {K: tf.TensorSpec(None, tf.int32, name=K), **user}),
+        }
+
+
+def recall(path: str | os.PathLike, users: Source, found: np.ndarray) -> float:
+    """How much of the exact answer an approximate one holds.
+
+    Args:
+      path: the export: see `item_table`.
+      users: rows of its user features: see `tfpfd.schema.raw_batches`.
+      found: ids `[users, k]`, the items found for each user, in any order.
+
+    Returns:
+      The mean share of the k best items by the export's `top_k` that are among those found.
+
+    Raises:
+      FileNotFoundError: there is no export at `path`.
+      ValueError: naming the column, what was expected and what came; `found` has another number of
+        rows than `users`.
+    """
+    exported = inspect(path)
+    schema = exported.schema
+    if schema is None:
+        raise FileNotFoundError(f"'{exported.path}' is no export of tfpfd")
+    top_k = tf.saved_model.load(str(exported.path)).signatures["top_k"]
+    k, exact = tf.constant(found.shape[1]), []
+    for raw in raw_batches(users, [feature.name for feature in schema.user], size=BATCH):
+        if rows_of(raw):
+            columns = schema.columns(raw, schema.user)
+            features = {name: tf.constant(values) for name, values in columns.items()}
+            exact += list(top_k(k=k, **features)["item_ids"].numpy())
+    if len(exact) != len(found):
+        raise ValueError(
+            f"`found` must have a row for each of the {len(exact)} users, received {len(found)}"
+        )
+    shares = [len({*_plain(a)} & {*_plain(b)}) / len(a) for a, b in zip(exact, found, strict=True)]
+    return float(np.mean(shares))
+
+
+def _plain(ids: np.ndarray) -> list:
+    """Ids as Python has them: a SavedModel answers with bytes."""
+    return [i.decode("utf-8", "replace") if isinstance(i, bytes) else i for i in ids.tolist()]
