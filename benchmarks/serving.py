@@ -1,19 +1,21 @@
-"""Serving speed: (c) building the item table, (d) top-k of the export, (e) beside an MLP.
+"""Serving speed: (c) the item table, (d) top-k, (e) beside an MLP, (f) the first request.
 
 python benchmarks/serving.py [--items 1000000] [--searched 10000 100000 1000000]
-    [--candidates 100000] [--repeats 10] [--processor-time]
+    [--candidates 100000] [--loads 5] [--repeats 10] [--processor-time]
 
-TensorFlow Recommenders, FAISS (`pip install faiss-cpu`) and ScaNN (`pip install scann`) take part
-where they are installed.
+TensorFlow Recommenders, FAISS and ScaNN take part where they are installed.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import multiprocessing
+import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -22,8 +24,10 @@ import tensorflow as tf
 from common import machine, report, side_by_side
 
 import tfpfd
+from tfpfd.integrations import approximate
 from tfpfd.serving import embed_items
 from tfpfd.serving.items import BATCH
+from tfpfd.serving.manifest import EXTRA, WARM_UP
 from tfpfd.serving.table import TABLE_TYPES
 
 UNITS, K = [512, 256, 128], 100
@@ -100,7 +104,7 @@ def item_table(
 
 
 def searches(table: np.ndarray, user: np.ndarray) -> dict[str, Callable[[], object]]:
-    """The best 100 by every way that is installed, of one table and one batch of users."""
+    """The best 100 by every exact way that is installed, of one table and one batch of users."""
     variable, queries = tf.Variable(table), tf.constant(user)
     multiply = tf.function(
         lambda user: tf.matmul(user, variable, transpose_b=True), autograph=False
@@ -133,18 +137,28 @@ def searches(table: np.ndarray, user: np.ndarray) -> dict[str, Callable[[], obje
         candidates = tf.data.Dataset.from_tensor_slices(table).batch(4096)
         streaming = layers.Streaming(k=K).index_from_dataset(candidates)
         found["TFRS, Streaming"] = lambda: streaming(queries)
-    with contextlib.suppress(ImportError):
-        import scann
+    return found
 
-        leaves = int(len(table) ** 0.5)
-        tree = (
-            scann.scann_ops_pybind.builder(table, K, "dot_product")
-            .tree(leaves, max(leaves // 10, 1), training_sample_size=min(len(table), 250_000))
-            .score_ah(2)
-            .reorder(4 * K)
-            .build()
-        )
-        found["ScaNN (approximate)"] = lambda: tree.search_batched(user)
+
+def approximations(
+    version: Path, folder: str, features: dict[str, tf.Tensor], user: np.ndarray
+) -> dict[str, Callable[[], object]]:
+    """The ids of about the best 100, where ScaNN and FAISS are installed."""
+    k, found = tf.constant(K), {}
+    with contextlib.suppress(ImportError):
+        loaded = tf.saved_model.load(str(approximate.scann_model(version, folder)))
+        serve = loaded.signatures["top_k"]
+
+        def scann(loaded: object = loaded) -> tf.Tensor:  # It owns the variables.
+            return serve(k=k, **features)["item_ids"]
+
+        found["tfpfd, ScaNN, raw features in"] = scann
+    with contextlib.suppress(ImportError):
+        ids = approximate.item_table(version)[0].astype(bytes)
+        leaves = round(len(ids) ** 0.5)
+        index = approximate.faiss_index(version, f"IVF{leaves},Flat")
+        index.nprobe = leaves // 4  # As ScaNN's default.
+        found[f"tfpfd, FAISS IVF{leaves}, embeddings in"] = lambda: ids[index.search(user, K)[1]]
     return found
 
 
@@ -157,27 +171,29 @@ def top_k(count: int, batch: int, repeats: int, clock: Callable[[], float]) -> l
         "seen": tf.constant([[f"item-{i + j}" for j in range(50)] for i in range(batch)]),
     }
     k = tf.constant(K)
-    served, recalls, kept = {}, {}, []
-    exact = None
-    for table in TABLE_TYPES:
-        with tempfile.TemporaryDirectory() as folder:
+    served, kept = {}, []
+    with tempfile.TemporaryDirectory() as folder:
+        for table in TABLE_TYPES:
             version = tfpfd.export(student, items, folder, k=K, table=table, verbose=0)
             loaded = tf.saved_model.load(str(version))
-        kept.append(loaded)  # It owns the variables.
-        serve = loaded.signatures["top_k"]
-        name = f"tfpfd, {table}, raw features in"
-        served[name] = lambda serve=serve: serve(k=k, **features)
-        found = serve(k=k, **features)["item_ids"].numpy()
-        exact = found if exact is None else exact
-        recalls[name] = np.mean(
-            [len(set(a) & set(b)) / K for a, b in zip(found, exact, strict=True)]
-        )
+            kept.append(loaded)  # It owns the variables.
+            serve = loaded.signatures["top_k"]
+            served[f"tfpfd, {table}, raw features in"] = lambda serve=serve: serve(k=k, **features)[
+                "item_ids"
+            ]
+        user = kept[0].signatures["user_embedding"](**features)["embedding"].numpy()
+        served |= approximations(version, f"{folder}/scann", features, user)
+    answers = {name: np.asarray(answer()) for name, answer in served.items()}
+    exact = next(iter(answers.values()))
     embeddings = kept[0].item_embeddings.numpy()
-    user = kept[0].signatures["user_embedding"](**features)["embedding"].numpy()
     seconds = side_by_side({**searches(embeddings, user), **served}, repeats, clock)
     title = f"(d) top {K} of {count:,} items × {UNITS[-1]}, batch {batch}"
+    told = ", ".join(
+        f"{name.split(', ')[1]} "
+        f"{np.mean([len({*a} & {*b}) / K for a, b in zip(found, exact, strict=True)]):.4f}"
+        for name, found in answers.items()
+    )
     lines = report(title, seconds, batch, "users", BARE)
-    told = ", ".join(f"{name.split(', ')[1]} {recall:.4f}" for name, recall in recalls.items())
     return [*lines, f"Recall@{K} of {count:,} against float32: {told}", ""]
 
 
@@ -210,6 +226,46 @@ def against_an_mlp(count: int, repeats: int, clock: Callable[[], float]) -> list
     return report("(e) the paper: 89.7 s against 0.108 s, 830 times", seconds, 1, "users", best)
 
 
+def loaded_and_asked(version: str, warm: bool) -> list[float]:
+    """Seconds of the first requests of one user that a process answers after loading."""
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    signatures = tf.saved_model.load(version).signatures
+    if warm:
+        for record in tf.data.TFRecordDataset(f"{version}/{EXTRA}/{WARM_UP}"):
+            log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
+            request = log.predict_log.request
+            inputs = {n: tf.constant(tf.make_ndarray(x)) for n, x in request.inputs.items()}
+            signatures[request.model_spec.signature_name](**inputs)
+    user, seconds = {"user_id": ["user-7"], "seen": [[f"item-{i}" for i in range(30)]]}, []
+    for _ in range(101):
+        begun = time.perf_counter()
+        signatures["serving_default"](**{name: tf.constant(x) for name, x in user.items()})
+        seconds.append(time.perf_counter() - begun)
+    return seconds
+
+
+def first_request(count: int, loads: int) -> list[str]:
+    """(f) The first request after a load, with and without the warm-up requests replayed."""
+    items = catalogue(count)
+    student = make_student(items.head(min(count, 10_000)))
+    lines = [f"**(f) the first request after a load, {count:,} items**", ""]
+    lines += ["| | first, ms | median of 100 later, ms | relative |", "|---|---:|---:|---:|"]
+    with tempfile.TemporaryDirectory() as folder:
+        version = str(tfpfd.export(student, items, folder, warm_up=True, verbose=0))
+        for warm in (True, False):
+            found = []
+            for _ in range(loads):
+                # Processes of their own: a later load finds much of TensorFlow warm.
+                with multiprocessing.get_context("spawn").Pool(1) as pool:
+                    first, *later = pool.apply(loaded_and_asked, (version, warm))
+                found.append((first / statistics.median(later), first, statistics.median(later)))
+            ratio, first, median = sorted(found)[loads // 2]
+            name = "warm-up requests replayed" if warm else "nothing replayed"
+            lines.append(f"| {name} | {first * 1e3:.1f} | {median * 1e3:.1f} | {ratio:.1f} |")
+    return [*lines, ""]
+
+
 def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -222,6 +278,7 @@ def main() -> None:
         help="sizes of the tables searched; 10000000 takes 20 GB",
     )
     parser.add_argument("--candidates", type=int, default=100_000, help="of the MLP; 0: none")
+    parser.add_argument("--loads", type=int, default=5, help="for the first request; 0: none")
     parser.add_argument("--repeats", type=int, default=10, help="runs of each candidate")
     parser.add_argument(
         "--processor-time", action="store_true", help="for a machine that others use meanwhile"
@@ -239,6 +296,8 @@ def main() -> None:
     if options.candidates:
         lines = against_an_mlp(options.candidates, options.repeats, clock)
         print("\n".join(lines), flush=True)
+    if options.loads:
+        print("\n".join(first_request(100_000, options.loads)), flush=True)
 
 
 if __name__ == "__main__":

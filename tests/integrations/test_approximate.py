@@ -104,13 +104,11 @@ class TestFaiss:
         assert approximate.recall(path, users, np.array(ids)[rows]) == pytest.approx(1, abs=0.01)
 
     def test_more_of_the_lists_find_more(self, path, ids, users):
-        import faiss
-
         index = approximate.faiss_index(path, "IVF50,Flat")
         user = answers(path / "2", "user_embedding", users)["embedding"]
         recalls = []
         for lists in (1, 5, 50):
-            faiss.extract_index_ivf(index).nprobe = lists
+            index.nprobe = lists
             recalls.append(approximate.recall(path, users, np.array(ids)[index.search(user, K)[1]]))
         assert recalls[0] < recalls[1] <= recalls[2]
         assert recalls[2] == pytest.approx(1, abs=0.01)

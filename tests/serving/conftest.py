@@ -132,6 +132,10 @@ class Exported:
         """What a request holds, by name: `[users]`, or `[users, width]`."""
         return self.schema.columns(users_of(self.schema), self.schema.user)
 
+    def catalogue(self):
+        """The rows that the export was made of."""
+        return items_of(self.schema)
+
     def items(self):
         return self.schema.columns(items_of(self.schema), self.schema.item)
 

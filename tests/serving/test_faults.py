@@ -13,15 +13,16 @@ import tensorflow as tf
 import tfpfd
 from tfpfd import inspect
 
-KILLS = 8
+# TFPFD_KILLS=200 for an hour of them.
+KILLS = int(os.environ.get("TFPFD_KILLS", "8"))
 
 # Children are forked before TensorFlow has done anything, so they need not import it again.
 DRIVER = """
 import json, os, random, resource, signal, sys, time
-from tfpfd import Categorical, Ranker, Schema, TwoTower, export
+from tfpfd import Categorical, Ranker, Schema, TwoTower, export, refresh
 base, what, times = sys.argv[1], sys.argv[2], int(sys.argv[3])
 
-def child(limit=None):
+def child(limit=None, refreshes=False):
     ready, begun = os.pipe()
     pid = os.fork()
     if pid:
@@ -39,7 +40,10 @@ def child(limit=None):
     if limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     try:
-        export(student, items, base, verbose=0)
+        if refreshes:
+            refresh(base, items, verbose=0)
+        else:
+            export(student, items, base, verbose=0)
     except OSError as error:
         print(str(error).replace(chr(10), " "), file=sys.stderr)
         os._exit(3)
@@ -56,10 +60,11 @@ begun = time.monotonic()
 codes = [end(started)]
 seconds = time.monotonic() - begun
 left = []
-if what == "kill":
+refreshes = what == "kill a refresh"
+if what.startswith("kill"):
     chance = random.Random(times)
     for _ in range(times):
-        pid = child()
+        pid = child(refreshes=refreshes)
         time.sleep(chance.uniform(0, seconds))
         os.kill(pid, signal.SIGKILL)
         codes.append(end(pid))
@@ -68,7 +73,8 @@ elif what == "limit":
     for limit in (2_000, 100_000, 500_000):
         codes.append(end(child(limit)))
         left.append(sorted(os.listdir(base)))
-pids = [child() for _ in range(times)] if what == "together" else [child()]
+alone = what != "together"
+pids = [child(refreshes=refreshes) for _ in range(1 if alone else times)]
 codes += [end(pid) for pid in pids]
 print(json.dumps([codes, left]))
 """
@@ -99,8 +105,9 @@ def assert_whole(base, count):
         assert found["scores"].shape == (1, 100)
 
 
-def test_a_kill_at_any_moment_leaves_whole_versions_alone(tmp_path):
-    codes, left, _ = drive(tmp_path, "kill", KILLS)
+@pytest.mark.parametrize("what", ["kill an export", "kill a refresh"])
+def test_a_kill_at_any_moment_leaves_whole_versions_alone(tmp_path, what):
+    codes, left, _ = drive(tmp_path, what, KILLS)
     killed = codes[1:-1]
     assert (codes[0], codes[-1]) == (0, 0)
     assert set(killed) <= {-9, 0}
@@ -108,9 +115,11 @@ def test_a_kill_at_any_moment_leaves_whole_versions_alone(tmp_path):
     assert killed.count(-9) >= KILLS // 2
     for names in left:
         assert "1" in names
-        # At most what the last one left, which no server takes for a version.
-        assert len([name for name in names if not name.isdecimal()]) <= 1
-        assert all(name.isdecimal() or name.startswith(".writing-") for name in names)
+        # At most what the last one left, which no server takes for a version, and embeddings.
+        aside = [name for name in names if not name.isdecimal() and name != ".refreshing"]
+        assert len(aside) <= 1
+        assert all(name.startswith(".writing-") for name in aside)
+        assert ".refreshing" not in names or what == "kill a refresh"
     assert_whole(tmp_path, codes.count(0))
 
 

@@ -11,6 +11,8 @@ import pyarrow.parquet
 import pytest
 import tensorflow as tf
 
+import tfpfd
+
 LOWEST = np.finfo(np.float32).min
 
 CLIENT = """
@@ -103,6 +105,48 @@ def test_top_k_is_the_sorted_catalogue(exported, answers, name, k):
     columns = top(logits, k)
     assert decoded(found["item_ids"]) == [[exported.ids[i] for i in row] for row in columns]
     close(found["scores"], np.take_along_axis(logits, columns, axis=1))
+
+
+@pytest.mark.parametrize("table", ["float32", "int8"])
+def test_no_request_makes_later_ones_copy_the_table(integers, tmp_path, table):
+    """As variables are copied whenever they are read, once a sparse operation has touched them."""
+    version = tfpfd.export(
+        integers.student,
+        integers.catalogue(),
+        tmp_path,
+        table=table,
+        attributes=["genres", "price"],
+        verbose=0,
+    )
+    loaded = tf.saved_model.load(str(version))
+    users = {name: tf.constant(values) for name, values in integers.users().items()}
+    rules = inputs_that_hold_nothing(loaded.signatures["top_k_where"], len(users["user_id"]))
+    k, candidates = tf.constant(3), tf.constant([integers.ids] * len(users["user_id"]), tf.int64)
+    loaded.signatures["score_candidates"](candidate_ids=candidates, **users)
+    loaded.signatures["top_k"](k=k, **users)
+    loaded.signatures["top_k_where"](**{**rules, "k": k, **users})
+    loaded.signatures["user_embedding"](**users)
+    read = [loaded.item_embeddings, loaded.attributes["genres"].codes]
+    read += [loaded.item_scales] if table == "int8" else []
+    for variable in (*read, loaded.attributes["price"].numbers):
+        once, again = tf.convert_to_tensor(variable), tf.convert_to_tensor(variable)
+        places = [np.frombuffer(x, np.int8).ctypes.data for x in (once, again)]
+        assert places[0] == places[1], variable.name
+
+
+def inputs_that_hold_nothing(signature, rows):
+    """Padding for every input, with which no rule holds."""
+    specs = signature.structured_input_signature[1]
+    return {
+        name: tf.zeros([rows] + [1] * (spec.shape.rank - 1), tf.bool)
+        if spec.dtype == tf.bool
+        else tf.fill(
+            [rows] + [1] * (spec.shape.rank - 1),
+            tf.constant("" if spec.dtype == tf.string else -1, spec.dtype),
+        )
+        for name, spec in specs.items()
+        if spec.shape.rank is not None
+    }
 
 
 def test_equal_items_come_in_the_order_of_the_table(exported, answers):

@@ -52,7 +52,7 @@ def faiss_index(path: str | os.PathLike, description: str = "Flat") -> Any:
     """A FAISS index of the items of an export, by inner product.
 
         index = faiss_index("saved_models/films", "IVF1024,Flat")
-        faiss.extract_index_ivf(index).nprobe = 32
+        index.nprobe = 256
         faiss.write_index(index, "films.faiss")
         scores, rows = index.search(user_embeddings, 100)
         best = item_table("saved_models/films")[0][rows]
@@ -107,7 +107,7 @@ def scann_model(
       path: see `item_table`.
       out: the directory of the new model.
       leaves: into how many parts the items are split; by default the root of their number.
-      searched: how many of them a request looks into; a tenth by default. More find more.
+      searched: how many of them a request looks into; a quarter by default. More find more.
       rescored: how many items get exact scores; at least as many as are asked for do.
       k: how many items `serving_default` returns.
 
@@ -128,7 +128,7 @@ def scann_model(
     operations = require("scann.scann_ops.py.scann_ops")
     ids, embeddings = item_table(path)
     leaves = max(round(len(ids) ** 0.5), 1) if leaves is None else leaves
-    searched = max(leaves // 10, 1) if searched is None else searched
+    searched = max(leaves // 4, 1) if searched is None else searched
     for name, value in {
         "leaves": leaves,
         "searched": searched,

@@ -60,9 +60,11 @@ class ItemTable:
 
     def vectors(self, rows: tf.Tensor) -> tf.Tensor:
         """The embeddings of some rows, float32, `[..., width]`."""
-        vectors = tf.cast(tf.gather(self.embeddings, rows), tf.float32)
+        # Of tensors: after a gather from a variable itself each later read of it copies all of it.
+        table = tf.convert_to_tensor(self.embeddings)
+        vectors = tf.cast(tf.gather(table, rows), tf.float32)
         if self.scales is not None:
-            vectors *= tf.gather(self.scales, rows)[..., None]
+            vectors *= tf.gather(tf.convert_to_tensor(self.scales), rows)[..., None]
         return vectors
 
     def scores(self, user: tf.Tensor, start: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
