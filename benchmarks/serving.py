@@ -1,7 +1,8 @@
 """Serving speed: (c) the item table, (d) top-k, (e) beside an MLP, (f) the first request.
 
-python benchmarks/serving.py [--items 1000000] [--searched 10000 100000 1000000]
-    [--candidates 100000] [--loads 5] [--repeats 10] [--processor-time]
+python benchmarks/serving.py [--items 1000000] [--searched 10000 100000 1000000] [--width 128]
+    [--tables float32 float16 bfloat16 int8] [--exact] [--candidates 100000] [--loads 5]
+    [--repeats 10] [--processor-time]
 
 TensorFlow Recommenders, FAISS and ScaNN take part where they are installed.
 """
@@ -14,14 +15,14 @@ import multiprocessing
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import tensorflow as tf
-from common import machine, report, side_by_side
+from common import add_clock, clock_of, machine, report, side_by_side
 
 import tfpfd
 from tfpfd.integrations import approximate
@@ -31,15 +32,16 @@ from tfpfd.serving.manifest import EXTRA, WARM_UP
 from tfpfd.serving.table import TABLE_TYPES
 
 UNITS, K = [512, 256, 128], 100
+PIECE = 500_000
 BARE = "matmul + top_k"
 
 
-def catalogue(items: int) -> pd.DataFrame:
+def catalogue(items: int, first: int = 0) -> pd.DataFrame:
     """Invented items: an id, a category, a seller, tags, a price."""
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(first)
     return pd.DataFrame(
         {
-            "item_id": [f"item-{i}" for i in range(items)],
+            "item_id": [f"item-{i}" for i in range(first, first + items)],
             "category": random.integers(0, 1000, items).astype(str),
             "seller": random.integers(0, 20_000, items),
             "tags": list(random.integers(0, 500, (items, 3))),
@@ -48,7 +50,13 @@ def catalogue(items: int) -> pd.DataFrame:
     )
 
 
-def make_student(items: pd.DataFrame) -> tfpfd.Ranker:
+def pieces(items: int) -> Iterator[dict[str, pd.Series]]:
+    """A large catalogue, of which a piece at a time is in memory."""
+    for first in range(0, items, PIECE):
+        yield dict(catalogue(min(PIECE, items - first), first).items())
+
+
+def make_student(items: pd.DataFrame, units: Sequence[int] = UNITS) -> tfpfd.Ranker:
     """An untrained student: speed doesn't depend on the weights."""
     users = tuple(f"user-{i}" for i in range(10_000))
     declared = tfpfd.Schema(
@@ -64,7 +72,7 @@ def make_student(items: pd.DataFrame) -> tfpfd.Ranker:
     rows = items.assign(user_id="user-0", seen=[[]] * len(items), label=0.0)
     rows.at[0, "seen"] = ["item-0"]
     schema = declared.adapt(rows, verbose=0)
-    return tfpfd.Ranker(schema, tfpfd.TwoTower(UNITS), encoder=tfpfd.FeatureEncoder(schema, dim=32))
+    return tfpfd.Ranker(schema, tfpfd.TwoTower(units), encoder=tfpfd.FeatureEncoder(schema, dim=32))
 
 
 def item_table(
@@ -162,10 +170,9 @@ def approximations(
     return found
 
 
-def top_k(count: int, batch: int, repeats: int, clock: Callable[[], float]) -> list[str]:
+def top_k(count: int, batch: int, options: argparse.Namespace) -> list[str]:
     """(d) The export's top 100, raw user features in, against searches of the same table."""
-    items = catalogue(count)
-    student = make_student(items.head(min(count, 10_000)))
+    student = make_student(catalogue(min(count, 10_000)), [*UNITS[:-1], options.width])
     features = {
         "user_id": tf.constant([f"user-{i}" for i in range(batch)]),
         "seen": tf.constant([[f"item-{i + j}" for j in range(50)] for i in range(batch)]),
@@ -173,8 +180,9 @@ def top_k(count: int, batch: int, repeats: int, clock: Callable[[], float]) -> l
     k = tf.constant(K)
     served, kept = {}, []
     with tempfile.TemporaryDirectory() as folder:
-        for table in TABLE_TYPES:
-            version = tfpfd.export(student, items, folder, k=K, table=table, verbose=0)
+        for table in options.tables:
+            rows = pieces(count)
+            version = tfpfd.export(student, rows, folder, k=K, table=table, verbose=0)
             loaded = tf.saved_model.load(str(version))
             kept.append(loaded)  # It owns the variables.
             serve = loaded.signatures["top_k"]
@@ -182,19 +190,21 @@ def top_k(count: int, batch: int, repeats: int, clock: Callable[[], float]) -> l
                 "item_ids"
             ]
         user = kept[0].signatures["user_embedding"](**features)["embedding"].numpy()
-        served |= approximations(version, f"{folder}/scann", features, user)
+        if not options.exact:
+            served |= approximations(version, f"{folder}/scann", features, user)
     answers = {name: np.asarray(answer()) for name, answer in served.items()}
     exact = next(iter(answers.values()))
     embeddings = kept[0].item_embeddings.numpy()
-    seconds = side_by_side({**searches(embeddings, user), **served}, repeats, clock)
-    title = f"(d) top {K} of {count:,} items × {UNITS[-1]}, batch {batch}"
+    candidates = {**searches(embeddings, user), **served}
+    seconds = side_by_side(candidates, options.repeats, clock_of(options)[0])
+    title = f"(d) top {K} of {count:,} items × {options.width}, batch {batch}"
     told = ", ".join(
         f"{name.split(', ')[1]} "
         f"{np.mean([len({*a} & {*b}) / K for a, b in zip(found, exact, strict=True)]):.4f}"
         for name, found in answers.items()
     )
     lines = report(title, seconds, batch, "users", BARE)
-    return [*lines, f"Recall@{K} of {count:,} against float32: {told}", ""]
+    return [*lines, f"Recall@{K} of {count:,} against {options.tables[0]}: {told}", ""]
 
 
 def against_an_mlp(count: int, repeats: int, clock: Callable[[], float]) -> list[str]:
@@ -275,16 +285,19 @@ def main() -> None:
         type=int,
         nargs="*",
         default=[10_000, 100_000, 1_000_000],
-        help="sizes of the tables searched; 10000000 takes 20 GB",
+        help="sizes of the tables searched",
     )
+    parser.add_argument("--width", type=int, default=UNITS[-1], help="of the tables searched")
+    parser.add_argument(
+        "--tables", nargs="+", default=TABLE_TYPES, choices=TABLE_TYPES, help="types of them"
+    )
+    parser.add_argument("--exact", action="store_true", help="without approximate searches")
     parser.add_argument("--candidates", type=int, default=100_000, help="of the MLP; 0: none")
     parser.add_argument("--loads", type=int, default=5, help="for the first request; 0: none")
     parser.add_argument("--repeats", type=int, default=10, help="runs of each candidate")
-    parser.add_argument(
-        "--processor-time", action="store_true", help="for a machine that others use meanwhile"
-    )
+    add_clock(parser)
     options = parser.parse_args()
-    clock = time.process_time if options.processor_time else time.perf_counter
+    clock, _ = clock_of(options)
     print(machine(), end="\n\n")
     if options.items:
         items = catalogue(options.items)
@@ -292,7 +305,7 @@ def main() -> None:
         print("\n".join(lines), flush=True)
     for count in options.searched:
         for batch in (1, 32):
-            print("\n".join(top_k(count, batch, options.repeats, clock)), flush=True)
+            print("\n".join(top_k(count, batch, options)), flush=True)
     if options.candidates:
         lines = against_an_mlp(options.candidates, options.repeats, clock)
         print("\n".join(lines), flush=True)

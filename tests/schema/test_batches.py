@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfpfd import Categorical, Numeric, Schema, Sequence
 from tfpfd.schema import raw_batches
+from tfpfd.schema.batches import count_rows
 
 SCHEMA = Schema(
     user=(Sequence("clicks", of="item"), Categorical("user")),
@@ -124,6 +125,12 @@ class TestEverySource:
 def test_batches_are_as_small_as_asked_for(source, tmp_path):
     batches = raw_batches(SOURCES[source](tmp_path), ["user"], size=2)
     assert max(len(batch["user"]) for batch in batches) == 2
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_rows_are_counted_where_that_reads_nothing(source, tmp_path):
+    known = source.startswith(("DataFrame", "Table", "Parquet"))
+    assert count_rows(SOURCES[source](tmp_path)) == (5 if known else None)
 
 
 def test_a_generator_is_read_batch_by_batch():

@@ -86,14 +86,23 @@ def _length(name: str, values: Any) -> int:
 
 def count_rows(source: Source) -> int | None:
     """Number of rows of `source` where it is known without reading it, else None."""
+    source = _opened(source)
     if isinstance(source, pd.DataFrame | pa.Table):
         return len(source)
+    files = isinstance(source, pa.dataset.FileSystemDataset)
+    if files and source.format.default_extname == "parquet":
+        return source.count_rows()
     return None
 
 
+def _opened(source: Source) -> Source:
+    """`source`, or the files that it is the path of."""
+    is_path = isinstance(source, str) or hasattr(source, "__fspath__")
+    return pa.dataset.dataset(source) if is_path else source
+
+
 def _batches(source: Source, columns: list[str], size: int) -> Iterator[Raw]:
-    if isinstance(source, str) or hasattr(source, "__fspath__"):
-        source = pa.dataset.dataset(source)
+    source = _opened(source)
     if isinstance(source, pd.DataFrame):
         _check_names(list(source.columns), columns)
         source = source[columns]
