@@ -95,7 +95,8 @@ def loaded_and_asked(version: str, warm: bool) -> list[float]:
     """Seconds of the first requests of one user that a process answers after loading."""
     from tensorflow_serving.apis import prediction_log_pb2
 
-    signatures = tf.saved_model.load(version).signatures
+    model = tf.saved_model.load(version)
+    signatures = model.signatures
     if warm:
         for record in tf.data.TFRecordDataset(f"{version}/{EXTRA}/{WARM_UP}"):
             log = prediction_log_pb2.PredictionLog.FromString(record.numpy())

@@ -48,7 +48,7 @@ def users(ids):
 
 
 @pytest.fixture(scope="module")
-def path(kind, ids, tmp_path_factory):
+def student(kind, ids):
     schema = Schema(
         user=(
             Categorical("user", vocabulary=tuple(f"u{n}" for n in range(USERS))),
@@ -57,7 +57,11 @@ def path(kind, ids, tmp_path_factory):
         item=(Categorical("item", dtype=kind, vocabulary=tuple(ids)),),
     )
     keras.utils.set_random_seed(0)
-    student = Ranker(schema, TwoTower([16, 8]))
+    return Ranker(schema, TwoTower([16, 8]))
+
+
+@pytest.fixture(scope="module")
+def path(kind, ids, student, tmp_path_factory):
     base = tmp_path_factory.mktemp(kind)
     export(student, {"item": ids}, base, table="int8", verbose=0, warm_up=False)
     export(student, {"item": ids}, base, k=K, verbose=0, warm_up=False)
@@ -214,6 +218,20 @@ def test_recall_needs_a_row_a_user(path, users, ids):
     found = np.array([ids[:K]] * (USERS - 1))
     with pytest.raises(ValueError, match=f"a row for each of the {USERS} users, received 39"):
         approximate.recall(path, users, found)
+
+
+@pytest.mark.parametrize("shape", [(USERS,), (USERS, 0), (USERS, K, 1)])
+def test_recall_needs_ids_of_each_user(path, users, shape):
+    with pytest.raises(ValueError, match=r"`found` must be of the shape \[users, k\], received"):
+        approximate.recall(path, users, np.zeros(shape, object))
+
+
+def test_recall_needs_items(path, users, student, tmp_path):
+    export(student, None, tmp_path, verbose=0, warm_up=False)
+    with pytest.raises(ValueError, match="has no table of items"):
+        approximate.recall(tmp_path, users, np.zeros((USERS, K), object))
+    with pytest.raises(FileNotFoundError, match="expected an export with a table of items"):
+        approximate.item_table(tmp_path)
 
 
 def test_recall_by_hand(path, users):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from tfpfd import saved_scores
+from tfpfd import export, saved_scores
 
 
 def frame(columns):
@@ -41,6 +41,22 @@ def test_scores_are_the_students(exported):
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     # The directory of versions too.
     np.testing.assert_array_equal(saved_scores(exported.path.parent, rows), found)
+
+
+def test_of_a_ranker_without_items(strings, tmp_path):
+    version = export(strings.student, None, tmp_path, warm_up=False)
+    rows = rows_of(strings)
+    expected = saved_scores(strings.path, rows)
+    np.testing.assert_allclose(saved_scores(version, rows), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("what", ["tower", "several"])
+def test_exports_that_score_no_rows(strings, tmp_path, what):
+    student = strings.student if what == "tower" else {"ctr": strings.student}
+    side = "user" if what == "tower" else None
+    version = export(student, None, tmp_path, side=side, warm_up=False)
+    with pytest.raises(ValueError, match=r"must be an export of one ranker, received .*signatures"):
+        saved_scores(version, rows_of(strings))
 
 
 def test_refusals(exported, tmp_path):

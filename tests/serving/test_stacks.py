@@ -29,7 +29,8 @@ def test_exports_of_every_stack_answer_as_their_students(exported, tmp_path):
         request, ids, logits = pickle.loads(file.read_bytes())
         version = file.parent / "1"
         assert inspect(version).findings == []
-        signatures = tf.saved_model.load(str(version)).signatures
+        loaded = tf.saved_model.load(str(version))
+        signatures = loaded.signatures
         specs = signatures["serving_default"].structured_input_signature[1]
         users = {name: tf.constant(x, specs[name].dtype) for name, x in request.items()}
         candidates = tf.constant([ids] * len(logits))

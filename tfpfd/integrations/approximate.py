@@ -17,7 +17,7 @@ from tfpfd.integrations.packages import require
 from tfpfd.schema import raw_batches
 from tfpfd.schema.batches import Source, rows_of
 from tfpfd.serving import inspect
-from tfpfd.serving.manifest import EXTRA, ITEMS
+from tfpfd.serving.manifest import EXTRA, ITEMS, read_schema
 from tfpfd.serving.module import UNKNOWN_SCORE, K
 from tfpfd.serving.served import concrete
 from tfpfd.serving.versions import latest
@@ -213,20 +213,23 @@ def recall(path: str | os.PathLike, users: Source, found: np.ndarray) -> float:
 
     Raises:
       FileNotFoundError: there is no export at `path`.
-      ValueError: naming the column, what was expected and what came; `found` has another number of
-        rows than `users`.
+      ValueError: naming the column, what was expected and what came; `found` has another shape; the
+        export has no items.
     """
-    exported = inspect(path)
-    schema = exported.schema
-    if schema is None:
-        raise FileNotFoundError(f"'{exported.path}' is no export of tfpfd")
-    top_k = tf.saved_model.load(str(exported.path)).signatures["top_k"]
+    found = np.asarray(found)
+    if found.ndim != 2 or not found.shape[1]:
+        raise ValueError(f"`found` must be of the shape [users, k], received {found.shape}")
+    directory = latest(Path(path))
+    schema = read_schema(directory)
+    model = tf.saved_model.load(str(directory))  # It owns the variables.
+    if "top_k" not in model.signatures:
+        raise ValueError(f"'{directory}' has no table of items: there is no exact answer")
     k, exact = tf.constant(found.shape[1]), []
     for raw in raw_batches(users, [feature.name for feature in schema.user], size=BATCH):
         if rows_of(raw):
             columns = schema.columns(raw, schema.user)
             features = {name: tf.constant(values) for name, values in columns.items()}
-            exact += list(top_k(k=k, **features)["item_ids"].numpy())
+            exact += list(model.signatures["top_k"](k=k, **features)["item_ids"].numpy())
     if len(exact) != len(found):
         raise ValueError(
             f"`found` must have a row for each of the {len(exact)} users, received {len(found)}"

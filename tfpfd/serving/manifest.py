@@ -102,6 +102,20 @@ def read_manifest(directory: Path) -> dict[str, Any] | None:
     return manifest
 
 
+def read_schema(directory: Path) -> Schema:
+    """The served schema of a version.
+
+    Raises:
+      FileNotFoundError: it is no export of tfpfd.
+    """
+    file = directory / EXTRA / SCHEMA
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"'{directory}' is no export of tfpfd: expected {EXTRA}/{SCHEMA} in it"
+        )
+    return Schema.from_json(file.read_text(encoding="utf-8"))
+
+
 def digests(directory: Path) -> dict[str, str]:
     """SHA-256 of every file of a version but the manifest, by its path in the version."""
     return {

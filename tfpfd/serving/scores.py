@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfpfd.schema import Schema, raw_batches
+from tfpfd.schema import raw_batches
 from tfpfd.schema.batches import Source, rows_of
-from tfpfd.serving.manifest import EXTRA, SCHEMA
+from tfpfd.serving.manifest import read_schema
 from tfpfd.serving.versions import latest
 
 BATCH = 4096
@@ -28,8 +28,8 @@ def saved_scores(path: str | Path, rows: Source) -> np.ndarray:
     The item side is computed from the rows too, so an item need not be in the export's table.
 
     Args:
-      path: an export of `tfpfd.export`, or the directory of its versions, of which the newest
-        counts.
+      path: an export of one ranker, with items or without, or the directory of its versions, of
+        which the newest counts.
       rows: raw rows with all features of the served schema: see `tfpfd.schema.raw_batches`.
 
     Returns:
@@ -37,29 +37,35 @@ def saved_scores(path: str | Path, rows: Source) -> np.ndarray:
 
     Raises:
       FileNotFoundError: there is no export at `path`.
-      ValueError: naming the column, what was expected and what came; `rows` is empty.
+      ValueError: naming the column, what was expected and what came; `rows` is empty; the export
+        is of a tower alone, or of several rankers.
     """
     directory = latest(Path(path))
-    written = directory / EXTRA / SCHEMA
-    if not written.is_file():
-        raise FileNotFoundError(
-            f"'{directory}' is no export of tfpfd: expected {EXTRA}/{SCHEMA} in it"
+    schema = read_schema(directory)
+    model = tf.saved_model.load(str(directory))  # It owns the variables.
+    signatures = model.signatures
+    if "score" not in signatures and not {"user_embedding", "item_embedding"} <= set(signatures):
+        raise ValueError(
+            f"`path` must be an export of one ranker, received '{directory}' with the signatures "
+            f"{sorted(signatures)}"
         )
-    schema = Schema.from_json(written.read_text(encoding="utf-8"))
-    model = tf.saved_model.load(str(directory))
 
-    def embedded(side: str, raw: dict[str, np.ndarray]) -> tf.Tensor:
-        names = [feature.name for feature in getattr(schema, side)]
-        given = {name: tf.constant(raw[name]) for name in names}
-        return model.signatures[f"{side}_embedding"](**given)["embedding"]
+    def embedded(side: str, raw: dict[str, tf.Tensor]) -> tf.Tensor:
+        given = {feature.name: raw[feature.name] for feature in getattr(schema, side)}
+        return signatures[f"{side}_embedding"](**given)["embedding"]
+
+    def logits(raw: dict[str, tf.Tensor]) -> tf.Tensor:
+        if "score" in signatures:
+            return signatures["score"](**raw)["logit"]
+        return tf.reduce_sum(embedded("user", raw) * embedded("item", raw), axis=1)
 
     features = list(schema.features("served").values())
     scores = []
     for raw in raw_batches(rows, [feature.name for feature in features], size=BATCH):
         if rows_of(raw):
             columns = schema.columns(raw, features)
-            products = embedded("user", columns) * embedded("item", columns)
-            scores.append(tf.reduce_sum(products, axis=1).numpy())
+            tensors = {name: tf.constant(values) for name, values in columns.items()}
+            scores.append(logits(tensors).numpy())
     if not scores:
         raise ValueError("`rows` is empty: expected rows to score, received none")
     return np.concatenate(scores)
