@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import random
 import statistics
 import sys
 import time
@@ -28,16 +29,18 @@ def side_by_side(
 ) -> dict[str, list[float]]:
     """Seconds of each candidate, run in turn `repeats` times after one run that doesn't count.
 
-    In turn, so that whatever else the machine does falls on all of them. Where it does much else,
-    `time.process_time` as the clock counts the seconds of both cores that went into a candidate.
+    In turn, so that whatever else the machine does falls on all of them, and in another order each
+    turn, as a candidate finds the caches as the one before left them. Where the machine does much
+    else, `time.process_time` as the clock counts the seconds of both cores that went into one.
     """
     for run in candidates.values():
         run()
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
+    chance = random.Random(0)
     for repeat in range(repeats):
-        for name, run in candidates.items():
+        for name in chance.sample(list(candidates), len(candidates)):
             start = clock()
-            run()
+            candidates[name]()
             seconds[name].append(clock() - start)
         print(f"  {repeat + 1}/{repeats}", file=sys.stderr, flush=True)
     return seconds
