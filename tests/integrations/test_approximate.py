@@ -193,6 +193,28 @@ class TestScann:
         with pytest.raises(ValueError, match=f"at most the {COUNT} items, received {COUNT + 1}"):
             approximate.scann_model(path, tmp_path, leaves=COUNT + 1)
 
+    @pytest.mark.parametrize("version", ["", "2"])
+    def test_never_into_the_export(self, path, version):
+        before = sorted(path.rglob("*"))
+        with pytest.raises(ValueError, match="`out` must be another directory than the export's"):
+            approximate.scann_model(path, path / version)
+        assert sorted(path.rglob("*")) == before
+
+    @pytest.mark.parametrize("count", [1, approximate.FEWEST - 1])
+    def test_few_items(self, student, ids, tmp_path, count):
+        export(student, {"item": ids[:count]}, tmp_path / "exact", verbose=0, warm_up=False)
+        with pytest.raises(ValueError, match=f"has {count} items: ScaNN needs 1000"):
+            approximate.scann_model(tmp_path / "exact", tmp_path / "out")
+
+    def test_the_fewest_items_and_many_leaves(self, student, ids, users, tmp_path):
+        few = ids[: approximate.FEWEST]
+        export(student, {"item": few}, tmp_path / "exact", verbose=0, warm_up=False)
+        version = approximate.scann_model(
+            tmp_path / "exact", tmp_path / "out", leaves=1000, searched=1000, rescored=1000
+        )
+        found = answers(version, "top_k", users, k=tf.constant(K))
+        assert approximate.recall(tmp_path / "exact", users, found["item_ids"]) >= 0.99
+
     def test_a_file_in_the_way(self, path, tmp_path):
         (tmp_path / "out").write_text("")
         with pytest.raises(OSError, match="must be a directory") as raised:

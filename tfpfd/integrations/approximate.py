@@ -23,8 +23,8 @@ from tfpfd.serving.served import concrete
 from tfpfd.serving.versions import latest
 
 BATCH = 256
-SAMPLE = 250_000
-"""Items that ScaNN's tree is trained on, at most."""
+FEWEST, SAMPLE = 1000, 250_000
+"""Items that ScaNN is given at least, and that its tree is trained on at most."""
 
 
 def item_table(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
@@ -119,7 +119,8 @@ def scann_model(
       ImportError: ScaNN can't be used here.
       OSError: `out` can't be written.
       RuntimeError: the export isn't what was written: see `tfpfd.inspect`.
-      ValueError: a number below 1, or more leaves than items.
+      ValueError: a number below 1, more leaves than items, fewer than 1,000 items, or `out` is the
+        export.
 
     Reference:
       Guo et al., "Accelerating Large-Scale Inference with Anisotropic Vector Quantization", ICML
@@ -127,7 +128,13 @@ def scann_model(
     """
     operations = require("scann.scann_ops.py.scann_ops")
     ids, embeddings = item_table(path)
-    leaves = max(round(len(ids) ** 0.5), 1) if leaves is None else leaves
+    if len(ids) < FEWEST:
+        # ScaNN itself ends the process where there are too few to make its codes of.
+        raise ValueError(
+            f"'{path}' has {len(ids)} items: ScaNN needs {FEWEST}, and fewer are found as fast by "
+            "the export's own exact search"
+        )
+    leaves = round(len(ids) ** 0.5) if leaves is None else leaves
     searched = max(leaves // 4, 1) if searched is None else searched
     for name, value in {
         "leaves": leaves,
@@ -141,6 +148,11 @@ def scann_model(
     found = inspect(path)
     if found.findings:
         raise RuntimeError(f"'{found.path}' isn't what was exported: {'; '.join(found.findings)}")
+    if Path(out).resolve() in (found.path.resolve(), found.path.resolve().parent):
+        raise ValueError(
+            f"`out` must be another directory than the export's, received '{out}': a server would "
+            "take the new model for a version of it"
+        )
     check_writable(Path(out))
     sample = min(len(ids), SAMPLE)
     searcher = (
