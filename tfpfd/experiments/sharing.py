@@ -43,14 +43,19 @@ class Sharing(MethodExperiment):
         "(+99.5 %); independent, synchronous .6748 (+55.0 %); shared .6717 (+2.9 %); shared but "
         "the user id .6745 (+11.4 %)."
     )
-    tasks = {name: COARSE[name] for name in ("marketplace", "movielens")}  # With a user id.
+    tasks = COARSE
     sources = tuple(tasks)
+
+    @property
+    def grid(self) -> dict[str, Cell]:
+        """The kinds of sharing; clicks of KuaiRand have no user id to keep apart."""
+        left_out = "all but user_id" if self.source == "kuairand" else None
+        return {name: cell for name, cell in GRID.items() if cell["shared"] != left_out}
 
     def cells(self, seeds: int) -> list[Cell]:
         """The baseline and every kind of sharing."""
-        return [
-            {**cell, "seed": seed} for seed in range(seeds) for cell in (BASELINE, *GRID.values())
-        ]
+        kinds = (BASELINE, *self.grid.values())
+        return [{**cell, "seed": seed} for seed in range(seeds) for cell in kinds]
 
     def run(self, cell: Cell) -> Metrics:
         """Trains one kind; a teacher that is trained first has a training of its own."""
@@ -73,28 +78,28 @@ class Sharing(MethodExperiment):
         """Metrics, differences from the baseline, and times."""
         title = f"Student minus baseline, {self.source}; 95 % intervals over seeds and users"
         return [
-            Section("Test metrics", "", metric_table(results, {"baseline": BASELINE, **GRID})),
+            Section("Test metrics", "", metric_table(results, {"baseline": BASELINE, **self.grid})),
             Section(
                 "Minus the baseline",
                 "Paired by seed and resampled user; bold where the interval excludes zero.",
-                difference_table(results, GRID, BASELINE),
-                draw_differences(results, GRID, BASELINE, title),
+                difference_table(results, self.grid, BASELINE),
+                draw_differences(results, self.grid, BASELINE, title),
             ),
             Section(
                 "Time",
                 "Seconds of an epoch's training steps (median over seeds), over the baseline's; "
                 "an asynchronous one has an epoch of the teacher and one of the student.",
-                _times(results),
+                _times(results, self.grid),
             ),
         ]
 
 
-def _times(results: Results) -> pd.DataFrame:
+def _times(results: Results, grid: dict[str, Cell]) -> pd.DataFrame:
     def seconds(cell: Cell) -> float:
         values = [value[0] for value in results.values("epoch_seconds", **cell).values()]
         return float(np.median(values)) if values else float("nan")
 
     alone = seconds(BASELINE)
     return pd.DataFrame(
-        {"": name, "time": f"{seconds(cell) / alone:.2f}"} for name, cell in GRID.items()
+        {"": name, "time": f"{seconds(cell) / alone:.2f}"} for name, cell in grid.items()
     )
