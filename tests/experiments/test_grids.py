@@ -22,7 +22,9 @@ REPORTED = [
     (kind, source)
     for kind in EXPERIMENTS.values()
     if kind is not IrreproducibilityExperiment
-    for source in (kind.sources if kind.name in ("multi-objective", "boost") else (None,))
+    for source in (
+        kind.sources if kind.name in ("multi-objective", "boost", "sharing") else (None,)
+    )
 ]
 
 
