@@ -44,7 +44,9 @@ def inspect_export(
             names = [feature.name for feature in found.schema.sides[side]]
             console.print(f"{side} features: {', '.join(names)}")
     console.print(f"size: {found.bytes / 1e6:.1f} MB")
-    console.print(f"looked for: {', '.join(found.stripped) or 'no privileged feature is known'}")
+    console.print(
+        f"looked for: {', '.join(found.stripped) or 'no name, as no privileged feature is known'}"
+    )
     for finding in found.findings:
         console.print(f"[red]found[/]: {escape(finding)}", soft_wrap=True)
     if found.findings:

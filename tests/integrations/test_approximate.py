@@ -1,6 +1,7 @@
 """Approximate search over an export's items, against its own exact answer."""
 
 import errno
+import shutil
 import subprocess
 import sys
 
@@ -119,7 +120,8 @@ class TestFaiss:
 
     @pytest.mark.parametrize("description", ["Nonsense", "IVF100000,Flat"])
     def test_bad_descriptions(self, path, description):
-        with pytest.raises(ValueError, match=f"`description` '{description}' gives no index"):
+        message = f"`description` '{description}' gives no index of {COUNT} items: [^:]+$"
+        with pytest.raises(ValueError, match=message):
             approximate.faiss_index(path, description)
 
 
@@ -252,7 +254,14 @@ def test_recall_needs_items(path, users, student, tmp_path):
     export(student, None, tmp_path, verbose=0, warm_up=False)
     with pytest.raises(ValueError, match="has no table of items"):
         approximate.recall(tmp_path, users, np.zeros((USERS, K), object))
-    with pytest.raises(FileNotFoundError, match="expected an export with a table of items"):
+    with pytest.raises(ValueError, match="has no table of items"):
+        approximate.item_table(tmp_path)
+
+
+def test_a_changed_export(path, tmp_path):
+    changed = shutil.copytree(path / "2", tmp_path / "1")
+    (changed / "assets.extra" / "schema.json").unlink()
+    with pytest.raises(RuntimeError, match="isn't what was exported"):
         approximate.item_table(tmp_path)
 
 

@@ -133,6 +133,12 @@ def test_rows_are_counted_where_that_reads_nothing(source, tmp_path):
     assert count_rows(SOURCES[source](tmp_path)) == (5 if known else None)
 
 
+@pytest.mark.parametrize("read", [count_rows, lambda path: list(raw_batches(path, ["user"]))])
+def test_a_path_of_nothing(read, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"expected the path of a Parquet.*none\.parquet'"):
+        read(tmp_path / "none.parquet")
+
+
 def test_a_generator_is_read_batch_by_batch():
     read = []
 

@@ -222,6 +222,21 @@ def test_parts_are_of_one_model_and_one_batch_of_items(tmp_path):
     assert first_of("one", columns) == 1
 
 
+def test_a_refusal_leaves_what_was_embedded_or_nothing(base, monkeypatch):
+    monkeypatch.setattr(items_module, "BATCH", 4)
+    items = catalogue(range(20, 33))
+    bad = items.drop(columns=items.columns[-1])
+    with pytest.raises(ValueError, match="missing column"):
+        refresh(base, bad, warm_up=False, verbose=0)
+    assert sorted(path.name for path in base.iterdir()) == ["1"]
+    twice = pd.concat([items, items.iloc[:1]])
+    with pytest.raises(ValueError, match="expected each id once"):
+        refresh(base, twice, warm_up=False, verbose=0)
+    assert len(list((base / ".refreshing").iterdir())) == 4
+    assert refresh(base, items, warm_up=False, verbose=0) == base / "2"
+    assert sorted(path.name for path in base.iterdir()) == ["1", "2"]
+
+
 def test_two_at_once_are_refused(base):
     with MODULE._parts(base), pytest.raises(OSError, match="is being refreshed by another process"):
         refresh(base, catalogue([1]), warm_up=False, verbose=0)
@@ -235,7 +250,7 @@ def test_two_at_once_are_refused(base):
     "items, message",
     [
         (catalogue([]), "`items` is empty: expected a row an item, received none"),
-        (catalogue([1, 2, 1]), "column 'item_id': expected each id once, received 'i1'"),
+        (catalogue([1, 2, 1]), "column 'item_id': expected each id once, received the id 'i1'"),
         (catalogue([1]).drop(columns="price"), "missing column 'price'"),
         (catalogue([1]).assign(price=["cheap"]), "column 'price': expected numbers"),
     ],

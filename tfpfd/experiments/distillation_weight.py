@@ -49,7 +49,7 @@ class DistillationWeight(MethodExperiment):
             for weight in WEIGHTS
         }
         return [
-            Section("The student over λ", figure=_draw(results)),
+            Section("The student over λ", figure=_draw(results, self.source)),
             Section("Test metrics", "", metric_table(results, {"baseline": BASELINE, **rows})),
             Section(
                 "Minus the baseline",
@@ -59,7 +59,7 @@ class DistillationWeight(MethodExperiment):
         ]
 
 
-def _draw(results: Results) -> Figure:
+def _draw(results: Results, source: str | None) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 4.5), layout="constrained")
@@ -74,6 +74,7 @@ def _draw(results: Results) -> Figure:
         axes.errorbar(x, [i.mean for i in found], half, marker="o", capsize=3, label=method)
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set_xticks(WEIGHTS)
+    axes.set_title(f"{source}; 95 % intervals over seeds and users", fontsize=10)
     axes.set_xlabel("λ")
     axes.set_ylabel("student's AUC minus the baseline's")
     axes.grid(alpha=0.3)

@@ -38,11 +38,16 @@ def item_table(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
       is served.
 
     Raises:
-      FileNotFoundError: there is no SavedModel at `path`, or it has no items.
+      FileNotFoundError: there is no SavedModel at `path`.
+      RuntimeError: the export isn't what was written: see `tfpfd.inspect`.
+      ValueError: it has no table of items.
     """
-    file = latest(Path(path)) / EXTRA / ITEMS
+    found = inspect(path)
+    if found.findings:
+        raise RuntimeError(f"'{found.path}' isn't what was exported: {'; '.join(found.findings)}")
+    file = found.path / EXTRA / ITEMS
     if not file.is_file():
-        raise FileNotFoundError(f"'{file}' is missing: expected an export with a table of items")
+        raise ValueError(f"'{found.path}' has no table of items")
     ids, embeddings = pyarrow.parquet.read_table(file).columns
     values = np.concatenate([chunk.flatten().to_numpy() for chunk in embeddings.chunks])
     return ids.to_numpy(), values.reshape(len(ids), -1)
@@ -67,8 +72,9 @@ def faiss_index(path: str | os.PathLike, description: str = "Flat") -> Any:
       The index, trained and filled; row i is the i-th item of `item_table`.
 
     Raises:
-      FileNotFoundError: see `item_table`.
+      FileNotFoundError: see `item_table`, as for the others.
       ImportError: FAISS isn't installed.
+      RuntimeError: the export isn't what was written.
       ValueError: FAISS doesn't know `description`, or can't build it of so many items.
     """
     faiss = require("faiss")
@@ -79,7 +85,9 @@ def faiss_index(path: str | os.PathLike, description: str = "Flat") -> Any:
         index.add(embeddings)
     except RuntimeError as error:
         raise ValueError(
-            f"`description` {description!r} gives no index of {len(embeddings)} items: {error}"
+            f"`description` {description!r} gives no index of {len(embeddings)} items: "
+            # Behind the signature of a function of C++, and where it is.
+            f"{str(error).strip().rsplit(': ', 1)[-1]}"
         ) from None
     return index
 
@@ -127,7 +135,8 @@ def scann_model(
       2020.
     """
     operations = require("scann.scann_ops.py.scann_ops")
-    ids, embeddings = item_table(path)
+    directory = latest(Path(path))
+    ids, embeddings = item_table(directory)
     if len(ids) < FEWEST:
         # ScaNN itself ends the process where there are too few to make its codes of.
         raise ValueError(
@@ -145,10 +154,7 @@ def scann_model(
         check_integer(name, value, least=1)
     if leaves > len(ids):
         raise ValueError(f"`leaves` must be at most the {len(ids)} items, received {leaves}")
-    found = inspect(path)
-    if found.findings:
-        raise RuntimeError(f"'{found.path}' isn't what was exported: {'; '.join(found.findings)}")
-    if Path(out).resolve() in (found.path.resolve(), found.path.resolve().parent):
+    if Path(out).resolve() in (directory.resolve(), directory.resolve().parent):
         raise ValueError(
             f"`out` must be another directory than the export's, received '{out}': a server would "
             "take the new model for a version of it"
@@ -162,7 +168,7 @@ def scann_model(
         .reorder(rescored)
         .build()
     )
-    export = tf.saved_model.load(str(found.path))
+    export = tf.saved_model.load(str(directory))
     module = _ScannModule(export, searcher.serialize_to_module())
     embed = export.signatures["user_embedding"]
     functions = module.functions(embed, operations, rescored, k)

@@ -97,8 +97,15 @@ def count_rows(source: Source) -> int | None:
 
 def _opened(source: Source) -> Source:
     """`source`, or the files that it is the path of."""
-    is_path = isinstance(source, str) or hasattr(source, "__fspath__")
-    return pa.dataset.dataset(source) if is_path else source
+    if not (isinstance(source, str) or hasattr(source, "__fspath__")):
+        return source
+    try:
+        return pa.dataset.dataset(source)
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"expected the path of a Parquet file or of a folder of them, received '{source}', "
+            "where there is none"
+        ) from None
 
 
 def _batches(source: Source, columns: list[str], size: int) -> Iterator[Raw]:

@@ -108,7 +108,7 @@ def _without_items(parent: Path, directory: Path) -> Callable:
 
 @contextlib.contextmanager
 def _parts(base: Path) -> Iterator[Path]:
-    """The folder of the embeddings kept; it goes when the block ends without error."""
+    """The folder of the embeddings kept; it goes when the block ends without error, or is empty."""
     folder = base / PARTS
     folder.mkdir(exist_ok=True)
     held = os.open(folder, os.O_RDONLY)
@@ -122,4 +122,7 @@ def _parts(base: Path) -> Iterator[Path]:
         yield folder
         shutil.rmtree(folder)
     finally:
+        # After an error what was embedded stays for the next call; nothing doesn't.
+        with contextlib.suppress(OSError):
+            folder.rmdir()
         os.close(held)

@@ -72,7 +72,7 @@ class Boost(ObjectiveExperiment):
             "serving, in the metric's unit: above 0, the learned boost costs less. Paired by seed "
             "and resampled user; bold where the interval excludes zero."
         )
-        figure = _draw(results, costs, goal)
+        figure = _draw(results, costs, goal, self.source)
         tables = [_at_equal_exposure(results, metric) for metric in costs]
         return [
             Section(f"{RANKING[costs[0]]} at equal exposure", equal, tables[0], figure),
@@ -158,7 +158,7 @@ def _metrics(results: Results) -> pd.DataFrame:
     )
 
 
-def _draw(results: Results, metrics: list[str], goal: str) -> Figure:
+def _draw(results: Results, metrics: list[str], goal: str, source: str) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6 * len(metrics), 4.5), layout="constrained")
@@ -187,5 +187,9 @@ def _draw(results: Results, metrics: list[str], goal: str) -> Figure:
         axes.set_ylabel(f"{RANKING[metric]} (higher is better)")
         axes.grid(alpha=0.3)
         axes.legend()
-    figure.suptitle("The cost of an ad-hoc goal over β (at the points)")
+    figure.suptitle(
+        f"{source}: the cost of an ad-hoc goal over β (at the points)\n"
+        "95 % intervals of each point; those of differences within seeds and users are narrower",
+        fontsize=10,
+    )
     return figure

@@ -136,7 +136,12 @@ class SelfDistillation(ObjectiveExperiment):
             results, titles, lambda g: (_cell(SELF, g), _cell(SELF, 0)), range(1, GENERATIONS)
         )
         sections = [
-            Section("By version", everywhere, _levels(results, titles), _draw(results, titles)),
+            Section(
+                "By version",
+                everywhere,
+                _levels(results, titles),
+                _draw(results, titles, self.source),
+            ),
             Section("Self-distillation minus its version 0", bold, faded),
         ]
         for other in (LABELS, FROZEN, RENEWED):
@@ -208,7 +213,7 @@ def _differences(
     )
 
 
-def _draw(results: Results, titles: Mapping[str, str]) -> Figure:
+def _draw(results: Results, titles: Mapping[str, str], source: str | None) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(1.5 + 3.6 * len(titles), 3.8), layout="constrained")
@@ -228,5 +233,9 @@ def _draw(results: Results, titles: Mapping[str, str]) -> Figure:
         axes.set_xticks(range(GENERATIONS))
         axes.grid(axis="y", alpha=0.3)
     figure.legend(*grid[0].get_legend_handles_labels(), loc="outside right center", fontsize=8)
-    figure.suptitle("The same test days for all versions; 95 % intervals over seeds and users")
+    figure.suptitle(
+        f"{source}: the same test days for all versions\n"
+        "95 % intervals of each point; those of differences within seeds and users are narrower",
+        fontsize=10,
+    )
     return figure
