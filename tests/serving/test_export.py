@@ -132,7 +132,7 @@ def test_a_feature_with_a_name_that_signatures_need_is_refused(tmp_path, side, n
     "items, message",
     [
         ({"item_id": []}, "`items` is empty: expected a row an item, received none"),
-        ({"item_id": ["i1", "i2", "i1"]}, "expected each id once, received 'i1'"),
+        ({"item_id": ["i1", "i2", "i1"]}, "expected each id once, received the id 'i1'"),
         ({"id": ["i1"]}, "missing column 'item_id'"),
         ({"item_id": ["i1", None]}, "column 'item_id': expected strings, received 1 of 2 values"),
     ],
