@@ -13,7 +13,7 @@ import tensorflow as tf
 import tfpfd
 from tfpfd import inspect
 
-# TFPFD_KILLS=200 for an hour of them.
+# TFPFD_KILLS=50 for a hundred kills, of exports and of refreshes.
 KILLS = int(os.environ.get("TFPFD_KILLS", "8"))
 
 # Children are forked before TensorFlow has done anything, so they need not import it again.

@@ -121,8 +121,10 @@ def _parts(base: Path) -> Iterator[Path]:
     try:
         yield folder
         shutil.rmtree(folder)
-    finally:
-        # After an error what was embedded stays for the next call; nothing doesn't.
+    except BaseException:
+        # What was embedded stays for the next call; nothing doesn't.
         with contextlib.suppress(OSError):
             folder.rmdir()
+        raise
+    finally:
         os.close(held)
