@@ -4,16 +4,22 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfpfd.serving import top_k
 from tfpfd.serving.table import ItemTable, check_table_type, stored
-from tfpfd.serving.top_k import CHUNK, best_of, whole_chunks
+from tfpfd.serving.top_k import AT_ONCE, CHUNK, best_of
 
 
-@tf.function(
-    input_signature=[tf.TensorSpec([None, None]), tf.TensorSpec([], tf.int32)], autograph=False
-)
-def best(scores, k):
-    split = whole_chunks(tf.shape(scores)[1])
-    return best_of(scores[:, :split], scores[:, split:], k)
+def make_best():
+    def best(scores, k):
+        columns = tf.transpose(scores)
+        batch, rows = tf.unstack(tf.shape(scores))
+        return best_of(lambda start, stop: columns[start:stop], rows, batch, k)
+
+    signature = [tf.TensorSpec([None, None]), tf.TensorSpec([], tf.int32)]
+    return tf.function(best, input_signature=signature, autograph=False)
+
+
+best = make_best()
 
 
 def expected(scores, k):
@@ -21,7 +27,7 @@ def expected(scores, k):
     return np.take_along_axis(scores, columns, axis=1), columns
 
 
-def check(scores, k):
+def check(scores, k, best=best):
     values, columns = best(tf.constant(scores), tf.constant(int(k)))
     wanted_values, wanted_columns = expected(scores, k)
     np.testing.assert_array_equal(values, wanted_values)
@@ -37,6 +43,32 @@ def test_it_is_numpys_sort_over_sizes_ties_and_k(levels):
         scores = random.integers(0, levels, (batch, rows)).astype(np.float32)
         k = min(rows, int(2 ** random.uniform(0, np.log2(rows) + 0.1)))
         check(scores, k)
+
+
+def test_blocks_of_any_size_give_the_same(monkeypatch):
+    random = np.random.default_rng(0)
+    for at_once in (1, 100, 1000):
+        monkeypatch.setattr(top_k, "AT_ONCE", at_once)
+        best_in_blocks = make_best()
+        for levels in (1, 3, 10**6):
+            for _ in range(20):
+                batch, rows = random.integers(1, 4), random.integers(1, 100 * CHUNK)
+                scores = random.integers(0, levels, (batch, rows)).astype(np.float32)
+                k = min(rows, int(2 ** random.uniform(0, np.log2(rows) + 0.1)))
+                check(scores, k, best_in_blocks)
+
+
+def test_a_block_holds_no_more_scores_than_it_may_and_every_row_is_in_one():
+    asked = []
+
+    def scores(start, stop):
+        asked.append((int(start), int(stop)))
+        return tf.random.stateless_normal([stop - start, 8], [0, start])
+
+    rows = AT_ONCE // 4 + 5
+    best_of(scores, tf.constant(rows), tf.constant(8), tf.constant(100))
+    size = AT_ONCE // 8
+    assert asked == [(0, size), (size, 2 * size), (2 * size, rows)]
 
 
 @pytest.mark.parametrize("rows", [1, CHUNK - 1, CHUNK, CHUNK + 1, 9 * CHUNK, 9 * CHUNK + 1])
@@ -98,14 +130,19 @@ def test_scores_of_each_type_are_as_close_as_its_rounding(kind, error, rows):
     # Of each product at most `error` times the number, for int8 times the row's largest.
     largest = np.abs(embeddings) if kind != "int8" else np.abs(embeddings).max(1, keepdims=True)
     bound = np.abs(user) @ np.broadcast_to(largest, embeddings.shape).T * error
-    assert (np.abs(scores - user @ embeddings.T) <= bound + 1e-5).all()
+    assert (np.abs(scores.T - user @ embeddings.T) <= bound + 1e-5).all()
     part = table.scores(tf.constant(user), rows // 2, rows)
-    np.testing.assert_allclose(part, scores[:, rows // 2 :], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(part, scores[rows // 2 :], rtol=1e-5, atol=1e-6)
+    one = table.scores(tf.constant(user[:1]), 0, rows)
+    np.testing.assert_allclose(one, scores[:, :1], rtol=1e-5, atol=1e-6)
     vectors = table.vectors(tf.constant([[rows - 1, 0]])).numpy()
     np.testing.assert_allclose(
-        np.einsum("bd,bnd->bn", user[:1], vectors), scores[:1, [rows - 1, 0]], rtol=1e-5, atol=1e-5
+        np.einsum("bd,bnd->bn", user[:1], vectors),
+        scores[[rows - 1, 0], :1].T,
+        rtol=1e-5,
+        atol=1e-5,
     )
-    assert table.scores(tf.constant(user), 0, 0).shape == (3, 0)
+    assert table.scores(tf.constant(user), 0, 0).shape == (0, 3)
 
 
 def test_other_types_of_table_are_refused():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from tfpfd.serving.items import item_id_of
 from tfpfd.serving.rules import attribute_modules, history_of, passing, rule_inputs
 from tfpfd.serving.served import Served, check_names, checked_student, concrete, encoder_weights
 from tfpfd.serving.table import ItemTable, TableType, check_table_type
-from tfpfd.serving.top_k import best_of, whole_chunks
+from tfpfd.serving.top_k import best_of
 
 UNKNOWN_SCORE = float(np.finfo(np.float32).min)
 """Score of a candidate that isn't in the table: the lowest finite one, which JSON can hold."""
@@ -88,13 +89,10 @@ class TwoTowerModule(tf.Module):
 
         def top_k(k: tf.Tensor, **features: tf.Tensor) -> dict[str, tf.Tensor]:
             user, rows = user_embedding(features), table.rows
-            split = whole_chunks(rows)
-            scores, columns = best_of(
-                table.scores(user, 0, split),
-                table.scores(user, split, rows),
-                at_most(k, rows),
+            scores, found = best_of(
+                partial(table.scores, user), rows, tf.shape(user)[0], at_most(k, rows)
             )
-            return {"item_ids": tf.gather(self.item_ids, columns), "scores": scores}
+            return {"item_ids": tf.gather(self.item_ids, found), "scores": scores}
 
         def top_k_where(k: tf.Tensor, **request: tf.Tensor) -> dict[str, tf.Tensor]:
             user = user_embedding({name: request[name] for name in user_names})
@@ -106,10 +104,13 @@ class TwoTowerModule(tf.Module):
                 request,
                 [request[name] for name in histories],
             )
-            scores = tf.where(passes, table.scores(user, 0, rows), UNKNOWN_SCORE)
-            split = whole_chunks(rows)
-            scores, columns = best_of(scores[:, :split], scores[:, split:], at_most(k, rows))
-            ids = tf.gather(self.item_ids, columns)
+
+            def scores_of(start: tf.Tensor, stop: tf.Tensor) -> tf.Tensor:
+                let_through = tf.transpose(passes[:, start:stop])
+                return tf.where(let_through, table.scores(user, start, stop), UNKNOWN_SCORE)
+
+            scores, found = best_of(scores_of, rows, tf.shape(user)[0], at_most(k, rows))
+            ids = tf.gather(self.item_ids, found)
             return {"item_ids": tf.where(scores > UNKNOWN_SCORE, ids, nothing), "scores": scores}
 
         def score_candidates(

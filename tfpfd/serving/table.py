@@ -76,30 +76,37 @@ class ItemTable:
           stop: scalar.
 
         Returns:
-          float32 `[batch, stop - start]`.
+          float32 `[stop - start, batch]`.
         """
         # The first dimension alone is cut, which copies nothing.
         part = tf.convert_to_tensor(self.embeddings)[start:stop]
         if part.dtype == tf.float32:
-            return tf.matmul(user, part, transpose_b=True)
-        scores = _in_blocks(user, part)
-        return scores if self.scales is None else scores * self.scales[start:stop]
+            return _products(part, user)
+        scores = _in_blocks(part, user)
+        return scores if self.scales is None else scores * self.scales[start:stop, None]
 
 
-def _in_blocks(user: tf.Tensor, part: tf.Tensor) -> tf.Tensor:
+def _products(part: tf.Tensor, user: tf.Tensor) -> tf.Tensor:
+    """`part @ user.T`, which takes TensorFlow two thirds of the time of `user @ part.T`."""
+    return tf.cond(
+        tf.shape(user)[0] == 1,
+        # Of one user the two are the same numbers, and this way round is the faster.
+        lambda: tf.reshape(tf.matmul(user, part, transpose_b=True), [-1, 1]),
+        lambda: tf.matmul(part, user, transpose_b=True),
+    )
+
+
+def _in_blocks(part: tf.Tensor, user: tf.Tensor) -> tf.Tensor:
     """Products with a table of another type, of which only a block at a time becomes float32."""
     rows = tf.shape(part)[0]
     blocks = (rows + BLOCK - 1) // BLOCK
 
     def product(block: tf.Tensor, found: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
         values = tf.cast(part[block * BLOCK : (block + 1) * BLOCK], tf.float32)
-        return block + 1, found.write(block, tf.matmul(values, user, transpose_b=True))
+        return block + 1, found.write(block, _products(values, user))
 
     found = tf.TensorArray(
         tf.float32, blocks, infer_shape=False, element_shape=[None, user.shape[0]]
     )
     _, found = tf.while_loop(lambda block, _: block < blocks, product, (0, found))
-    products = tf.cond(
-        blocks > 0, found.concat, lambda: tf.zeros([0, tf.shape(user)[0]], tf.float32)
-    )
-    return tf.transpose(products)
+    return tf.cond(blocks > 0, found.concat, lambda: tf.zeros([0, tf.shape(user)[0]], tf.float32))
