@@ -125,7 +125,9 @@ def test_scores_of_each_type_are_as_close_as_its_rounding(kind, error, rows):
     embeddings = random.normal(size=(rows, 4)).astype(np.float32)
     user = random.normal(size=(3, 4)).astype(np.float32)
     table = table_of(embeddings, kind)
-    scores = tf.function(table.scores, autograph=False)(tf.constant(user), 0, rows).numpy()
+    any_batch = [tf.TensorSpec([None, 4]), *[tf.TensorSpec([], tf.int32)] * 2]
+    score = tf.function(table.scores, input_signature=any_batch, autograph=False)
+    scores = score(tf.constant(user), 0, rows).numpy()
     assert scores.dtype == np.float32
     # Of each product at most `error` times the number, for int8 times the row's largest.
     largest = np.abs(embeddings) if kind != "int8" else np.abs(embeddings).max(1, keepdims=True)
@@ -133,7 +135,7 @@ def test_scores_of_each_type_are_as_close_as_its_rounding(kind, error, rows):
     assert (np.abs(scores.T - user @ embeddings.T) <= bound + 1e-5).all()
     part = table.scores(tf.constant(user), rows // 2, rows)
     np.testing.assert_allclose(part, scores[rows // 2 :], rtol=1e-5, atol=1e-6)
-    one = table.scores(tf.constant(user[:1]), 0, rows)
+    one = score(tf.constant(user[:1]), 0, rows)
     np.testing.assert_allclose(one, scores[:, :1], rtol=1e-5, atol=1e-6)
     vectors = table.vectors(tf.constant([[rows - 1, 0]])).numpy()
     np.testing.assert_allclose(
