@@ -22,6 +22,10 @@ BATCH, DIM, FEATURES, ROWS_A_TABLE = 1024, 16, 40, 50_000
 UNITS = [512, 256, 128]
 
 
+PAUSE = 0.1
+"""Seconds between two runs."""
+
+
 def side_by_side(
     candidates: Mapping[str, Callable[[], object]],
     repeats: int,
@@ -29,9 +33,10 @@ def side_by_side(
 ) -> dict[str, list[float]]:
     """Seconds of each candidate, run in turn `repeats` times after one run that doesn't count.
 
-    In turn, so that whatever else the machine does falls on all of them, and in another order each
-    turn, as a candidate finds the caches as the one before left them. Where the machine does much
-    else, `time.process_time` as the clock counts the seconds of both cores that went into one.
+    In turn, so that whatever else the machine does falls on all of them, in another order each
+    turn, as a candidate finds the caches as the one before left them, and after a pause, as threads
+    of BLAS and OpenMP wait for work on a busy core for a while. Where the machine does much else,
+    `time.process_time` as the clock counts the seconds of both cores that went into one.
     """
     for run in candidates.values():
         run()
@@ -39,6 +44,7 @@ def side_by_side(
     chance = random.Random(0)
     for repeat in range(repeats):
         for name in chance.sample(list(candidates), len(candidates)):
+            time.sleep(PAUSE)
             start = clock()
             candidates[name]()
             seconds[name].append(clock() - start)
