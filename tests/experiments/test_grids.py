@@ -17,14 +17,13 @@ def test_fewer_seeds_are_among_more(kind):
     assert {cell["seed"] for cell in three} == {0, 1, 2}
 
 
+BY_SOURCE = ("multi-objective", "boost", "sharing", "unexposed", "teacher-strength")
 # Irreproducibility keeps predictions of rows, which have to fit together.
 REPORTED = [
     (kind, source)
     for kind in EXPERIMENTS.values()
     if kind is not IrreproducibilityExperiment
-    for source in (
-        kind.sources if kind.name in ("multi-objective", "boost", "sharing") else (None,)
-    )
+    for source in (kind.sources if kind.name in BY_SOURCE else (None,))
 ]
 
 

@@ -12,6 +12,7 @@ from tfpfd.auditing import Report, Splits, audit
 from tfpfd.datasets import movielens_100k
 from tfpfd.distillation import Ranker
 from tfpfd.experiments import movielens
+from tfpfd.experiments.candidates import with_unexposed
 from tfpfd.layers import MLP, FeatureEncoder
 from tfpfd.schema import Schema
 
@@ -31,11 +32,11 @@ def movielens_rows() -> tuple[Splits, dict[str, Any]]:
     """MovieLens-100K with unexposed films as rows without a label, and the demo's settings."""
     data, recipe = movielens_100k(), movielens.RECIPE
     per_row = movielens.UNEXPOSED_PER_ROW
-    rows = movielens.with_unexposed(data, data.train, per_row)
+    rows = with_unexposed(data, data.train, per_row, movielens.KEYS)
     names = ("learning_rate", "weight", "warm_up", "epochs", "patience")
     settings = {name: getattr(recipe, name) for name in names}
     splits = Splits(rows, data.validation, data.test, data.schema)
-    return splits, {**settings, "batch_size": movielens.batch_size(per_row)}
+    return splits, {**settings, "batch_size": movielens.LABELLED_PER_BATCH * (1 + per_row)}
 
 
 BUILT_IN: dict[str, Callable[[], tuple[Splits, dict[str, Any]]]] = {"movielens": movielens_rows}

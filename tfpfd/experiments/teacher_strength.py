@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from tfpfd._keras import keras
-from tfpfd.datasets import mediator
+from tfpfd.datasets import marketplace, mediator
 from tfpfd.experiments.comparison import (
     MethodExperiment,
     difference_table,
@@ -14,14 +15,23 @@ from tfpfd.experiments.comparison import (
 from tfpfd.experiments.experiment import Cell, Metrics, Section
 from tfpfd.experiments.methods import CONTROLS, METHODS, treatment_of
 from tfpfd.experiments.results import Results
-from tfpfd.experiments.tasks import Recipe, Source, Task
+from tfpfd.experiments.tasks import FINE, Recipe, Source, Task
 from tfpfd.layers import MLP
 from tfpfd.schema import Sees
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-STRENGTHS = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0)
+STRENGTHS = {
+    "mediator": (0.0, 0.1, 0.2, 0.5, 1.0, 2.0),
+    "marketplace": (0.0, 0.1, 0.2, 0.5, 1.0),
+}
+LOAD: dict[str, Callable[[float, int], Any]] = {
+    "mediator": lambda strength, seed: mediator(strength=strength, seed=seed),
+    "marketplace": lambda strength, seed: marketplace(
+        "purchase", users=4000, strength=strength, seed=seed, verbose=0
+    ),
+}
 COMPARED = ("baseline", "self", "shuffled", "PFD", "LUPI")
 
 
@@ -36,7 +46,11 @@ def _network(sees: Sees, strong: bool) -> keras.layers.Layer:
 
 
 class TeacherStrength(MethodExperiment):
-    """Simulated rows, 500 with a label and 4,500 without, X* a mediator of growing strength."""
+    """Simulated rows whose X* grows stronger.
+
+    Those of the mediator are 500 with a label and 4,500 without; those of the marketplace are its
+    clicks, with post-event features.
+    """
 
     name = "teacher-strength"
     question = "Does a stronger teacher make a better student?"
@@ -45,9 +59,17 @@ class TeacherStrength(MethodExperiment):
         "NeurIPS 2022 (arXiv 2209.08754): not beyond a point; a too predictive X* gives a teacher "
         "of high variance and a worse student."
     )
-    tasks = {"mediator": Source(lambda path: mediator(), _network, RECIPE)}
-    sources = ("mediator",)
+    tasks = {
+        "mediator": Source(lambda path: mediator(), _network, RECIPE),
+        "marketplace": FINE["marketplace"],
+    }
+    sources = tuple(tasks)
     _prepared: tuple[tuple[float, int], Task] | None = None
+
+    @property
+    def _strengths(self) -> tuple[float, ...]:
+        assert self.source is not None
+        return STRENGTHS[self.source]
 
     def prepare(self) -> None:
         """Nothing: the rows depend on the cell."""
@@ -57,15 +79,15 @@ class TeacherStrength(MethodExperiment):
         return [
             {"strength": strength, "method": method, "seed": seed}
             for seed in range(seeds)
-            for strength in STRENGTHS
+            for strength in self._strengths
             for method in COMPARED
         ]
 
     def _task(self, strength: float, seed: int) -> Task:
         # Cells of the same rows follow each other.
         if self._prepared is None or self._prepared[0] != (strength, seed):
-            source = self.tasks["mediator"]
-            data = mediator(strength=strength, seed=seed)
+            assert self.source is not None
+            source, data = self.tasks[self.source], LOAD[self.source](strength, seed)
             self._prepared = ((strength, seed), Task.of(data, source.network, source.recipe))
         return self._prepared[1]
 
@@ -79,14 +101,14 @@ class TeacherStrength(MethodExperiment):
         """Gains over the baseline by strength, and the teacher's AUC."""
         rows: dict[str, Cell] = {
             f"{method}, strength {strength:g}": {"method": method, "strength": strength}
-            for strength in STRENGTHS
+            for strength in self._strengths
             for method in COMPARED
         }
         sections = [
-            Section("Gain and strength", figure=_draw(results)),
+            Section("Gain and strength", figure=_draw(results, str(self.source))),
             Section("Test metrics", "", metric_table(results, rows)),
         ]
-        for strength in STRENGTHS:
+        for strength in self._strengths:
             at: dict[str, Cell] = {m: {"method": m, "strength": strength} for m in COMPARED}
             baseline = at.pop("baseline")
             heading = f"Minus the baseline, strength {strength:g}"
@@ -94,27 +116,29 @@ class TeacherStrength(MethodExperiment):
         return sections
 
 
-def _draw(results: Results) -> Figure:
+def _draw(results: Results, source: str) -> Figure:
     from matplotlib.figure import Figure
 
+    strengths = STRENGTHS[source]
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     gains, teachers = figure.subplots(1, 2)
     for method in COMPARED[1:]:
-        cells: list[Cell] = [{"method": method, "strength": strength} for strength in STRENGTHS]
+        cells: list[Cell] = [{"method": method, "strength": strength} for strength in strengths]
         found = [results.difference("auc", cell, {**cell, "method": "baseline"}) for cell in cells]
         scores = [results.interval("teacher_auc", **cell).mean for cell in cells]
         half = [interval.half for interval in found]
         # Of what isn't finished there is no point, but a place on the axis and in the legend.
         gains.errorbar(
-            STRENGTHS, [i.mean for i in found], half, marker="o", capsize=3, label=method
+            strengths, [i.mean for i in found], half, marker="o", capsize=3, label=method
         )
-        teachers.plot(STRENGTHS, scores, marker="o", label=method)
+        teachers.plot(strengths, scores, marker="o", label=method)
     gains.axhline(0, color="black", linewidth=0.8)
     gains.set_ylabel("student's AUC minus the baseline's")
     teachers.set_ylabel("teacher's AUC")
     for axes in (gains, teachers):
         axes.set_xlabel("strength of the privileged features")
-        axes.set_xlim(STRENGTHS[0] - 0.1, STRENGTHS[-1] + 0.1)
+        axes.set_xlim(strengths[0] - 0.1, strengths[-1] + 0.1)
         axes.grid(alpha=0.3)
         axes.legend()
+    figure.suptitle(f"{source}; 95 % intervals over seeds and users", fontsize=10)
     return figure
