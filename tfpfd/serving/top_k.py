@@ -22,7 +22,7 @@ def best_of(
     """The `k` highest scores of each user and the rows they are of; of equal ones the first.
 
     What `tf.math.top_k` gives for all scores, of which there is a block at a time here: the memory
-    needed doesn't grow with the rows.
+    needed doesn't grow with the rows, unless `k` does.
 
     Args:
       scores: gives float32 `[stop - start, batch]` for the rows from `start` to before `stop`.
