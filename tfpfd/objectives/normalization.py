@@ -8,13 +8,9 @@ from typing import Literal
 import tensorflow as tf
 
 from tfpfd.distillation.losses.lists import Lists, over_lists
-from tfpfd.distillation.losses.listwise import shares
+from tfpfd.distillation.losses.listwise import softmax
 
 Normalize = Literal["logits", "probabilities", "softmax", "standard"]
-
-
-def _softmax(scores: tf.Tensor, lists: Lists) -> tf.Tensor:
-    return shares(scores, 1.0, lists)
 
 
 def _standard(scores: tf.Tensor, lists: Lists) -> tf.Tensor:
@@ -29,7 +25,7 @@ def _standard(scores: tf.Tensor, lists: Lists) -> tf.Tensor:
 
 
 _PER_LIST: dict[str, Callable[[tf.Tensor, Lists], tf.Tensor]] = {
-    "softmax": _softmax,
+    "softmax": softmax,
     "standard": _standard,
 }
 NORMALIZATIONS = ("logits", "probabilities", *_PER_LIST)

@@ -60,6 +60,18 @@ def test_calibrated_by_hand(evaluate):
     assert value == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize("lowest", [-70, -1e4])
+def test_calibrated_of_next_to_no_probability(evaluate, lowest):
+    """Logits below -60 count as -60: shares of equals, and nothing to learn."""
+    value, gradient = evaluate(
+        CalibratedListwise(), [lowest, -100, 0, 0], truth=[lowest, -80, 0, LN3], lists=[1, 1, 2, 2]
+    )
+    # The second list by hand: shares 2/5 and 3/5 for the teacher, 1/2 each for the student.
+    assert value == pytest.approx(math.log(2), rel=1e-6)
+    # d/df of -Σ q log P: (P - q)(1 - σ), half of it as there are two lists.
+    np.testing.assert_allclose(gradient, [0, 0, 0.1 * 0.5 / 2, -0.1 * 0.5 / 2], atol=1e-8)
+
+
 def test_a_multiple_of_the_probabilities_is_at_the_minimum_of_clid(evaluate):
     p = np.array([0.2, 0.4, 0.6])
     teacher, student = scipy.special.logit(p), scipy.special.logit(p / 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import tensorflow as tf
 
@@ -137,31 +138,54 @@ class ListLoss(BatchLoss):
                 "rows share one: declare `list_key` in the schema and make batches with "
                 "`tfpfd.data.from_rows(…, by_list=True)` or `tfpfd.data.from_stream`"
             )
-        ids = targets.lists
-        columns = (truth, logits, targets.weights)
+        ids, weights = targets.lists, targets.weights
         complete = tf.reduce_all(counted)
         # Of whole lists one after the other, as in batches of whole lists.
         count = tf.maximum(tf.reduce_sum(ids[-1:] - ids[:1]) + 1, 1)
         size = tf.size(ids, tf.int64) // count
 
-        def mean_of(columns: Iterable[tf.Tensor], lists: Lists) -> tf.Tensor:
-            of_truth, of_logits, of_weights = columns
-            cost, speaks = self.of_lists(of_truth, of_logits, of_weights, lists)
+        def of_columns(columns: Iterable[tf.Tensor], lists: Lists) -> tf.Tensor:
+            cost, speaks = self.of_lists(*columns, lists)
             return cost / tf.maximum(tf.reduce_sum(tf.cast(speaks, cost.dtype)), 1)
 
-        def unequal() -> tf.Tensor:
-            *ordered, place = tf.cond(
-                complete & _one_by_one(ids),
-                lambda: (*columns, ids - ids[:1]),
-                lambda: _list_by_list((*columns, ids), counted),
-            )
-            return mean_of(ordered, Lists(place))
+        def equal(logits: tf.Tensor) -> tf.Tensor:
+            return of_columns((truth, logits, weights), EqualLists(count, size))
 
-        return tf.cond(
-            complete & _of_equal_size(ids, count, size),
-            lambda: mean_of(columns, EqualLists(count, size)),
-            unequal,
-        )
+        def one_by_one(logits: tf.Tensor) -> tf.Tensor:
+            return of_columns((truth, logits, weights), Lists(ids - ids[:1]))
+
+        def apart(logits: tf.Tensor) -> tf.Tensor:
+            *ordered, place = _list_by_list((truth, logits, weights, ids), counted)
+            return of_columns(ordered, Lists(place))
+
+        @tf.custom_gradient
+        def mean(logits: tf.Tensor) -> tuple[tf.Tensor, Any]:
+            value, slope = tf.cond(
+                complete & _of_equal_size(ids, count, size),
+                lambda: _differentiated(equal, logits),
+                lambda: tf.cond(
+                    complete & _one_by_one(ids),
+                    lambda: _differentiated(one_by_one, logits),
+                    lambda: _differentiated(apart, logits),
+                ),
+            )
+            return value, lambda upstream: upstream * slope
+
+        return mean(logits)
+
+
+def _differentiated(
+    function: Callable[[tf.Tensor], tf.Tensor], logits: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """A function's value and its gradient by the logits.
+
+    Inside a branch of `tf.cond` it takes half the time of a gradient through the `tf.cond`, which
+    hands everything that the branch computed from one `tf.cond` to another.
+    """
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        value = function(logits)
+    return value, tf.convert_to_tensor(tape.gradient(value, logits))
 
 
 def _one_by_one(ids: tf.Tensor) -> tf.Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -13,49 +13,72 @@ from tfpfd.distillation.losses.lists import ListLoss, Lists
 def _shifted(scores: tf.Tensor, lists: Lists) -> tf.Tensor:
     """Scores `[rows, …]` less constants of lists: no list's exponentials are infinite or all 0.
 
-    A softmax doesn't change with the shift.
+    A softmax doesn't change with the shift, so gradients pass as if there were none.
     """
-    top = tf.reduce_max(scores)
-    # exp(-60) is far from the smallest float; one constant for all spares a maximum and a gather.
-    return tf.cond(
-        top - tf.reduce_min(scores) < 60,
-        lambda: scores - top,
-        lambda: scores - lists.spread(lists.max(scores)),
-    )
+
+    @tf.custom_gradient
+    def shift(scores: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        top = tf.reduce_max(scores)
+        # exp(-60) is far from the smallest float; one constant for all spares a maximum and a
+        # gather.
+        shifted = tf.cond(
+            top - tf.reduce_min(scores) < 60,
+            lambda: scores - top,
+            lambda: scores - lists.spread(lists.max(scores)),
+        )
+        return shifted, lambda upstream: upstream
+
+    return shift(scores)
 
 
-def shares(scores: tf.Tensor, totals: tf.Tensor | float, lists: Lists) -> tf.Tensor:
-    """`[rows, …]`: softmax of scores `[rows, …]` over each list, times totals `[lists, …]` or 1."""
+def softmax(scores: tf.Tensor, lists: Lists) -> tf.Tensor:
+    """`[rows, …]`: softmax of scores `[rows, …]` over each list."""
     exponentials = tf.exp(_shifted(scores, lists))
-    return lists.scale(exponentials, totals / lists.sum(exponentials))
+    return lists.scale(exponentials, 1 / lists.sum(exponentials))
+
+
+class _Shares(NamedTuple):
+    """What the share of a row in its list is proportional to.
+
+    Attributes:
+      parts: `[rows]`, above 0.
+      logs: `[rows]`, their logarithms, by which gradients pass.
+    """
+
+    parts: tf.Tensor
+    logs: tf.Tensor
+
+
+def _exponential(scores: tf.Tensor, lists: Lists) -> _Shares:
+    """Shares that are the softmax of scores `[rows]`."""
+    logs = _shifted(scores, lists)
+    return _Shares(tf.exp(logs), logs)
 
 
 def _cross_entropy(
-    shares: tf.Tensor, totals: tf.Tensor, scores: tf.Tensor, lists: Lists
+    truth: tf.Tensor, totals: tf.Tensor, shares: _Shares, lists: Lists
 ) -> tf.Tensor:
-    """`-Σ q_i · log softmax(f)_i` over all lists, a scalar, for scores f.
+    """`-Σ q_i · log P(i)` over all lists, a scalar.
 
     Args:
-      shares: q, `[rows]`, constants.
+      truth: q, `[rows]`, constants.
       totals: `[lists]` sums of q.
-      scores: f, `[rows]`.
+      shares: from which P follows.
       lists: of the rows.
     """
 
     @tf.custom_gradient
-    def cost(scores: tf.Tensor) -> tuple[tf.Tensor, Any]:
-        shifted = _shifted(scores, lists)
-        exponentials = tf.exp(shifted)
-        sums = lists.sum(exponentials)
-        value = tf.reduce_sum(totals * tf.math.log(sums)) - tf.reduce_sum(shares * shifted)
+    def cost(logs: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        sums = lists.sum(shares.parts)
+        value = tf.reduce_sum(totals * tf.math.log(sums)) - tf.reduce_sum(truth * logs)
 
         # By the chain rule it would be two more sums over lists and two more gathers.
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            return upstream * (lists.scale(exponentials, totals / sums) - shares)
+            return upstream * (lists.scale(shares.parts, totals / sums) - truth)
 
         return value, gradient
 
-    return cost(scores)
+    return cost(shares.logs)
 
 
 def _check_temperature(temperature: float) -> float:
@@ -100,7 +123,8 @@ class ListwiseSoftmax(ListLoss):
         """See `ListLoss`; `truth` are labels of at least 0."""
         # A list of one row costs nothing anyway, but for rounding.
         weighted = weights * truth
-        cost = _cross_entropy(weighted, lists.sum(weighted), logits / self.temperature, lists)
+        shares = _exponential(logits / self.temperature, lists)
+        cost = _cross_entropy(weighted, lists.sum(weighted), shares, lists)
         return cost, (lists.sum(truth) > 0) & (lists.sizes > 1)
 
     def get_config(self) -> dict[str, Any]:
@@ -110,24 +134,26 @@ class ListwiseSoftmax(ListLoss):
 class _SoftListwise(ListLoss):
     """Cross entropy of the teacher's and the student's distribution over a list.
 
-        L(list) = -w · Σ_i P_t(i) · log P_s(i),    P = softmax(scores(f))
+        L(list) = -w · Σ_i P_t(i) · log P_s(i)
 
     A distribution speaks about the whole list, so w, the list's weight, is the mean over its rows:
     weights of single rows would draw the student away from the teacher. Averaged over the lists
     of two rows or more, labelled or not.
     """
 
-    def scores(self, logits: tf.Tensor) -> tf.Tensor:
-        """`[rows]`: logarithms, up to a constant, of what a row's share is proportional to."""
+    def shares(self, logits: tf.Tensor, lists: Lists) -> _Shares:
+        """From which P follows, for logits `[rows]`."""
         raise NotImplementedError
 
     def of_lists(
         self, truth: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor, lists: Lists
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """See `ListLoss`; `truth` are logits of the teacher."""
-        weight = lists.mean(weights)
-        soft = shares(self.scores(truth), weight, lists)
-        return _cross_entropy(soft, weight, self.scores(logits), lists), lists.sizes > 1
+        speaks = lists.sizes > 1
+        weight = lists.mean(weights) * tf.cast(speaks, weights.dtype)
+        parts, _ = self.shares(truth, lists)
+        soft = lists.scale(parts, weight / lists.sum(parts))
+        return _cross_entropy(soft, weight, self.shares(logits, lists), lists), speaks
 
 
 @register
@@ -158,9 +184,9 @@ class SoftListwiseSoftmax(_SoftListwise):
         super().__init__(name=name, **kwargs)
         self.temperature = _check_temperature(temperature)
 
-    def scores(self, logits: tf.Tensor) -> tf.Tensor:
-        """`f / T`."""
-        return logits / self.temperature
+    def shares(self, logits: tf.Tensor, lists: Lists) -> _Shares:
+        """Those of `f / T`."""
+        return _exponential(logits / self.temperature, lists)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "temperature": self.temperature}
@@ -174,8 +200,8 @@ class CalibratedListwise(_SoftListwise):
 
     Shares of predicted probabilities in place of a softmax of logits: a student that predicts the
     teacher's probabilities, or a multiple of them, is at the minimum, so the pointwise label loss
-    beside it decides on the scale alone. w is the mean of the rows' sample weights. Averaged over
-    the lists of two rows or more, labelled or not.
+    beside it decides on the scale alone. Logits below -60 count as -60. w is the mean of the rows'
+    sample weights. Averaged over the lists of two rows or more, labelled or not.
 
     Args:
       name: of the loss.
@@ -188,6 +214,8 @@ class CalibratedListwise(_SoftListwise):
     def __init__(self, name: str = "calibrated_listwise", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
 
-    def scores(self, logits: tf.Tensor) -> tf.Tensor:
-        """`log σ(f)`, whose softmax are the shares."""
-        return tf.math.log_sigmoid(logits)
+    def shares(self, logits: tf.Tensor, lists: Lists) -> _Shares:
+        """`σ(f)`."""
+        # Of a list of nothing but smaller probabilities, 1e-26, the sum would be 0.
+        probabilities = tf.sigmoid(tf.maximum(logits, -60.0))
+        return _Shares(probabilities, tf.math.log(probabilities))
