@@ -90,10 +90,12 @@ def test_data_that_cannot_be_prepared_exit_with_2(made, tmp_path, monkeypatch):
 
     made_of = registry.EXPERIMENTS["toy"]
     monkeypatch.setattr(made_of, "prepare", prepare)
-    result = run("toy", "--out", tmp_path)
+    out = tmp_path / "some" / "out"
+    result = run("toy", "--out", out)
     assert result.exit_code == 2
     assert "error: no log in it" in result.output
+    assert not out.parent.exists()
     # Other data may follow in the same place.
     monkeypatch.undo()
     monkeypatch.setitem(registry.EXPERIMENTS, "toy", made_of)
-    assert run("toy", "--out", tmp_path, "--data", "kept").exit_code == 0
+    assert run("toy", "--out", out, "--data", "kept").exit_code == 0

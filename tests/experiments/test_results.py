@@ -217,7 +217,7 @@ def test_a_grid_must_tell_its_cells_apart(toy, tmp_path, cells, message):
 
 def test_nothing_is_written_before_the_first_cell(toy, tmp_path):
     assert len(Results(tmp_path / "out", toy(rows=5), 1).missing) == 2
-    assert list((tmp_path / "out").iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
     finish(Results(tmp_path / "out", toy(rows=6), 1), toy())
 
 

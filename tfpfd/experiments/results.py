@@ -49,10 +49,11 @@ class Results:
         self._file = self.directory / "results.csv"
         self._lines: dict[tuple[str, ...], list[str]] = {}
         self._loaded: dict[tuple[str, ...], dict[str, np.ndarray]] = {}
-        if self.directory.exists() and not self.directory.is_dir():
-            raise NotADirectoryError(f"`--out` must be a directory, '{directory}' is a file")
-        self.directory.mkdir(parents=True, exist_ok=True)
-        if not os.access(self.directory, os.W_OK):
+        # Made with the first cell: nothing is left behind where none gets that far.
+        there = next(p for p in (self.directory, *self.directory.parents) if p.exists())
+        if not there.is_dir():
+            raise NotADirectoryError(f"`--out` must be a directory, '{there}' is a file")
+        if not os.access(there, os.W_OK):
             raise PermissionError(
                 f"`--out` must be a directory to write to, received '{directory}'"
             )
@@ -140,6 +141,7 @@ class Results:
                     f"shape {value.shape}"
                 )
         arrays = {name: value for name, value in values.items() if value.ndim}
+        self.directory.mkdir(parents=True, exist_ok=True)
         if arrays:
             stream = io.BytesIO()
             np.savez_compressed(stream, **arrays)

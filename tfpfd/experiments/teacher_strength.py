@@ -128,9 +128,7 @@ def _draw(results: Results, source: str) -> Figure:
         scores = [results.interval("teacher_auc", **cell).mean for cell in cells]
         half = [interval.half for interval in found]
         # Of what isn't finished there is no point, but a place on the axis and in the legend.
-        gains.errorbar(
-            strengths, [i.mean for i in found], half, marker="o", capsize=3, label=method
-        )
+        gains.errorbar(strengths, [i.mean for i in found], half, marker="o", capsize=3)
         teachers.plot(strengths, scores, marker="o", label=method)
     gains.axhline(0, color="black", linewidth=0.8)
     gains.set_ylabel("student's AUC minus the baseline's")
@@ -139,6 +137,6 @@ def _draw(results: Results, source: str) -> Figure:
         axes.set_xlabel("strength of the privileged features")
         axes.set_xlim(strengths[0] - 0.1, strengths[-1] + 0.1)
         axes.grid(alpha=0.3)
-        axes.legend()
+    teachers.legend()  # Of both: its lines leave more room.
     figure.suptitle(f"{source}; 95 % intervals over seeds and users", fontsize=10)
     return figure

@@ -145,7 +145,8 @@ class ListLoss(BatchLoss):
         size = tf.size(ids, tf.int64) // count
 
         def of_columns(columns: Iterable[tf.Tensor], lists: Lists) -> tf.Tensor:
-            cost, speaks = self.of_lists(*columns, lists)
+            of_truth, of_logits, of_weights = columns
+            cost, speaks = self.of_lists(of_truth, of_logits, of_weights, lists)
             return cost / tf.maximum(tf.reduce_sum(tf.cast(speaks, cost.dtype)), 1)
 
         def equal(logits: tf.Tensor) -> tf.Tensor:

@@ -55,9 +55,7 @@ def _exponential(scores: tf.Tensor, lists: Lists) -> _Shares:
     return _Shares(tf.exp(logs), logs)
 
 
-def _cross_entropy(
-    truth: tf.Tensor, totals: tf.Tensor, shares: _Shares, lists: Lists
-) -> tf.Tensor:
+def _cross_entropy(truth: tf.Tensor, totals: tf.Tensor, shares: _Shares, lists: Lists) -> tf.Tensor:
     """`-Σ q_i · log P(i)` over all lists, a scalar.
 
     Args:
