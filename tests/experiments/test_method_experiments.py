@@ -3,14 +3,16 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
+import tfpfd
 from tfpfd.datasets import marketplace
 from tfpfd.experiments.all_methods import CoarseCTR, FineCVR
 from tfpfd.experiments.document import write_report
 from tfpfd.experiments.results import Results
 from tfpfd.experiments.tasks import Task, fine_network
-from tfpfd.experiments.teacher_strength import TeacherStrength
+from tfpfd.experiments.teacher_strength import TeacherStrength, weakened
 
 
 def test_bold_means_beyond_doubt(tmp_path):
@@ -64,6 +66,7 @@ def test_methods_at_a_strength_meet_the_same_rows_which_are_drawn_once(monkeypat
 
     monkeypatch.setattr(TeacherStrength, "train", train)
     experiment = TeacherStrength()
+    experiment.prepare()
     for strength, seed in ((0.0, 0), (1.0, 0), (1.0, 1)):
         for method in ("baseline", "PFD"):
             experiment.run({"strength": strength, "seed": seed, "method": method})
@@ -73,3 +76,25 @@ def test_methods_at_a_strength_meet_the_same_rows_which_are_drawn_once(monkeypat
     np.testing.assert_array_equal(weak.test.labels, strong.test.labels)
     assert (strong.test.labels != other.test.labels).any()
     assert (weak.test.inputs["mediator_0"] != strong.test.inputs["mediator_0"]).any()
+
+
+@pytest.mark.parametrize(("strength", "own"), [(0.0, 0), (0.25, 25_000), (1.0, 100_000)])
+def test_a_share_of_weakened_rows_keeps_its_privileged_features(strength, own):
+    rows = pd.DataFrame({"age": range(100_000), "dwell": range(100_000), "seen": range(100_000)})
+    rows = rows.assign(user_id=1, label=0)
+    schema = tfpfd.Schema(
+        user=[tfpfd.Categorical("age", dtype="int")],
+        item=[],
+        privileged={"post_event": [tfpfd.Numeric("dwell"), tfpfd.Numeric("seen")]},
+        list_key="user_id",
+    )
+    data = weakened(tfpfd.Splits(rows, rows[:1000], rows[:10], schema, "age"), strength, seed=3)
+    # Both features of a row stay together, and none is lost.
+    assert (data.train["dwell"] == data.train["seen"]).all()
+    np.testing.assert_array_equal(np.sort(data.train["dwell"]), rows["dwell"])
+    pd.testing.assert_frame_equal(
+        data.train.drop(columns=["dwell", "seen"]), rows[["age", "user_id", "label"]]
+    )
+    # Binomial, and one row in 100,000 that is exchanged with itself.
+    assert (data.train["dwell"] == rows["dwell"]).sum() == pytest.approx(own, abs=600)
+    assert [len(data.validation), len(data.test), data.user_key] == [1000, 10, "age"]

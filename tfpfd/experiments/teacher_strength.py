@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
 
 from tfpfd._keras import keras
+from tfpfd.auditing.rows import SplitRows, Splits, user_key_of
 from tfpfd.datasets import marketplace, mediator
 from tfpfd.experiments.comparison import (
     MethodExperiment,
@@ -15,22 +20,53 @@ from tfpfd.experiments.comparison import (
 from tfpfd.experiments.experiment import Cell, Metrics, Section
 from tfpfd.experiments.methods import CONTROLS, METHODS, treatment_of
 from tfpfd.experiments.results import Results
-from tfpfd.experiments.tasks import FINE, Recipe, Source, Task
+from tfpfd.experiments.tasks import COARSE, FINE, Recipe, Source, Task
 from tfpfd.layers import MLP
 from tfpfd.schema import Sees
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+
+def weakened(data: SplitRows, strength: float, seed: int) -> Splits:
+    """Rows of which a share keep their privileged features, while the others exchange theirs.
+
+    Args:
+      data: the rows.
+      strength: the share of the rows of each split, 0 to 1.
+      seed: of which rows they are, and of the exchange.
+    """
+    random = np.random.default_rng(seed)
+    names = list(data.schema.features("privileged"))
+
+    def exchanged(frame: pd.DataFrame) -> pd.DataFrame:
+        others = np.flatnonzero(random.random(len(frame)) >= strength)
+        order = np.arange(len(frame))
+        order[others] = random.permutation(others)
+        return frame.assign(**{name: frame[name].to_numpy()[order] for name in names})
+
+    train, validation, test = map(exchanged, (data.train, data.validation, data.test))
+    return Splits(train, validation, test, data.schema, user_key_of(data))
+
+
+def _of_strengths(source: Source) -> Source:
+    """A source whose rows are those of a strength and a seed."""
+    return replace(source, load=lambda path: partial(weakened, source.load(path)))
+
+
+def _mediator(strength: float, seed: int) -> SplitRows:
+    return mediator(strength=strength, seed=seed)
+
+
+def _marketplace(strength: float, seed: int) -> SplitRows:
+    return marketplace("purchase", users=4000, strength=strength, seed=seed, verbose=0)
+
+
 STRENGTHS = {
     "mediator": (0.0, 0.1, 0.2, 0.5, 1.0, 2.0),
     "marketplace": (0.0, 0.1, 0.2, 0.5, 1.0),
-}
-LOAD: dict[str, Callable[[float, int], Any]] = {
-    "mediator": lambda strength, seed: mediator(strength=strength, seed=seed),
-    "marketplace": lambda strength, seed: marketplace(
-        "purchase", users=4000, strength=strength, seed=seed, verbose=0
-    ),
+    "movielens": (0.0, 0.25, 0.5, 1.0),
+    "kuairand": (0.0, 0.25, 0.5, 1.0),
 }
 COMPARED = ("baseline", "self", "shuffled", "PFD", "LUPI")
 
@@ -46,10 +82,10 @@ def _network(sees: Sees, strong: bool) -> keras.layers.Layer:
 
 
 class TeacherStrength(MethodExperiment):
-    """Simulated rows whose X* grows stronger.
+    """Rows whose X* grows stronger.
 
     Those of the mediator are 500 with a label and 4,500 without; those of the marketplace are its
-    clicks, with post-event features.
+    clicks, with post-event features. Real rows have cross features, of which a share are their own.
     """
 
     name = "teacher-strength"
@@ -60,8 +96,10 @@ class TeacherStrength(MethodExperiment):
         "of high variance and a worse student."
     )
     tasks = {
-        "mediator": Source(lambda path: mediator(), _network, RECIPE),
-        "marketplace": FINE["marketplace"],
+        "mediator": Source(lambda path: _mediator, _network, RECIPE),
+        "marketplace": replace(FINE["marketplace"], load=lambda path: _marketplace),
+        "movielens": _of_strengths(COARSE["movielens"]),
+        "kuairand": _of_strengths(COARSE["kuairand"]),
     }
     sources = tuple(tasks)
     _prepared: tuple[tuple[float, int], Task] | None = None
@@ -72,7 +110,9 @@ class TeacherStrength(MethodExperiment):
         return STRENGTHS[self.source]
 
     def prepare(self) -> None:
-        """Nothing: the rows depend on the cell."""
+        """Reads the data, of which the rows of each cell are made."""
+        assert self.source is not None
+        self._rows = self.tasks[self.source].load(self.path)
 
     def cells(self, seeds: int) -> list[Cell]:
         """Every method at every strength."""
@@ -87,8 +127,9 @@ class TeacherStrength(MethodExperiment):
         # Cells of the same rows follow each other.
         if self._prepared is None or self._prepared[0] != (strength, seed):
             assert self.source is not None
-            source, data = self.tasks[self.source], LOAD[self.source](strength, seed)
-            self._prepared = ((strength, seed), Task.of(data, source.network, source.recipe))
+            source = self.tasks[self.source]
+            task = Task.of(self._rows(strength, seed), source.network, source.recipe)
+            self._prepared = ((strength, seed), task)
         return self._prepared[1]
 
     def run(self, cell: Cell) -> Metrics:
