@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -123,15 +124,17 @@ def experiment(
     from tfpfd.experiments.runner import run_cells
 
     console = Console()
-    try:
-        chosen = find(name)(data)
-        results = Results(out, chosen, seeds or chosen.seeds)
-        if results.missing:
-            chosen.prepare()
-    except (OSError, ValueError) as error:
-        console.print(f"[red]error[/]: {escape(str(error))}", soft_wrap=True)
-        raise typer.Exit(2) from None
-    run_cells(chosen, results, console)
+    with contextlib.ExitStack() as stack:
+        try:
+            chosen = find(name)(data)
+            results = Results(out, chosen, seeds or chosen.seeds)
+            if results.missing:
+                chosen.prepare()
+            stack.enter_context(results.alone())
+        except (OSError, ValueError) as error:
+            console.print(f"[red]error[/]: {escape(str(error))}", soft_wrap=True)
+            raise typer.Exit(2) from None
+        run_cells(chosen, results, console)
 
 
 @app.command("audit")

@@ -192,6 +192,18 @@ def test_missing_folder_is_named(tmp_path):
         ("user_features_pure.csv", "onehot_feat9", "feat9", r"user.*without \['onehot_feat9'\]"),
         ("video_features_basic_pure.csv", ",tag\n", ",x\n", r"video.*without \['tag'\]"),
         ("log_standard_4_08_to_4_21_pure.csv", "8,10,", "8,,", "_4_21_pure.csv` must hold numbers"),
+        (
+            "log_standard_4_22_to_5_08_pure.csv",
+            impression(5, 10, TEST),
+            impression(5, 10, TEST, like=2),
+            r"_5_08_pure.csv` must hold 0 or 1 in 'is_like', received 2 in 1 rows",
+        ),
+        (
+            "log_standard_4_08_to_4_21_pure.csv",
+            ",700,",
+            ",-7,",
+            r"_4_21_pure.csv` must hold no negative time in 'comment_stay_time', received -7",
+        ),
         ("user_features_pure.csv", "-124", "none", "user_features_pure.csv` must hold numbers"),
         ("user_features_pure.csv", "8,full", "5,full", r"`users` must .* user_id, received \[5\]"),
         ("video_features_basic_pure.csv", "30,200", "40,200", r"`videos` must .* received \[40\]"),
@@ -200,6 +212,14 @@ def test_missing_folder_is_named(tmp_path):
 def test_malformed_files_are_named(name, old, new, message, write):
     with pytest.raises(ValueError, match=message):
         kuairand_pure(write({**FILES, name: FILES[name].replace(old, new)}))
+
+
+def test_a_file_cut_short_is_named(write):
+    folder = write(FILES, zipped=True)
+    file = folder / "log_standard_4_22_to_5_08_pure.csv.gz"
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(ValueError, match=r"_5_08_pure.csv.gz` must be whole, received one cut"):
+        kuairand_pure(folder)
 
 
 def test_no_impressions_and_unknown_ids_are_named(write):

@@ -388,6 +388,17 @@ def test_a_teacher_frozen_later_must_not_share(make, inputs_of):
         model.compile("sgd")
 
 
+def test_a_teacher_frozen_after_compile_must_not_share(make, batches_of):
+    model = make("shared")
+    model.compile("sgd")
+    start = model.student.get_weights()
+    model.teacher.trainable = False
+    with pytest.raises(ValueError, match="`teacher` is frozen but shares"):
+        model.fit(batches_of(8, 4), verbose=0)
+    for one, other in zip(start, model.student.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize("network", [MLP])
 def test_a_frozen_teacher_does_not_change(make, batches_of, network):
     model = make("frozen", lambda: network([4]))

@@ -89,6 +89,37 @@ def test_numbers_have_intervals_over_seeds_alone(toy, tmp_path):
     assert results.interval("score", arm="a") == confidence_interval(column)
 
 
+def test_one_seed_has_no_interval(toy, tmp_path):
+    """Its users alone don't tell what another training would give."""
+    results = finish(Results(tmp_path, toy(), 1), toy())
+    for found, mean in (
+        (results.interval("score", arm="a"), toy().run({"arm": "a", "seed": 0})["score"][0]),
+        (results.difference("score", {"arm": "b, c"}, {"arm": "a"}), 0.1),
+    ):
+        assert found.mean == pytest.approx(mean)
+        assert np.isnan([found.low, found.high]).all()
+        assert not found.excludes_zero
+    assert str(found) == "+.1000"
+
+
+def test_of_two_runs_at_once_the_later_one_is_refused(toy, tmp_path):
+    out = tmp_path / "out"
+    first, second = (Results(out, toy(), 1) for _ in range(2))
+    with first.alone():
+        with pytest.raises(OSError, match=r"out' is being written to by another process"):
+            second.alone().__enter__()
+        finish(first, toy())
+    with second.alone():
+        assert second.missing == []
+
+
+def test_a_run_that_finishes_nothing_leaves_nothing(toy, tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(RuntimeError, match="no more"), Results(out, toy(), 1).alone():
+        raise RuntimeError("no more")
+    assert not out.exists()
+
+
 def test_what_is_not_finished_is_nan(toy, tmp_path):
     results = Results(tmp_path, toy(), 2)
     nothing = results.interval("score", arm="a")

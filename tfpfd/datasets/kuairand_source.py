@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,7 +100,8 @@ def read(path: str | Path) -> Source:
 
     Raises:
       FileNotFoundError: no such folder, or a file is missing in it.
-      ValueError: a file without a column, or with something else than numbers in it; no rows.
+      ValueError: a file without a column, cut short, with something else than numbers in it, a
+        signal other than 0 or 1 or a negative time; no rows.
     """
     path = Path(path)
     if not path.is_dir():
@@ -115,7 +117,7 @@ def read(path: str | Path) -> Source:
             f"`path` must hold {', '.join(missing)} (.csv or .csv.gz), "
             f"received {path} without. {TERMS}"
         )
-    log = pd.concat([_read(found[n], _LOG) for n in LOG_FILES if found[n]], ignore_index=True)
+    log = pd.concat([_read_log(found[n]) for n in LOG_FILES if found[n]], ignore_index=True)
     # All columns count: the same video may be shown twice in one millisecond, in two hours.
     log = log.drop_duplicates().sort_values(["time_ms", "user_id"], kind="stable")
     if log.empty:
@@ -140,6 +142,13 @@ def _find(path: Path, name: str) -> Path | None:
 
 def _read(file: Path | None, types: dict[str, str]) -> pd.DataFrame:
     assert file is not None
+    try:
+        return _parse(file, types)
+    except EOFError as error:
+        raise ValueError(f"`{file.name}` must be whole, received one cut short: {error}") from None
+
+
+def _parse(file: Path, types: dict[str, str]) -> pd.DataFrame:
     require_columns(file.name, pd.read_csv(file, nrows=0), list(types))
     try:
         # Only "" is missing: to pandas "NA" and "None" would be too.
@@ -152,6 +161,21 @@ def _read(file: Path | None, types: dict[str, str]) -> pd.DataFrame:
             f"{ {name: kind for name, kind in types.items() if kind != 'str'} }, "
             f"received: {error}"
         ) from error
+
+
+def _read_log(file: Path | None) -> pd.DataFrame:
+    log = _read(file, _LOG)
+    assert file is not None
+    allowed = {**dict.fromkeys(SIGNALS, (0, 1)), **dict.fromkeys(DURATIONS, (0, math.inf))}
+    for name, (low, high) in allowed.items():
+        other = log[name][(log[name] < low) | (log[name] > high)]
+        if not other.empty:
+            wanted = "0 or 1" if high == 1 else "no negative time"
+            raise ValueError(
+                f"`{file.name}` must hold {wanted} in '{name}', received {other.iloc[0]} in "
+                f"{len(other)} rows"
+            )
+    return log
 
 
 def _sequences(rows: pd.DataFrame | None) -> dict[str, pd.DataFrame]:

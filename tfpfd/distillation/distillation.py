@@ -131,9 +131,18 @@ class Distillation(LabelledModel):
         self._check_sharing()  # Again: the teacher may have been frozen since.
         super().compile(*args, **kwargs)
 
+    def given_losses(self) -> list[keras.losses.Loss]:
+        """Those of the labels and of the soft labels."""
+        return [*super().given_losses(), self.distillation_loss]
+
     def check_batches(self, names: Collection[str]) -> None:
         """Refuses batches without the columns that the teacher reads; see `LabelledModel.fit`."""
         check_inputs(self.teacher, names)
+
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        """Trains; see `LabelledModel.fit`."""
+        self._check_sharing()  # Once more: frozen after `compile`, the teacher would still change.
+        return super().fit(*args, **kwargs)
 
     def call(
         self, inputs: Mapping[str, tf.Tensor], training: bool | None = None

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfpfd._keras import COUNTED_ONCE, check_strategy, keras, regularization
 from tfpfd.data.lists import LIST
 from tfpfd.distillation.losses import CrossEntropy
+from tfpfd.distillation.losses.lists import ListLoss, list_loss_of, without_lists
 from tfpfd.distillation.targets import Targets
 
 
@@ -127,6 +128,7 @@ class LabelledModel(keras.Model):
         Raises:
           TypeError: `loss` is no `keras.losses.Loss`, a metric no `keras.metrics.Metric`, or
             `loss_weights` or `weighted_metrics` is given.
+          ValueError: `jit_compile` with a loss that looks at lists.
           NotImplementedError: under a `ParameterServerStrategy` on Keras 3.
         """
         check_strategy()
@@ -145,9 +147,22 @@ class LabelledModel(keras.Model):
         for name in ("loss_weights", "weighted_metrics"):
             if kwargs.get(name) is not None:
                 raise TypeError(f"`{name}` has no meaning here: `metrics` are weighted already")
-        super().compile(optimizer=optimizer, **kwargs)
         self.label_loss = label_loss
+        if kwargs.get("jit_compile") is True and self._list_losses():
+            raise ValueError(
+                f"`jit_compile` must be left out: {self._list_losses()[0].name} takes lists of "
+                "other sizes in every batch, and XLA wants to know all sizes beforehand"
+            )
+        super().compile(optimizer=optimizer, **kwargs)
         self._board = Board(self.tracked, self.prefixes, watchers)
+
+    def given_losses(self) -> list[keras.losses.Loss]:
+        """The losses that training minimises."""
+        return [self.label_loss]
+
+    def _list_losses(self) -> list[ListLoss]:
+        found = (list_loss_of(loss) for loss in self.given_losses())
+        return [loss for loss in found if loss is not None]
 
     def check_batches(self, names: Collection[str]) -> None:
         """Refuses batches whose inputs have other names than training needs."""
@@ -157,13 +172,16 @@ class LabelledModel(keras.Model):
 
         Raises:
           TypeError: rows came that were not looked up.
-          ValueError: a column of scores or labels is not among the inputs.
+          ValueError: a column of scores or labels is not among the inputs, or a loss looks at
+            lists, of which the batches say nothing.
         """
         # Here, as what is raised while training stands behind pages of Keras's own.
         for name, data in (("x", x), ("validation_data", kwargs.get("validation_data"))):
             inputs = inputs_of(name, data)
             if isinstance(inputs, Mapping):
                 self.check_batches(list(inputs))
+                if self._board is not None and LIST not in inputs and self._list_losses():
+                    raise ValueError(without_lists(self._list_losses()[0]))
         return super().fit(x, *args, **kwargs)
 
     def predict_step(self, data: Any) -> Any:

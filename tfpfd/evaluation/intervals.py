@@ -40,7 +40,8 @@ class Interval:
         return self.low > 0 or self.high < 0
 
     def __str__(self) -> str:
-        return f"{_short(self.mean, '+')} ± {_short(self.half)}"
+        ends = "" if math.isnan(self.half) else f" ± {_short(self.half)}"
+        return f"{_short(self.mean, '+')}{ends}"
 
 
 def multiplicities(n_users: int, resamples: int = 200, seed: int = 0) -> NDArray[np.int32]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Setting: TypeAlias = str | int | float | bool
 Cell: TypeAlias = Mapping[str, Setting]
 Metrics: TypeAlias = Mapping[str, float | np.ndarray]
+SIMULATED = ("mediator", "marketplace")
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Experiment(ABC):
       data: one of `sources`, or `source:path` for a copy of it on this machine.
 
     Raises:
-      ValueError: `data` names no source of this experiment.
+      ValueError: `data` names no source of this experiment, or a path of simulated data.
       FileNotFoundError: nothing is at the path.
     """
 
@@ -80,6 +81,8 @@ class Experiment(ABC):
                 f"`--data` of `{self.name}` must be one of {', '.join(self.sources)}, or one of "
                 f"them with `:path` behind it, received '{data}'"
             )
+        if colon and source in SIMULATED:
+            raise ValueError(f"`--data {data}`: {source} is simulated and has no path")
         if colon and not (path and Path(path).exists()):
             raise FileNotFoundError(f"`--data {data}`: nothing is at '{path}'")
         return source, Path(path) if colon else None

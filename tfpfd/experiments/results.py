@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,7 +16,8 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 
-from tfpfd.evaluation import Interval, confidence_interval, paired_difference
+from tfpfd._locks import alone_in
+from tfpfd.evaluation import Interval, confidence_interval
 from tfpfd.experiments.experiment import Cell, Experiment, Metrics, Setting
 
 SECONDS = "seconds"
@@ -31,14 +33,14 @@ class Results:
     and which settings the lines belong to. Both are written with the first cell.
 
     Args:
-      directory: made if it isn't there.
+      directory: made with the first cell, or by `alone`, if it isn't there.
       experiment: whose results.
       seeds: how many; lines of other cells stay in the file and are left out here.
 
     Raises:
       ValueError: the directory holds the results of another experiment or of other settings, or a
         line that isn't one.
-      OSError: the directory can't be made, read or written to.
+      OSError: the directory can't be read or written to.
     """
 
     def __init__(self, directory: Path, experiment: Experiment, seeds: int) -> None:
@@ -49,7 +51,6 @@ class Results:
         self._file = self.directory / "results.csv"
         self._lines: dict[tuple[str, ...], list[str]] = {}
         self._loaded: dict[tuple[str, ...], dict[str, np.ndarray]] = {}
-        # Made with the first cell: nothing is left behind where none gets that far.
         there = next(p for p in (self.directory, *self.directory.parents) if p.exists())
         if not there.is_dir():
             raise NotADirectoryError(f"`--out` must be a directory, '{there}' is a file")
@@ -63,9 +64,32 @@ class Results:
             "settings": experiment.settings(),
             "columns": self._columns,
         }
+        self._read()
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keeps other runs from the directory until the block ends.
+
+        Raises:
+          ValueError: as for the class, of what another run has left there meanwhile.
+          OSError: another run is at work there, or the directory can't be made.
+        """
+        new = not self.directory.exists()
+        self.directory.mkdir(parents=True, exist_ok=True)
+        try:
+            with alone_in(self.directory, f"`--out`: '{self.directory}' is being written to"):
+                self._read()
+                yield
+        finally:
+            if new:  # Nothing is left behind where no cell gets finished.
+                with contextlib.suppress(OSError):
+                    self.directory.rmdir()
+
+    def _read(self) -> None:
+        """Reads what earlier runs have finished."""
         if self._manifest.exists():
             self._check_manifest()
-            self._read()
+            self._read_lines()
         elif self._file.exists():
             raise ValueError(
                 f"'{self.directory}' holds a results.csv without the experiment.json that says "
@@ -86,7 +110,7 @@ class Results:
                     f"{found[key]}; choose another `--out`"
                 )
 
-    def _read(self) -> None:
+    def _read_lines(self) -> None:
         """Reads the finished lines, and cuts off one that a kill left unfinished."""
         written = self._file.read_bytes() if self._file.exists() else b""
         whole = written[: written.rfind(b"\n") + 1]
@@ -225,16 +249,15 @@ class Results:
           **settings: as for `values`.
 
         Returns:
-          The interval; of nan if nothing is finished, with ends of nan if one seed without
-          resamples is.
+          The interval; of nan if nothing is finished, with ends of nan if one seed is: test users
+          alone don't tell what another training would give.
         """
-        values = [*self.values(metric, **settings).values()]
-        return confidence_interval(np.stack(values)) if values else NOTHING
+        return over_seeds([*self.values(metric, **settings).values()])
 
     def difference(self, metric: str, a: Cell, b: Cell) -> Interval:
         """Interval for the mean of a metric at the settings `a` minus that at `b`, paired by seed.
 
-        It is `tfpfd.evaluation.paired_difference` over the seeds that both have.
+        Over the seeds that both have, as `tfpfd.evaluation.paired_difference`.
 
         Args:
           metric: its name.
@@ -245,10 +268,14 @@ class Results:
           The interval; of nan as for `interval`.
         """
         of_a, of_b = self.values(metric, **a), self.values(metric, **b)
-        both = [seed for seed in of_a if seed in of_b]
-        if not both:
-            return NOTHING
-        return paired_difference(*(np.stack([of[seed] for seed in both]) for of in (of_a, of_b)))
+        return over_seeds([of_a[seed] - of_b[seed] for seed in of_a if seed in of_b])
+
+
+def over_seeds(values: Sequence[np.ndarray]) -> Interval:
+    """The interval of values `[1 + resamples]` a seed; see `Results.interval` for one."""
+    if not values:
+        return NOTHING
+    return confidence_interval(np.stack(values) if len(values) > 1 else values[0][:1])
 
 
 def _common_keys(cells: Sequence[Cell]) -> list[str]:

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfpfd._keras import infer, keras, register
 from tfpfd.data.lists import LIST
 from tfpfd.distillation import Ranker
+from tfpfd.distillation.losses.reduction import check_temperature
 from tfpfd.distillation.ranker import encoded_once
 from tfpfd.distillation.schemas import check_same_features, rankers_of
 from tfpfd.objectives.frozen import Frozen, flat, part_of
@@ -106,8 +107,7 @@ class FusedTeachers(Frozen):
             raise ValueError(
                 f"`normalize` must be one of {list(NORMALIZATIONS)}, received {normalize!r}"
             )
-        if temperature <= 0:
-            raise ValueError(f"`temperature` must be above 0, received {temperature}")
+        check_temperature(temperature)
         if normalize == "standard" and temperature != 1:
             raise ValueError(
                 "`temperature` has no effect on standard scores: expected 1 with "

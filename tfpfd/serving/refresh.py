@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfpfd._locks import alone_in
 from tfpfd._versions import check_writable
 from tfpfd.schema.batches import Source
 from tfpfd.serving.fill import Parts, fill, write_emptied
@@ -111,20 +111,12 @@ def _parts(base: Path) -> Iterator[Path]:
     """The folder of the embeddings kept; it goes when the block ends without error, or is empty."""
     folder = base / PARTS
     folder.mkdir(exist_ok=True)
-    held = os.open(folder, os.O_RDONLY)
-    try:
-        # The system lets go of it for a process that is killed.
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(held)
-        raise OSError(error.errno, "is being refreshed by another process", str(base)) from None
-    try:
-        yield folder
-        shutil.rmtree(folder)
-    except BaseException:
-        # What was embedded stays for the next call; nothing doesn't.
-        with contextlib.suppress(OSError):
-            folder.rmdir()
-        raise
-    finally:
-        os.close(held)
+    with alone_in(folder, f"'{base}' is being refreshed"):
+        try:
+            yield folder
+            shutil.rmtree(folder)
+        except BaseException:
+            # What was embedded stays for the next call; nothing doesn't.
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+            raise

@@ -53,6 +53,24 @@ def test_the_order_of_rows_does_not_matter(evaluate, loss, batch):
     np.testing.assert_allclose(of_other, gradient[order], rtol=1e-4, atol=1e-7)
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_an_empty_batch_costs_nothing(loss, known):
+    """Also where a graph is made for it."""
+
+    @tf.function(input_signature=[tf.TensorSpec([0 if known else None])])
+    def cost(logits):
+        ids = tf.cast(logits, tf.int64)
+        targets = Targets(logits, None, ids)
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            value = mean_loss(loss, logits, logits, targets, tf.ones_like(logits, tf.bool))
+        return value, tape.gradient(value, logits)
+
+    value, gradient = cost(tf.zeros([0]))
+    assert value == 0
+    assert gradient.shape == [0]
+
+
 def test_the_ids_of_lists_do_not_matter(evaluate, loss, batch):
     value, gradient = evaluate(loss, **batch)
     ids = np.array([2**62, 0, -5, 7, 2**40])[batch["lists"]]

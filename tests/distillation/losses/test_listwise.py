@@ -142,7 +142,7 @@ def test_two_rows_are_the_cross_entropy_of_their_difference(evaluate):
 
 
 @pytest.mark.parametrize("loss", [ListwiseSoftmax, SoftListwiseSoftmax])
-@pytest.mark.parametrize("temperature", [0.0, -1.0])
+@pytest.mark.parametrize("temperature", [0.0, -1.0, np.nan, np.inf])
 def test_temperature_is_checked(loss, temperature):
     with pytest.raises(ValueError, match="`temperature` must be above 0, received"):
         loss(temperature)

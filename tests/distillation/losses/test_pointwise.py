@@ -208,7 +208,7 @@ def test_equals_the_log_loss_of_sklearn():
     np.testing.assert_allclose(out * 50 / weights.sum(), expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("temperature", [0.0, -1.0])
+@pytest.mark.parametrize("temperature", [0.0, -1.0, np.nan, np.inf])
 def test_temperature_is_checked(temperature):
     with pytest.raises(ValueError, match="`temperature` must be above 0, received"):
         SoftCrossEntropy(temperature)

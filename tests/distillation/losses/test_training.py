@@ -108,11 +108,31 @@ def test_no_gradient_of_a_listwise_distillation_reaches_the_teacher(make, data):
     assert gradients[1] is None or not np.any(gradients[1])
 
 
-def test_batches_without_lists_are_refused(make, batches_of):
+@pytest.mark.parametrize(
+    ("soft", "hard", "named"),
+    [
+        (losses.CalibratedListwise(), None, "CalibratedListwise"),
+        (losses.Corrected(losses.SoftListwiseSoftmax(), 0.5), None, "SoftListwiseSoftmax"),
+        (None, losses.PairwiseLogistic(), "PairwiseLogistic"),
+    ],
+)
+def test_batches_without_lists_are_refused(make, batches_of, data, soft, hard, named):
+    """Before training: an error of a step would stand below pages of Keras's own."""
+    model = make(distillation_loss=soft)
+    model.compile("sgd", loss=hard)
+    start = model.get_weights()
+    for given in ((batches_of(8, 4), None), (data, batches_of(8, 4))):
+        with pytest.raises(ValueError, match=rf"^{named} looks at whole lists.*`list_key`"):
+            model.fit(given[0], validation_data=given[1], verbose=0)
+    for one, other in zip(start, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_lists_are_not_compiled_by_xla(make):
     model = make(distillation_loss=losses.CalibratedListwise())
-    model.compile("sgd", run_eagerly=True)
-    with pytest.raises(ValueError, match=r"CalibratedListwise looks at whole lists.*`list_key`"):
-        model.fit(batches_of(8, 4), verbose=0)
+    with pytest.raises(ValueError, match="`jit_compile` must be left out: calibrated_listwise"):
+        model.compile("sgd", jit_compile=True)
+    make().compile("sgd", jit_compile=True)
 
 
 def test_a_loaded_model_goes_on_in_the_same_way(make, data, assert_same, tmp_path):

@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfpfd._keras import keras
 from tfpfd.distillation.losses.reduction import BatchLoss
 from tfpfd.distillation.targets import Targets
 
@@ -133,11 +134,7 @@ class ListLoss(BatchLoss):
     ) -> tf.Tensor:
         """The mean over the lists that say something; see `mean_loss`."""
         if targets.lists is None:
-            raise ValueError(
-                f"{type(self).__name__} looks at whole lists, but the batch doesn't say which "
-                "rows share one: declare `list_key` in the schema and make batches with "
-                "`tfpfd.data.from_rows(…, by_list=True)` or `tfpfd.data.from_stream`"
-            )
+            raise ValueError(without_lists(self))
         ids, weights = targets.lists, targets.weights
         complete = tf.reduce_all(counted)
         # Of whole lists one after the other, as in batches of whole lists.
@@ -175,6 +172,21 @@ class ListLoss(BatchLoss):
         return mean(logits)
 
 
+def list_loss_of(loss: keras.losses.Loss) -> ListLoss | None:
+    """The loss, or the one that it corrects, if that looks at lists."""
+    inner = getattr(loss, "loss", loss)
+    return inner if isinstance(inner, ListLoss) else None
+
+
+def without_lists(loss: ListLoss) -> str:
+    """What to say of batches that have no lists."""
+    return (
+        f"{type(loss).__name__} looks at whole lists, but the batch doesn't say which rows share "
+        "one: declare `list_key` in the schema and make batches with "
+        "`tfpfd.data.from_rows(…, by_list=True)` or `tfpfd.data.from_stream`"
+    )
+
+
 def _differentiated(
     function: Callable[[tf.Tensor], tf.Tensor], logits: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -200,7 +212,8 @@ def _of_equal_size(ids: tf.Tensor, count: tf.Tensor, size: tf.Tensor) -> tf.Tens
     return tf.cond(
         (size > 0) & (tf.size(ids, tf.int64) == count * size),
         lambda: tf.reduce_all(
-            tf.reshape(ids, [count, size]) == (ids[0] + tf.range(count))[:, None]
+            # `ids[0]` would be refused for a batch that is known to be empty.
+            tf.reshape(ids, [count, size]) == (ids[:1] + tf.range(count))[:, None]
         ),
         lambda: False,
     )

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfpfd._keras import register
 from tfpfd.distillation.losses.lists import ListLoss, Lists
+from tfpfd.distillation.losses.reduction import check_temperature
 
 
 def _shifted(scores: tf.Tensor, lists: Lists) -> tf.Tensor:
@@ -79,12 +80,6 @@ def _cross_entropy(truth: tf.Tensor, totals: tf.Tensor, shares: _Shares, lists: 
     return cost(shares.logs)
 
 
-def _check_temperature(temperature: float) -> float:
-    if temperature <= 0:
-        raise ValueError(f"`temperature` must be above 0, received {temperature}")
-    return temperature
-
-
 @register
 class ListwiseSoftmax(ListLoss):
     """Softmax cross entropy of the labels over a list.
@@ -113,7 +108,7 @@ class ListwiseSoftmax(ListLoss):
         self, temperature: float = 1.0, name: str = "listwise_softmax", **kwargs: Any
     ) -> None:
         super().__init__(name=name, **kwargs)
-        self.temperature = _check_temperature(temperature)
+        self.temperature = check_temperature(temperature)
 
     def of_lists(
         self, truth: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor, lists: Lists
@@ -180,7 +175,7 @@ class SoftListwiseSoftmax(_SoftListwise):
         self, temperature: float = 1.0, name: str = "soft_listwise_softmax", **kwargs: Any
     ) -> None:
         super().__init__(name=name, **kwargs)
-        self.temperature = _check_temperature(temperature)
+        self.temperature = check_temperature(temperature)
 
     def shares(self, logits: tf.Tensor, lists: Lists) -> _Shares:
         """Those of `f / T`."""

@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfpfd._keras import keras, register
+from tfpfd.distillation.losses.reduction import check_temperature
 
 
 @register
@@ -55,9 +56,7 @@ class SoftCrossEntropy(keras.losses.Loss):
         self, temperature: float = 1.0, name: str = "soft_cross_entropy", **kwargs: Any
     ) -> None:
         super().__init__(name=name, **kwargs)
-        if temperature <= 0:
-            raise ValueError(f"`temperature` must be above 0, received {temperature}")
-        self.temperature = temperature
+        self.temperature = check_temperature(temperature)
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         """One loss a row.

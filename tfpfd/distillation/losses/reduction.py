@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import tensorflow as tf
 
 from tfpfd._keras import keras
 from tfpfd.distillation.targets import Targets
+
+
+def check_temperature(temperature: float) -> float:
+    """The temperature of soft labels; refuses one by which no logit can be divided."""
+    if not 0 < temperature < math.inf:
+        raise ValueError(f"`temperature` must be above 0, received {temperature}")
+    return temperature
 
 
 class BatchLoss(keras.losses.Loss):

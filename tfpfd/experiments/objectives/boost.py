@@ -8,14 +8,13 @@ import numpy as np
 import pandas as pd
 
 from tfpfd.distillation import Distillation
-from tfpfd.evaluation import confidence_interval
 from tfpfd.experiments.comparison import levels, marked
 from tfpfd.experiments.experiment import Cell, Metrics, Section
 from tfpfd.experiments.objectives.experiment import ObjectiveExperiment
 from tfpfd.experiments.objectives.shared import Shared
 from tfpfd.experiments.objectives.sources import RANKING
 from tfpfd.experiments.objectives.task import PICKED
-from tfpfd.experiments.results import Results
+from tfpfd.experiments.results import Results, over_seeds
 from tfpfd.objectives import Boosted, FusedTeachers
 
 if TYPE_CHECKING:
@@ -140,10 +139,10 @@ def _at_equal_exposure(results: Results, metric: str) -> pd.DataFrame:
         rows.append(
             {
                 "β in training": beta,
-                "exposure gained": marked(confidence_interval(gained)),
+                "exposure gained": marked(over_seeds(gained)),
                 "in training, %": f"{change[0]:+.2f}",
                 "when serving, %": f"{change[1]:+.2f}" if enough else "not reached",
-                "difference": marked(confidence_interval(pairs[:, kept])) if enough else "–",
+                "difference": marked(over_seeds(pairs[:, kept])) if enough else "–",
             }
         )
     return pd.DataFrame(rows)
