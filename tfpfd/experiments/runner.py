@@ -26,8 +26,8 @@ _DAY = 24 * 3600
 def run_cells(experiment: Experiment, results: Results, console: Console) -> Path | None:
     """Runs what is missing, a line of `results.csv` a cell, and writes the report.
 
-    However it ends, the report is written from the cells that are finished; the next call goes on
-    from there.
+    If it is interrupted or a cell fails, the report is written from the cells that are finished;
+    however it ends, the next call goes on from there.
 
     Args:
       experiment: prepared, if a cell is missing.

@@ -163,13 +163,15 @@ def _draw(results: Results, source: str) -> Figure:
     strengths = STRENGTHS[source]
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     gains, teachers = figure.subplots(1, 2)
-    for method in COMPARED[1:]:
+    apart = 0.015 * (strengths[-1] - strengths[0])
+    for shift, method in enumerate(COMPARED[1:]):
         cells: list[Cell] = [{"method": method, "strength": strength} for strength in strengths]
         found = [results.difference("auc", cell, {**cell, "method": "baseline"}) for cell in cells]
         scores = [results.interval("teacher_auc", **cell).mean for cell in cells]
         half = [interval.half for interval in found]
         # Of what isn't finished there is no point, but a place on the axis and in the legend.
-        gains.errorbar(strengths, [i.mean for i in found], half, marker="o", capsize=3)
+        places = [strength + apart * (shift - 1.5) for strength in strengths]
+        gains.errorbar(places, [i.mean for i in found], half, marker="o", capsize=3)
         teachers.plot(strengths, scores, marker="o", label=method)
     gains.axhline(0, color="black", linewidth=0.8)
     gains.set_ylabel("student's AUC minus the baseline's")
