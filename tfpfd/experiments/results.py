@@ -271,9 +271,9 @@ class Results:
         return over_seeds([of_a[seed] - of_b[seed] for seed in of_a if seed in of_b])
 
 
-def over_seeds(values: Sequence[np.ndarray] | np.ndarray) -> Interval:
+def over_seeds(values: Sequence[np.ndarray]) -> Interval:
     """The interval of values `[1 + resamples]` a seed; see `Results.interval` for one."""
-    if len(values) == 0:
+    if not values:
         return NOTHING
     return confidence_interval(np.stack(values) if len(values) > 1 else values[0][:1])
 

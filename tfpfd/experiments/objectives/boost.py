@@ -131,7 +131,7 @@ def _at_equal_exposure(results: Results, metric: str) -> pd.DataFrame:
             100 * (np.mean([of[seed].flat[0] for seed in seeds]) / base - 1)
             for of in (learned, added)
         ]
-        gained = np.stack([reached[seed] - exposures[seed][0] for seed in seeds])
+        gained = [reached[seed] - exposures[seed][0] for seed in seeds]
         # A resample in which the curve doesn't reach that far has no such point.
         pairs = np.stack([learned[seed] - added[seed] for seed in seeds])
         kept = ~np.isnan(pairs).any(axis=0)
@@ -142,7 +142,7 @@ def _at_equal_exposure(results: Results, metric: str) -> pd.DataFrame:
                 "exposure gained": marked(over_seeds(gained)),
                 "in training, %": f"{change[0]:+.2f}",
                 "when serving, %": f"{change[1]:+.2f}" if enough else "not reached",
-                "difference": marked(over_seeds(pairs[:, kept])) if enough else "–",
+                "difference": marked(over_seeds([*pairs[:, kept]])) if enough else "–",
             }
         )
     return pd.DataFrame(rows)
