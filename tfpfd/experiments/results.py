@@ -51,6 +51,8 @@ class Results:
         self._file = self.directory / "results.csv"
         self._lines: dict[tuple[str, ...], list[str]] = {}
         self._loaded: dict[tuple[str, ...], dict[str, np.ndarray]] = {}
+        # What is whole of a file whose last line isn't; another run may just be writing that one.
+        self._cut: bytes | None = None
         there = next(p for p in (self.directory, *self.directory.parents) if p.exists())
         if not there.is_dir():
             raise NotADirectoryError(f"`--out` must be a directory, '{there}' is a file")
@@ -111,13 +113,12 @@ class Results:
                 )
 
     def _read_lines(self) -> None:
-        """Reads the finished lines, and cuts off one that a kill left unfinished."""
+        """Reads the finished lines, not one that a kill left unfinished."""
         written = self._file.read_bytes() if self._file.exists() else b""
         whole = written[: written.rfind(b"\n") + 1]
+        self._cut = whole if whole != written else None
         if not whole:
             return
-        if whole != written:
-            _replace(self._file, whole)
         header, *lines = csv.reader(io.StringIO(whole.decode(), newline=""))
         if header != self._columns:
             raise ValueError(
@@ -177,6 +178,9 @@ class Results:
         if not self._lines:
             _replace(self._manifest, json.dumps(self._described, indent=2).encode())
             _replace(self._file, _csv_line(self._columns))
+        elif self._cut is not None:
+            _replace(self._file, self._cut)
+        self._cut = None
         with self._file.open("ab") as file:
             file.write(_csv_line(line))
         self._lines[self._key(cell)] = line
