@@ -25,9 +25,9 @@ def alone_in(directory: Path, what: str) -> Iterator[None]:
     handle = os.open(directory, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+    except BlockingIOError:
         os.close(handle)
-        raise BlockingIOError(error.errno, f"{what} by another process") from None
+        raise BlockingIOError(f"{what} by another process") from None
     except OSError:
         pass  # A file system without locks keeps nobody out.
     try:
