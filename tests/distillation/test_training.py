@@ -1,5 +1,7 @@
 """What `fit` does: Algorithm 1, the trajectory, callbacks."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -261,3 +263,12 @@ def test_rows_that_were_not_looked_up(make, batches_of, alone):
     for given in (rows, (rows, rows["label"])):
         with pytest.raises(TypeError, match=f"^`validation_data` {message}"):
             model.fit(batches_of(4, 4), validation_data=given)
+
+
+@pytest.mark.parametrize("part", [lambda model: model, lambda model: model.student])
+def test_keras_has_nothing_to_warn_of_a_dataset(make, batches_of, part):
+    model = part(make("shared"))
+    model.compile(keras.optimizers.SGD(0.1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        model.fit(batches_of(24, 6), epochs=1, verbose=0)

@@ -182,6 +182,9 @@ class LabelledModel(keras.Model):
                 self.check_batches(list(inputs))
                 if self._board is not None and LIST not in inputs and self._list_losses():
                     raise ValueError(without_lists(self._list_losses()[0]))
+        if isinstance(x, tf.data.Dataset):
+            # It is shuffled already, or isn't; Keras 3 warns of its own default, which is True.
+            kwargs.setdefault("shuffle", False)
         return super().fit(x, *args, **kwargs)
 
     def predict_step(self, data: Any) -> Any:
