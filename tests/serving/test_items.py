@@ -134,3 +134,8 @@ def test_an_item_side_without_an_id_is_refused():
     student = Ranker(schema, TwoTower([2]))
     with pytest.raises(ValueError, match="no Categorical of one value on the item side"):
         embed_items(student, {"price": [1.0]}, verbose=0)
+
+
+def test_an_integer_that_stands_twice_is_named_as_one():
+    with pytest.raises(ValueError, match=r"received the id 7 more than once; .* 1$"):
+        items_module.check_ids(np.int64([7, 5, 7]), "item_id")

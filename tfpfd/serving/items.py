@@ -127,6 +127,6 @@ def check_ids(ids: np.ndarray, column: str) -> None:
     twice = ids[pd.Series(ids).duplicated()]
     if len(twice):
         raise ValueError(
-            f"`items` column '{column}': expected each id once, received the id {twice[0]!r} "
-            f"more than once; rows too many in all: {len(twice)}"
+            f"`items` column '{column}': expected each id once, received the id "
+            f"{twice.tolist()[0]!r} more than once; rows too many in all: {len(twice)}"
         )
