@@ -51,8 +51,11 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.10",
     packages=find_packages(include=["tfpfd", "tfpfd.*"]),
+    # Beside the package, as importing anything of it imports TensorFlow.
+    py_modules=["tfpfd_cli"],
     package_data={"tfpfd": ["py.typed"]},
-    install_requires=["tensorflow>=2.15", "numpy>=1.24", "pandas>=2.0", "pyarrow>=14"],
+    # pyarrow 14.0.0 runs code of the files that it reads (CVE-2023-47248).
+    install_requires=["tensorflow>=2.15", "numpy>=1.24", "pandas>=2.0", "pyarrow>=14.0.1"],
     extras_require={
         "tfrs": TFRS,
         "ranking": RANKING,
@@ -64,7 +67,7 @@ setup(
         "dev": DEV,
         "all": [*TFRS, *RANKING, *SERVING, *FAISS, *SCANN, *DEMO, *DEV],
     },
-    entry_points={"console_scripts": ["tfpfd = tfpfd.cli:main"]},
+    entry_points={"console_scripts": ["tfpfd = tfpfd_cli:main"]},
     classifiers=[
         "Programming Language :: Python :: 3",
         "Operating System :: POSIX",

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfpfd import Categorical, Numeric, Schema, Sequence
 from tfpfd._keras import keras
 from tfpfd.datasets import movielens_100k
+from tfpfd.schema.mark import fingerprints, mark_of
 
 KUAIRAND = Path(__file__).resolve().parents[1] / "../shared/data/kuairand-pure"
 
@@ -31,6 +32,17 @@ class Linear(keras.layers.Layer):
     def call(self, inputs, training=None):
         sides = tf.concat([inputs[side] for side in sorted(inputs)], axis=1)
         return tf.linalg.matvec(sides, tf.convert_to_tensor(self.kernel)) + self.bias
+
+
+@pytest.fixture(scope="session")
+def means_of():
+    """A function from a compiled model and a batch to the mean of each term, and the loss."""
+
+    def means_of(model, outputs, targets):
+        means = {name: term.mean for name, term in model.costs(outputs, targets).items()}
+        return {"loss": model.loss_of(means), **means, **model.values()}
+
+    return means_of
 
 
 @pytest.fixture(scope="session")
@@ -59,13 +71,25 @@ def schema():
     )
 
 
+@pytest.fixture(scope="session")
+def marked():
+    """A function from a schema and table rows by feature to inputs that say the schema."""
+
+    def marked(schema, columns):
+        count = len(next(iter(columns.values())))
+        mark = mark_of(fingerprints(schema.features().values(), schema.vocabularies))
+        return {**columns, mark: np.zeros([count, 0], np.int32)}
+
+    return marked
+
+
 @pytest.fixture
-def inputs_of(schema):
+def inputs_of(schema, marked):
     """A function from a number of rows to looked-up inputs, as int32 arrays by feature."""
 
     def inputs_of(rows, seed=0):
         random = np.random.default_rng(seed)
-        return {
+        columns = {
             name: random.integers(
                 0 if feature.length else 1,
                 schema.table_rows(feature),
@@ -74,6 +98,7 @@ def inputs_of(schema):
             )
             for name, feature in schema.features().items()
         }
+        return marked(schema, columns)
 
     return inputs_of
 

@@ -1,18 +1,30 @@
 """`tfpfd inspect` and `tfpfd refresh`: their exit codes and what they say."""
 
+import os
 import shutil
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
 
-from tfpfd import Categorical, Numeric, Ranker, Schema, TwoTower, export, inspect
+from tfpfd import (
+    Categorical,
+    Numeric,
+    Ranker,
+    Schema,
+    TwoTower,
+    __version__,
+    export,
+    inspect,
+)
 
 pytest.importorskip("typer")
 pytest.importorskip("rich")
 
 from typer.testing import CliRunner
 
-from tfpfd.cli import app
+from tfpfd_cli import app
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +95,35 @@ def test_refresh_writes_the_next_version_or_exits_with_2(path, tmp_path):
     result = refresh(tmp_path / "nowhere")
     assert result.exit_code == 2
     assert "holds no SavedModel" in result.output
+
+
+@pytest.mark.parametrize("options", [["--help"], ["--version"], ["audit", "--help"]])
+def test_what_needs_no_tensorflow_imports_none(options):
+    program = (
+        "import sys, tfpfd_cli\n"
+        "try: tfpfd_cli.main()\n"
+        "except SystemExit as end: assert not end.code\n"
+        "assert not {'tensorflow', 'tfpfd'} & set(sys.modules)\n"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", program, *options], capture_output=True, text=True, check=False
+    )
+    assert said.returncode == 0, said.stderr
+    assert said.stderr == ""
+    if options == ["--version"]:
+        assert said.stdout == f"tfpfd {__version__}\n"
+
+
+def test_no_log_of_tensorflow_is_among_what_a_command_says(path):
+    environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    program = "import tfpfd_cli; tfpfd_cli.main()"
+    said = subprocess.run(
+        [sys.executable, "-c", program, "inspect", str(path)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert said.returncode == 0, said.stderr
+    assert said.stderr == ""
+    assert said.stdout.endswith("nothing privileged is inside\n")

@@ -11,6 +11,7 @@ from tfpfd.auditing import (
     audit,
 )
 from tfpfd.distillation import (
+    AUC,
     Distillation,
     MultiTask,
     Ranker,
@@ -70,6 +71,7 @@ from tfpfd.version import (
 )
 
 __all__ = [
+    "AUC",
     "MLP",
     "PLE",
     "Boosted",

@@ -1,5 +1,5 @@
 """`python -m tfpfd`."""
 
-from tfpfd.cli import main
+from tfpfd_cli import main
 
 main()

@@ -1,4 +1,4 @@
-"""Checks of arguments: integers, numbers, ids."""
+"""Checks of arguments: integers, numbers, ids, and what NumPy has in their place."""
 
 from __future__ import annotations
 
@@ -9,10 +9,17 @@ from typing import Any
 import numpy as np
 
 
+def plain(value: Any) -> Any:
+    """What a NumPy scalar stands for in Python, and anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def check_integer(name: str, value: Any, least: int) -> None:
     """Refuses anything but an integer of at least `least`."""
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
-        raise ValueError(f"`{name}` must be an integer of at least {least}, received {value!r}")
+        raise ValueError(
+            f"`{name}` must be an integer of at least {least}, received {plain(value)!r}"
+        )
 
 
 def check_number(name: str, value: Any, most: float = math.inf) -> None:
@@ -20,7 +27,9 @@ def check_number(name: str, value: Any, most: float = math.inf) -> None:
     number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not number or not math.isfinite(value) or not 0 <= value <= most:
         upper = "on" if math.isinf(most) else f"to {most:g}"
-        raise ValueError(f"`{name}` must be a finite number from 0 {upper}, received {value!r}")
+        raise ValueError(
+            f"`{name}` must be a finite number from 0 {upper}, received {plain(value)!r}"
+        )
 
 
 def check_ids(name: str, values: Any, count: int) -> np.ndarray:

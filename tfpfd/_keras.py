@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 keras: Any = tf.keras
@@ -31,12 +32,18 @@ def tf_variable(variable: Any) -> tf.Variable:
 
 
 def check_strategy() -> None:
-    """Refuses parameter servers on Keras 3, whose `fit` can't use them."""
+    """Refuses parameter servers and several replicas on Keras 3, whose `fit` can't use them."""
     strategy = tf.distribute.get_strategy()
-    if KERAS_3 and isinstance(strategy, tf.distribute.ParameterServerStrategy):
+    if not KERAS_3:
+        return
+    name = type(strategy).__name__
+    servers = isinstance(strategy, tf.distribute.ParameterServerStrategy)
+    replicas = 1 if servers else strategy.num_replicas_in_sync
+    if servers or replicas > 1:
         raise NotImplementedError(
-            "ParameterServerStrategy works with the Keras 2 API alone: use TensorFlow 2.15, or "
-            "tf_keras with TF_USE_LEGACY_KERAS=1 in the environment (stacks A and C)"
+            f"{name if servers else f'{name} with {replicas} replicas'} works with the Keras 2 "
+            "API alone: use TensorFlow 2.15, or tf_keras with TF_USE_LEGACY_KERAS=1 in "
+            "the environment (stacks A and C)"
         )
 
 
@@ -45,10 +52,16 @@ def declared_inputs(layer: Any, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
 
     Given more, Keras 3 hands its inputs the tensors that come first in the alphabet.
     """
-    declared = getattr(layer, "_inputs_struct" if KERAS_3 else "_nested_inputs", None)
-    if not isinstance(declared, Mapping) or not set(declared) <= set(inputs):
+    declared = declared_names(layer)
+    if not declared or not set(declared) <= set(inputs):
         return inputs
     return {name: inputs[name] for name in declared}
+
+
+def declared_names(layer: Any) -> list[str]:
+    """The names of inputs that a functional model declares; none of another layer."""
+    declared = getattr(layer, "_inputs_struct" if KERAS_3 else "_nested_inputs", None)
+    return list(declared) if isinstance(declared, Mapping) else []
 
 
 def infer(layer: Any, inputs: Mapping[str, Any]) -> Any:
@@ -100,7 +113,8 @@ class SparseOptimizer(keras.optimizers.Optimizer):
 
     def __init__(self, learning_rate: Any, name: str, **kwargs: Any) -> None:
         if KERAS_3:
-            rate = float(learning_rate) if isinstance(learning_rate, int) else learning_rate
+            number = isinstance(learning_rate, int | np.number)
+            rate = float(learning_rate) if number else learning_rate
             super().__init__(learning_rate=rate, name=name, **kwargs)
         else:
             # Its default of 0 would read and write every row of every table at each step.

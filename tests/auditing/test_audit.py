@@ -210,7 +210,7 @@ class TestPlan:
         self, trainings, monkeypatch
     ):
         def losses(self, setting, progress):
-            return np.full(21, 0.5 if setting.regularization == 3 else 0.6)
+            return {"log_loss": np.full(21, 0.5 if setting.regularization == 3 else 0.6)}
 
         monkeypatch.setattr(bench.Bench, "try_base", losses)
         report = small(simulated(100, 300, 300), multipliers=(0.3, 3.0))

@@ -33,3 +33,27 @@ def test_what_is_shown():
     assert "one" in shown
     assert "5/5 epochs" in shown
     assert "left" in shown
+
+
+def test_a_time_left_is_shown_from_the_first_epoch_on():
+    console = pytest.importorskip("rich.console").Console(
+        file=io.StringIO(), width=120, force_terminal=True
+    )
+    with TrainingProgress(3, epochs=3, console=console) as progress:
+        callback = progress.training("one")
+        progress._bar.refresh()
+        assert "-:--:--" in last(console)
+        callback.on_epoch_end(0)
+        progress._bar.refresh()
+        assert "-:--:--" not in last(console)
+        callback.on_train_end()  # Changes the total.
+        progress._bar.refresh()
+        assert "-:--:--" not in last(console)
+
+
+def last(console):
+    """What was written last."""
+    said = console.file.getvalue()
+    console.file.truncate(0)
+    console.file.seek(0)
+    return said

@@ -1,3 +1,6 @@
+import dataclasses
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,6 +8,7 @@ import tensorflow as tf
 
 from tfpfd import Categorical, Numeric, Schema, Sequence
 from tfpfd.data import from_rows, from_stream
+from tfpfd.schema.mark import SCHEMA as SCHEMA_KEY
 
 SCHEMA = Schema(
     user=(
@@ -44,6 +48,11 @@ def stream(frame, batch_size):
     return tf.data.Dataset.from_tensor_slices(columns).ragged_batch(batch_size)
 
 
+def unmarked(inputs):
+    """Without what says which schema looked the rows up."""
+    return {name: value for name, value in inputs.items() if not name.startswith(SCHEMA_KEY)}
+
+
 def users(dataset):
     """The users of each batch; user n is row n + 2 of the table."""
     return [(batch[0]["user"].numpy() - 2).tolist() for batch in dataset]
@@ -56,7 +65,7 @@ def flat(batches):
 class TestFromRows:
     def test_values_by_hand(self, frame):
         ((inputs, labels, weights),) = from_rows(frame[:4], SCHEMA)
-        assert {name: ids.numpy().tolist() for name, ids in inputs.items()} == {
+        assert {name: ids.numpy().tolist() for name, ids in unmarked(inputs).items()} == {
             "user": [2, 3, 4, 5],
             "clicks": [[0, 0], [2, 0], [2, 3], [3, 4]],
             "item": [2, 3, 1, 2],
@@ -67,7 +76,7 @@ class TestFromRows:
 
     def test_types_and_shapes(self, frame):
         inputs, labels, weights = from_rows(frame, SCHEMA, batch_size=4).element_spec
-        assert {name: (spec.dtype, spec.shape.rank) for name, spec in inputs.items()} == {
+        assert {name: (s.dtype, s.shape.rank) for name, s in unmarked(inputs).items()} == {
             "user": (tf.int32, 1),
             "clicks": (tf.int32, 2),
             "item": (tf.int32, 1),
@@ -102,15 +111,31 @@ class TestFromRows:
 
     def test_served_rows_need_no_privileged_columns(self, frame):
         ((inputs, _, _),) = from_rows(frame.drop(columns="rate"), SCHEMA.served())
-        assert set(inputs) == {"user", "clicks", "item"}
+        assert set(unmarked(inputs)) == {"user", "clicks", "item"}
 
     def test_without_weights_there_are_inputs_and_labels(self, frame):
         ((inputs, labels),) = from_rows(frame, UNWEIGHTED)
         assert int(tf.math.count_nonzero(tf.math.is_nan(labels))) == 2
-        assert set(inputs) == set(UNWEIGHTED.features())
+        assert set(unmarked(inputs)) == set(UNWEIGHTED.features())
 
 
 class TestShuffle:
+    @pytest.mark.parametrize("by_list", [False, True])
+    def test_workers_in_step_need_one_order(self, frame, monkeypatch, by_list):
+        schema = dataclasses.replace(SCHEMA, list_key="user")
+        workers = {"worker": ["a:1", "b:1"]}
+        monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": workers}))
+        with pytest.raises(ValueError, match=r"`shuffle=True` needs a `seed`.* 2 workers"):
+            from_rows(frame, schema, shuffle=True, by_list=by_list)
+        for cluster, seed in (
+            (workers, 1),
+            ({"worker": ["a:1"]}, None),
+            ({**workers, "ps": ["c:1"]}, None),
+        ):
+            monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster}))
+            dataset = from_rows(frame, SCHEMA, shuffle=True, seed=seed)
+            assert sorted(flat(users(dataset))) == list(range(ROWS))
+
     def test_every_row_once_an_epoch_in_another_order(self, frame):
         dataset = from_rows(frame, SCHEMA, batch_size=4, shuffle=True, seed=1)
         epochs = [flat(users(dataset)) for _ in range(3)]
@@ -148,7 +173,7 @@ class TestErrors:
         [
             ({"rate": None}, "missing column 'rate'"),
             ({"item": 3}, "column 'item': expected strings, received integer"),
-            ({"w": -1.0}, "column 'w': expected values of at least 0, received 11 negative"),
+            ({"w": -1.0}, "column 'w': expected finite values of at least 0, received 11 negative"),
             ({"w": np.nan}, "column 'w': .*received all 11 values NaN"),
             ({"liked": 2}, r"column 'liked': expected values in \[0, 1\]"),
             (
@@ -216,3 +241,75 @@ class TestFromStream:
     def test_rows_that_were_not_batched(self, frame):
         with pytest.raises(ValueError, match=r"column 'liked': .*of shape \(\)"):
             from_stream(stream(frame, 3).unbatch(), SCHEMA)
+
+
+class TestGraphs:
+    """A schema's tables outlive the graphs in which they are first used."""
+
+    def test_a_schema_serves_after_its_first_use_in_a_stream(self, frame):
+        schema = SCHEMA.replacing({"user": Categorical("user", dtype="int")})
+        schema = schema.adapt(frame, verbose=0)
+        first = list(from_stream(stream(frame, 4), schema))
+        again = list(from_stream(stream(frame, 4), schema))
+        rows = list(from_rows(frame, schema, batch_size=4))
+        for one, two, three in zip(first, again, rows, strict=True):
+            tf.nest.map_structure(np.testing.assert_array_equal, one, two)
+            tf.nest.map_structure(np.testing.assert_array_equal, one, three)
+        ids = schema.lookup({"item": tf.constant(["c", "a", "?"])})
+        assert ids["item"].numpy().tolist() == [4, 2, 1]
+
+    @pytest.mark.parametrize("way", ["rows", "lists", "stream"])
+    def test_a_function_that_a_strategy_traces_may_make_the_batches(self, frame, way):
+        # As workers get theirs from a `DatasetCreator` or `distribute_datasets_from_function`.
+        schema = dataclasses.replace(SCHEMA, list_key="user")
+        ways = {
+            "rows": lambda: from_rows(frame, schema, batch_size=4),
+            "lists": lambda: from_rows(frame, schema, batch_size=4, by_list=True),
+            "stream": lambda: from_stream(stream(frame, 4), schema),
+        }
+        traced, eager = tf.function(ways[way], autograph=False)(), ways[way]()
+        for one, other in zip(traced, eager, strict=True):
+            tf.nest.map_structure(np.testing.assert_array_equal, one, other)
+        assert flat(users(traced)) == list(range(ROWS))
+
+
+class TestValuesOfStreams:
+    LABEL = r"label column {}: expected values in \[0, 1\], or NaN on rows without a label, "
+    WEIGHT = r"weight column w: expected finite values of at least 0, "
+
+    @pytest.mark.parametrize(
+        ("name", "value", "message"),
+        [
+            ("liked", 4, LABEL.format("liked") + r"received\] \[4\]"),
+            ("liked", -0.5, LABEL.format("liked") + r"received\] \[-0.5\]"),
+            ("liked", np.inf, LABEL.format("liked") + r"received\] \[inf\]"),
+            ("bought", 2, LABEL.format("bought") + r"received\] \[2\]"),
+            ("w", -0.25, WEIGHT + r"received\] \[-0.25\]"),
+            ("w", np.nan, WEIGHT + r"received\] \[nan\]"),
+            ("w", np.inf, WEIGHT + r"received\] \[inf\]"),
+            ("score", np.nan, r"column score: expected finite numbers, received\] \[nan\]"),
+        ],
+    )
+    def test_a_later_row_is_refused_when_it_is_read(self, frame, name, value, message):
+        values = np.array([1.0] * 8 + [value] + [1.0] * 2)
+        columns = {"score": np.zeros(ROWS), "bought": np.full(ROWS, np.nan), name: values}
+
+        def batches():
+            raw = tf.data.Dataset.from_tensor_slices(
+                {k: v.astype(np.float32) for k, v in columns.items()}
+            ).batch(4)
+            both = tf.data.Dataset.zip((stream(frame, 4), raw))
+            merged = both.map(lambda batch, more: {**batch, **more})
+            return iter(from_stream(merged, SCHEMA, keep=["score"], labels=["bought"]))
+
+        read = batches()
+        next(read)
+        next(read)
+        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+            next(read)
+
+    def test_what_from_rows_takes_passes(self, frame):
+        changed = frame.assign(liked=[0, 1, 0.5, np.nan] + [1] * 7, w=[0, 1e6] + [1] * 9)
+        (batch,) = from_stream(stream(changed, ROWS), SCHEMA)
+        np.testing.assert_array_equal(batch[1][:4], [0, 1, 0.5, np.nan])
+        np.testing.assert_array_equal(batch[2][:2], [0, 1e6])

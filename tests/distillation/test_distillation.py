@@ -27,7 +27,9 @@ def terms(model, student, teacher, labels, weights=None, step=0):
     outputs = {"student": tf.constant(student), "teacher": tf.constant(teacher)}
     weights = None if weights is None else tf.constant(weights)
     costs = model.costs(outputs, Targets(tf.constant(labels), weights))
-    return {name: float(value) for name, value in costs.items()}
+    means = {name: term.mean for name, term in costs.items()}
+    found = {"loss": model.loss_of(means), **means, **model.values()}
+    return {name: float(value) for name, value in found.items()}
 
 
 def gradients_of(model, inputs, labels, weights=None):
@@ -122,7 +124,7 @@ def test_no_gradient_of_the_distillation_loss_reaches_the_teacher(make, inputs_o
     own = {id(weight) for weight in model.student.trainable_weights}
     with tf.GradientTape() as tape:
         outputs = model(inputs, training=True)
-        loss = model.costs(outputs, Targets(tf.zeros([6]), None))["distillation_loss"]
+        loss = model.costs(outputs, Targets(tf.zeros([6]), None))["distillation_loss"].mean
     variables = [tf_variable(weight) for weight in model.trainable_weights]
     gradients = tape.gradient(loss, variables)
     reached = {
@@ -136,7 +138,7 @@ def test_no_gradient_of_the_distillation_loss_reaches_the_teacher(make, inputs_o
         assert own & {id(weight) for weight in model.teacher.trainable_weights}
 
 
-def test_shared_inputs_get_the_gradient_of_both(make, inputs_of):
+def test_shared_inputs_get_the_gradient_of_both(make, inputs_of, means_of):
     """The shared table gets the sum of what student and teacher send it."""
     model = make(weight=0.3)
     model.compile("sgd")
@@ -145,7 +147,7 @@ def test_shared_inputs_get_the_gradient_of_both(make, inputs_of):
     parts = {}
     for name in ("loss", "student_loss", "teacher_loss", "distillation_loss"):
         with tf.GradientTape() as tape:
-            value = model.costs(model(inputs), Targets(labels, None))[name]
+            value = means_of(model, model(inputs), Targets(labels, None))[name]
         parts[name] = tf.convert_to_tensor(tape.gradient(value, table)).numpy()
     expected = 0.7 * parts["student_loss"] + 0.3 * parts["distillation_loss"]
     np.testing.assert_allclose(parts["loss"], expected + parts["teacher_loss"], atol=1e-7)
@@ -169,12 +171,18 @@ def test_predict_needs_no_privileged_features(make, inputs_of, schema):
     model = make()
     model.compile("sgd")
     inputs = inputs_of(8)
-    served = {name: inputs[name] for name in schema.features("served")}
+    hidden = schema.features("privileged")
+    served = {name: ids for name, ids in inputs.items() if name not in hidden}
     out = model.predict(served, batch_size=3, verbose=0)
     assert out.shape == (8,)
     np.testing.assert_allclose(out, model(inputs)["student"], rtol=1e-6)
-    with pytest.raises(ValueError, match=r"missing inputs \['affinity', 'later_clicks'\]"):
-        model(served)
+    assert set(model(served)) == {"student"}
+    message = r"missing inputs \['affinity', 'later_clicks'\]: ranker '\w+' with sees='all'"
+    for training in (None, True):  # Not a single one is a batch of served features; one is not.
+        given = served if training else {**served, "affinity": inputs["affinity"]}
+        expected = message if training else message.replace("'affinity', ", "")
+        with pytest.raises(ValueError, match=expected):
+            model(given, training=training)
 
 
 def test_weights_equal_repeated_rows(make, inputs_of):

@@ -25,7 +25,7 @@ def compiled(model):
 def gradients(model, inputs, labels):
     with tf.GradientTape() as tape:
         outputs = model(inputs, training=True)
-        loss = model.costs(outputs, Targets(tf.constant(labels), None))["loss"]
+        loss = model.compute_loss(inputs, tf.constant(labels), outputs)
     weights = model.trainable_variables
     return dict(zip([id(w) for w in weights], tape.gradient(loss, weights), strict=True))
 
@@ -44,12 +44,12 @@ def headed(schema):
     return headed
 
 
-def test_mutual_loss_by_hand(make):
+def test_mutual_loss_by_hand(make, means_of):
     """Both pay (1 - λ) for the labels and λ for the other's soft labels."""
     model = compiled(make("independent", weight=0.3, mutual=True))
     f_s, f_t, y = np.array([0.5, -1.0]), np.array([2.0, 0.25]), np.array([1.0, 0.0])
     outputs = {"student": tf.constant(f_s, tf.float32), "teacher": tf.constant(f_t, tf.float32)}
-    terms = model.costs(outputs, Targets(tf.constant(y), None))
+    terms = means_of(model, outputs, Targets(tf.constant(y), None))
     student = 0.7 * cross_entropy(y, f_s) + 0.3 * cross_entropy(sigmoid(f_t), f_s)
     teacher = 0.7 * cross_entropy(y, f_t) + 0.3 * cross_entropy(sigmoid(f_s), f_t)
     np.testing.assert_allclose(terms["loss"], (student + teacher).mean(), rtol=1e-6)
@@ -83,11 +83,11 @@ def test_soft_labels_reach_the_head_and_not_the_students_own_logit(headed, input
     assert all(np.abs(found[id(w)]).max() > 0 for w in body.trainable_variables)
 
 
-def test_the_distillation_loss_is_that_of_the_head(headed, inputs_of):
+def test_the_distillation_loss_is_that_of_the_head(headed, inputs_of, means_of):
     model = headed(weight=0.4)
     inputs, labels = inputs_of(5), np.array([1, 0, 1, 0, 0], np.float32)
     out = {name: value.numpy() for name, value in model(inputs).items()}
-    terms = model.costs(model(inputs), Targets(tf.constant(labels), None))
+    terms = means_of(model, model(inputs), Targets(tf.constant(labels), None))
     soft = cross_entropy(sigmoid(out["teacher"]), out["auxiliary"]).mean()
     hard = cross_entropy(labels, out["student"]).mean()
     taught = cross_entropy(labels, out["teacher"]).mean()

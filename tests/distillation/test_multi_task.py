@@ -36,7 +36,7 @@ def test_categorical_head_by_hand(model):
     np.testing.assert_allclose(losses, expected, rtol=1e-5)
 
 
-def test_loss_by_hand(model):
+def test_loss_by_hand(model, means_of):
     """Rows without a label count in the heads, and sample weights everywhere."""
     outputs = {
         "student": tf.constant([0.0, 3.0]),
@@ -44,7 +44,7 @@ def test_loss_by_hand(model):
         "head_b": tf.constant([4.0, 0.0]),
     }
     targets = Targets(tf.constant([1.0, np.nan]), tf.constant([2.0, 1.0]))
-    terms = model.costs(outputs, targets)
+    terms = means_of(model, outputs, targets)
     np.testing.assert_allclose(terms["student_loss"], 2 * np.log(2), rtol=1e-6)
     np.testing.assert_allclose(terms["auxiliary_loss"], (2 * 1 + 2) / 2 + 2 * 4 / 2)
     np.testing.assert_allclose(terms["loss"], 2 * np.log(2) + 0.5 * 6.0, rtol=1e-6)
@@ -75,7 +75,14 @@ def test_heads_learn_and_the_student_ignores_privileged_features(model, batches_
 def test_evaluation_without_privileged_columns(model, batches_of, schema):
     served = schema.features("served")
     data = batches_of(8, 4).map(lambda x, y: ({k: v for k, v in x.items() if k in served}, y))
-    assert model.evaluate(data, verbose=0, return_dict=True)["auxiliary_loss"] == 0
+    found = model.evaluate(data, verbose=0, return_dict=True)
+    assert set(found) == {"student_loss", "student_auc"}
+    whole = model.evaluate(batches_of(8, 4), verbose=0, return_dict=True)
+    assert found == {name: whole[name] for name in found}
+    with pytest.raises(
+        ValueError, match=r"missing inputs \['affinity', 'later_clicks'\]: the heads"
+    ):
+        model.fit(data, verbose=0)
 
 
 def test_saved_and_loaded(model, batches_of, tmp_path):

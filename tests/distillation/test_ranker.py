@@ -94,7 +94,7 @@ def test_a_smaller_view_of_a_larger_encoder(schema, inputs_of, linear):
 def test_missing_input(schema, inputs_of, linear):
     inputs = inputs_of(2)
     del inputs["age"]
-    message = r"missing inputs \['age'\]: a ranker with sees='served' needs table rows"
+    message = r"missing inputs \['age'\]: ranker '\w+' with sees='served' needs table rows"
     with pytest.raises(ValueError, match=message):
         Ranker(schema, linear())(inputs)
 
@@ -269,3 +269,34 @@ def test_a_frozen_encoder_stays_frozen_when_loaded(schema, linear, tmp_path):
     ranker.save(tmp_path / "ranker.keras")
     again = keras.models.load_model(tmp_path / "ranker.keras")
     assert len(ranker.trainable_weights) == len(again.trainable_weights) == 2
+
+
+def test_a_sequential_is_no_network(schema):
+    network = keras.Sequential([keras.layers.Dense(1)])
+    message = r"`network` must be a layer .*\['user', 'item'\].* received a Sequential"
+    with pytest.raises(TypeError, match=message):
+        Ranker(schema, network)
+
+
+class Unrepeatable(keras.layers.Layer):
+    """A behaviour encoder that doesn't say what it was made of."""
+
+    def __init__(self, inner, **kwargs):
+        super().__init__(**kwargs)
+        self.inner = inner
+
+    def width(self, dim):
+        return dim
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: keras.layers.GlobalAveragePooling1D(), r"`behaviour` must be .*width\(dim\)"),
+        (lambda: Unrepeatable(keras.Sequential()), "`behaviour` must be .*from_config"),
+        (lambda: "mean", "`behaviour` must be .*received 'mean'"),
+    ],
+)
+def test_what_is_no_behaviour_encoder(schema, make, message):
+    with pytest.raises(TypeError, match=message):
+        FeatureEncoder(schema, behaviour=make())

@@ -1,45 +1,83 @@
-"""Several replicas: what all of them write alike is not summed up."""
+"""Several replicas: a step and all that is shown are those of one replica with the same batch."""
 
+import json
 import os
+import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tfpfd._keras import KERAS_3
 
-PROGRAM = """
-import pandas as pd
-import tensorflow as tf
-
-(cpu,) = tf.config.list_physical_devices("CPU")
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-
-from tfpfd import MLP, Categorical, Distillation, Numeric, Ranker, Schema, TwoTower, WarmUp, data
-
-rows = pd.DataFrame({"u": list("abab"), "i": list("cdcd"), "p": [0.0, 1, 0, 1], "label": 1.0})
-privileged = {"cross": [Numeric("p")]}
-schema = Schema([Categorical("u")], [Categorical("i")], privileged).adapt(rows, verbose=0)
-with tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"]).scope():
-    student = Ranker(schema, TwoTower([2], batch_norm=False))
-    teacher = Ranker(schema, MLP([2], batch_norm=False), sees="all")
-    model = Distillation(student, teacher, weight=WarmUp(0.5, steps=2))
-    model.compile(optimizer="sgd", metrics=[])
-found = model.fit(data.from_rows(rows, schema, 2), epochs=2, verbose=0).history
-print(int(tf.convert_to_tensor(model.step)), found["distillation_weight"])
-"""
+PROGRAM = Path(__file__).with_name("replicas.py")
+keras_2 = pytest.mark.skipif(KERAS_3, reason="Keras 3 refuses it: see the last test")
 
 
-@pytest.mark.skipif(KERAS_3, reason="Keras 3 traces a model anew for several replicas, and fails")
-def test_steps_and_their_weight_are_counted_once():
-    # Devices are set before TensorFlow starts, so in a process of its own.
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
+def start(out, kind, **environment):
+    return subprocess.Popen(
+        [sys.executable, str(PROGRAM), str(out), str(kind)],
         cwd=Path(__file__).parents[2],
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
     )
-    assert done.stdout.splitlines()[-1:] == ["4 [0.0, 0.5]"], done.stderr
+
+
+def finish(*processes):
+    for process in processes:
+        _, errors = process.communicate(timeout=900)
+        assert process.returncode == 0, errors[-3000:]
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory):
+    """What one replica makes of the rows: the truth."""
+    out = tmp_path_factory.mktemp("replicas") / "one.npz"
+    finish(start(out, 1))
+    return dict(np.load(out))
+
+
+def assert_same(found, expected):
+    assert set(found) == set(expected)
+    assert len({name.split(":")[0] for name in found}) == 12
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, rtol=2e-4, atol=2e-5, err_msg=name)
+
+
+@keras_2
+def test_two_replicas(one, tmp_path):
+    finish(start(tmp_path / "two.npz", 2))
+    assert_same(dict(np.load(tmp_path / "two.npz")), one)
+
+
+@keras_2
+def test_two_worker_processes(one, tmp_path):
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(2)]
+        for each in sockets:
+            each.bind(("localhost", 0))
+        workers = [f"localhost:{each.getsockname()[1]}" for each in sockets]
+
+    def config(index):
+        task = {"type": "worker", "index": index}
+        return json.dumps({"cluster": {"worker": workers}, "task": task})
+
+    out = tmp_path / "workers.npz"
+    finish(*[start(out, "workers", TF_CONFIG=config(i)) for i in range(2)])
+    assert_same(dict(np.load(out)), one)
+
+
+@pytest.mark.skipif(not KERAS_3, reason="Keras 2 can do it")
+def test_keras_3_says_which_stacks_can(tmp_path):
+    process = start(tmp_path / "two.npz", 2)
+    _, errors = process.communicate(timeout=300)
+    assert errors.splitlines()[-1] == (
+        "NotImplementedError: MirroredStrategy with 2 replicas works with the Keras 2 API alone: "
+        "use TensorFlow 2.15, or tf_keras with TF_USE_LEGACY_KERAS=1 in the environment (stacks A "
+        "and C)"
+    )

@@ -1,5 +1,7 @@
 """`tfpfd audit`, with trainings that do nothing."""
 
+import dataclasses
+
 import pytest
 
 pytest.importorskip("typer")
@@ -11,7 +13,7 @@ from typer.testing import CliRunner
 from tfpfd import Categorical, Numeric, Schema
 from tfpfd.auditing import bench
 from tfpfd.auditing.arms import Trained
-from tfpfd.cli import app
+from tfpfd_cli import app
 
 SCHEMA = Schema(
     user=(Categorical("user_id", dtype="int"),),
@@ -92,3 +94,28 @@ def test_what_is_refused_exits_with_2(folder, arguments, message):
     said = run(*(argument.format(folder=folder) for argument in arguments))
     assert said.exit_code == 2
     assert message in said.output
+
+
+@pytest.mark.parametrize("command", ["audit", "demo"])
+def test_an_out_that_is_no_folder_is_refused_before_data_are_read(folder, command):
+    (folder / "file").touch()
+    out = folder / "file" / "deeper"
+    said = CliRunner().invoke(
+        app, [command, "--data", str(folder / "nothing"), "--out", str(out)], env={"COLUMNS": "500"}
+    )
+    assert said.exit_code == 2, said.output
+    assert f"`--out` must be a directory, '{folder / 'file'}' is a file" in said.output
+
+
+def test_the_user_key_of_a_schema_without_lists(folder):
+    (folder / "schema.json").write_text(dataclasses.replace(SCHEMA, list_key=None).to_json())
+    given = ["--data", folder, "--schema", folder / "schema.json", "--out", folder / "made"]
+    said = run(*given, "--seeds", 2)
+    assert said.exit_code == 2
+    assert "`user_key`" in said.output
+    said = run(*given, "--seeds", 2, "--user-key", "user_id")
+    assert said.exit_code == 0, said.output
+    assert "| test users | 9 |" in (folder / "made" / "report.md").read_text(encoding="utf-8")
+    said = run(*given, "--user-key", "nobody")
+    assert said.exit_code == 2
+    assert "misses the columns ['nobody']" in said.output

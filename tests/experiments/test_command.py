@@ -6,8 +6,8 @@ pytest.importorskip("typer")
 
 from typer.testing import CliRunner
 
-from tfpfd.cli import app
 from tfpfd.experiments import registry
+from tfpfd_cli import app
 
 
 @pytest.fixture

@@ -77,6 +77,25 @@ def test_dim_must_be_a_multiple_of_heads():
         SelfAttention(heads=3, dim=8)
 
 
+@pytest.mark.parametrize(
+    ("kind", "arguments", "message"),
+    [
+        (SelfAttention, {"heads": 0}, "`heads` must be an integer of at least 1, received 0"),
+        (SelfAttention, {"dim": 8.0}, "`dim` must be an integer of at least 1, received 8.0"),
+        (Recurrent, {"dim": 0}, "`dim` must be an integer of at least 1, received 0"),
+    ],
+)
+def test_widths_are_positive_integers(kind, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        kind(**arguments)
+
+
+@pytest.mark.parametrize("layer", [SelfAttention(np.int64(2), np.int64(4)), Recurrent(np.int64(4))])
+def test_widths_of_numpy_are_those_of_python(layer):
+    assert type(layer.get_config()["dim"]) is int
+    assert layer(tf.ones([1, 2, 3]), valid=tf.constant([[True, False]])).shape == (1, 4)
+
+
 def test_config_round_trip():
     layer = keras.utils.deserialize_keras_object(
         keras.utils.serialize_keras_object(SelfAttention(heads=3, dim=9, name="mine"))

@@ -185,6 +185,8 @@ def test_config_round_trip(schema, inputs_of, behaviour):
     ("arguments", "message"),
     [
         ({"features": ["agee"]}, r"`features` names \['agee'\]: expected names out of"),
+        ({"dim": 0}, "`dim` must be an integer of at least 1, received 0"),
+        ({"dims": {"age": 2.0}}, r"`dims\['age'\]` must be an integer of at least 1, received 2.0"),
         ({"dims": {"clicks": 4}}, r"`dims` names \['clicks'\]: expected names out of"),
     ],
 )

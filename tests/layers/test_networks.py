@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -54,16 +56,62 @@ def test_two_tower_equals_numpy(sides):
         return normalized(dense(hidden_layer(x, stack.layers[:3]), stack.layers[3]))
 
     user, item = tower(user, network.user_tower), tower(x["item"], network.item_tower)
-    np.testing.assert_allclose(network(x), 2 * (user * item).sum(1), rtol=1e-4, atol=1e-5)
+    logits = 2 * (user * item).sum(1) + np.array(network.bias)
+    np.testing.assert_allclose(network(x), logits, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(network.user_embedding(x), 2 * user, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(network.item_embedding(x), item, rtol=1e-4, atol=1e-5)
 
 
-def test_two_tower_logits_lie_within_the_scale():
-    network = built(TwoTower([8, 1], scale=3.0))
+@pytest.mark.parametrize("bias", [None, 0.0, -4.0])
+def test_two_tower_logits_lie_within_the_scale_of_the_bias(bias):
+    network = built(TwoTower([8, 1], scale=3.0, use_bias=bias is not None))
+    if bias is not None:
+        network.bias.assign(bias)
     logits = network(encoded(rows=50)).numpy()
     # With an embedding of one number every cosine is 1 or -1, so the bounds are reached.
-    np.testing.assert_allclose(np.abs(logits), 3.0, rtol=1e-5)
+    np.testing.assert_allclose(np.abs(logits - (bias or 0.0)), 3.0, rtol=1e-5)
+
+
+def test_a_bias_by_hand():
+    """u = (3, 4) / 5 and v = (1, 0): 5 · .6 = 3 without it."""
+    network = TwoTower([2])
+    network.build({"user": (None, 2), "item": (None, 2)})
+    for tower in (network.user_tower, network.item_tower):
+        tower.set_weights([np.eye(2), np.zeros(2)])
+    x = {"user": np.float32([[3, 4]]), "item": np.float32([[2, 0]])}
+    np.testing.assert_allclose(network(x), [3.0], rtol=1e-6)
+    network.bias.assign(-7.5)
+    np.testing.assert_allclose(network(x), [-4.5], rtol=1e-6)
+    np.testing.assert_allclose(network.score(network.represent(x)), [-4.5], rtol=1e-6)
+    # It is trained: each logit's slope in it is 1.
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(network({side: np.repeat(v, 3, axis=0) for side, v in x.items()}))
+    assert float(tape.gradient(total, network.bias)) == 3
+
+
+def test_the_bias_is_one_float32_weight():
+    biased, plain = built(TwoTower([4, 3])), built(TwoTower([4, 3], use_bias=False))
+    assert plain.bias is None
+    assert len(biased.trainable_weights) == len(plain.trainable_weights) + 1
+    assert len(biased.weights) == len(plain.weights) + 1
+    assert biased.count_params() == plain.count_params() + 1
+    assert biased.bias.shape == () and biased.bias.dtype == tf.float32
+    start = TwoTower([2])
+    assert start.bias is None  # Not built.
+    start.build(SHAPES)
+    assert float(start.bias) == 0
+
+
+def test_a_config_from_before_the_bias_has_none():
+    config = TwoTower([3, 2], scale=2.0).get_config()
+    assert config.pop("use_bias") is True
+    old = TwoTower.from_config(config)
+    assert old.use_bias is False and old.get_config()["use_bias"] is False
+    towers = built(old)
+    assert towers.bias is None
+    x = encoded()
+    inner = tf.reduce_sum(towers.user_embedding(x) * towers.item_embedding(x), axis=1)
+    np.testing.assert_array_equal(towers(x), inner)
 
 
 def test_two_tower_of_the_paper():
@@ -131,14 +179,30 @@ def test_l2_is_that_of_the_kernels():
     assert not built(MLP([3, 2])).losses
 
 
-@pytest.mark.parametrize("units", [(), (0,), (3, -1), (2.5,), 32, "32", None])
+@pytest.mark.parametrize("units", [(), (0,), (3, -1), (2.5,), (True,), 32, "32", None])
 @pytest.mark.parametrize("kind", [MLP, TwoTower])
 def test_units_are_checked(kind, units):
     with pytest.raises(ValueError, match="`units` must be one or more positive integers"):
         kind(units)
 
 
-@pytest.mark.parametrize("network", [MLP([3], l2=0.5), TwoTower([3, 2], scale=2.0, l2=0.5)])
+@pytest.mark.parametrize(
+    "network",
+    [MLP([np.int64(3)]), TwoTower([np.int32(3), np.uint8(2)])],
+)
+def test_widths_of_numpy_are_those_of_python(network):
+    assert json.loads(json.dumps(network.get_config()["units"])) == list(network.units)
+    assert built(network)(encoded()).shape == (5,)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        MLP([3], l2=0.5),
+        TwoTower([3, 2], scale=2.0, l2=0.5),
+        TwoTower([3, 2], use_bias=False),
+    ],
+)
 def test_config_round_trip(network):
     again = type(network).from_config(network.get_config())
     assert isinstance(again, keras.layers.Layer)

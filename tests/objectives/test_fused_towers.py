@@ -17,6 +17,7 @@ from tfpfd import (
     TwoTower,
     export,
     inspect,
+    saved_scores,
 )
 from tfpfd.objectives.fused_towers import FusedTowers, fused
 
@@ -34,9 +35,9 @@ USERS = {"user_id": ["u1", "u3", "new"], "clicks": [["i1"], ["i2", "i5"], []]}
 ITEMS = pd.DataFrame({"item_id": IDS, "price": np.linspace(0, 7, 6)})
 
 
-def ranker(units, scale, **kwargs):
+def ranker(units, scale, use_bias=True, **kwargs):
     """A ranker whose weights, statistics of batches too, are away from their start."""
-    made = Ranker(SCHEMA, TwoTower(units, scale=scale), **kwargs)
+    made = Ranker(SCHEMA, TwoTower(units, scale=scale, use_bias=use_bias), **kwargs)
     random = np.random.default_rng(units[-1])
     made.set_weights([w + random.uniform(0, 0.5, w.shape) for w in made.get_weights()])
     return made
@@ -91,6 +92,34 @@ def test_export_is_one_saved_model(rankers, tmp_path):
     best = loaded.signatures["serving_default"](**users)
     np.testing.assert_allclose(best["scores"], -np.sort(-scores)[:, :2], atol=1e-5)
     assert loaded.signatures["user_embedding"](**users)["embedding"].shape == (3, 4 + 3 + 2)
+    assert not inspect(path).findings
+
+
+@pytest.mark.parametrize("biased", ["all", "one", "none"])
+def test_the_bias_is_the_weighted_sum(biased, tmp_path):
+    """2 · 3 - .5 · 4 = 4, and what a ranker without one adds is nothing."""
+    made = {
+        name: ranker([3], 1.0, use_bias=biased == "all" or (biased == "one" and name == "a"))
+        for name in ("a", "b")
+    }
+    for one, bias in zip(made.values(), (3.0, 4.0), strict=True):
+        if one.network.bias is not None:
+            one.network.bias.assign(bias)
+    together = FusedTowers(made, {"a": 2.0, "b": -0.5})
+    wanted = {"all": 4.0, "one": 6.0, "none": None}[biased]
+    assert together.network.bias == wanted
+    inputs = pairs()
+    sums = fused({name: one(inputs) for name, one in made.items()}, {"a": 2.0, "b": -0.5})
+    np.testing.assert_allclose(together(inputs), sums, atol=1e-5)
+
+    path = export(together, ITEMS, tmp_path, verbose=0, warm_up=False)
+    loaded = tf.saved_model.load(str(path))
+    assert getattr(loaded, "bias", None) == wanted
+    users = {k: tf.constant(v) for k, v in SCHEMA.columns(USERS, SCHEMA.user).items()}
+    found = loaded.signatures["score_candidates"](candidate_ids=tf.constant([IDS] * 3), **users)
+    np.testing.assert_allclose(found["scores"], sums.reshape(3, 6), atol=1e-5)
+    rows = pd.DataFrame(USERS).merge(ITEMS, how="cross")
+    np.testing.assert_allclose(saved_scores(path, rows), sums, atol=1e-5)
     assert not inspect(path).findings
 
 

@@ -53,14 +53,14 @@ def test_a_list_has_one_set_of_weights(gate, listed):
         np.testing.assert_allclose(found[of], np.tile(expected, (of.sum(), 1)), rtol=1e-5)
 
 
-def test_the_label_loss_reaches_the_gate_and_nothing_else(gated, listed):
+def test_the_label_loss_reaches_the_gate_and_nothing_else(gated, listed, means_of):
     inputs, labels = listed(9), tf.constant([1.0, 0.0, 1.0] * 3)
     own = [tf_variable(weight) for weight in gated.teacher.learner.weights]
     frozen = [tf_variable(weight) for part in gated.teacher.parts for weight in part.weights]
     students = [tf_variable(weight) for weight in gated.student.trainable_weights]
     with tf.GradientTape(persistent=True) as tape:
         targets = Targets(labels, None, inputs[LIST])
-        terms = gated.costs(gated(inputs, training=True), targets)
+        terms = means_of(gated, gated(inputs, training=True), targets)
     reached = tape.gradient(terms["teacher_loss"], own)
     sizes = [float(tf.norm(tf.convert_to_tensor(g))) for g in reached if g is not None]
     assert max(sizes) > 0

@@ -6,6 +6,7 @@ import tensorflow as tf
 from tfpfd import Categorical, Ranker, Schema
 from tfpfd._keras import keras
 from tfpfd.data import from_rows
+from tfpfd.distillation.losses import Term
 from tfpfd.objectives.scalarised import Scalarised
 from tfpfd.objectives.weighting import FixedWeights, Multipliers
 
@@ -76,12 +77,14 @@ def test_steps_by_hand():
     weighting = Multipliers({"a": 0.5, "b": 0.2}, rate=0.1)
     losses = {"y": tf.constant(1.0), "a": tf.constant(2.5), "b": tf.constant(0.1)}
     np.testing.assert_allclose(weighting.total(losses), 1.0)
-    weighting.learn(losses)  # a: .1 · 2; b: below its bound, so 0.
+    one = tf.constant(1.0)
+    weighting.learn({k: Term(v, one) for k, v in losses.items()})
+    # a: .1 · 2; b: below its bound, so 0.
     assert {k: float(v) for k, v in weighting.multipliers().items()} == pytest.approx(
         {"a": 0.2, "b": 0.0}
     )
     np.testing.assert_allclose(weighting.total(losses), 1.0 + 0.2 * 2.0, rtol=1e-6)
-    weighting.learn({**losses, "a": tf.constant(0.0), "b": tf.constant(0.3)})
+    weighting.learn({"a": Term(tf.zeros([]), tf.zeros([])), "b": Term(tf.constant(0.6), 2 * one)})
     # a says nothing in this batch; b: .1 · .1.
     assert {k: float(v) for k, v in weighting.multipliers().items()} == pytest.approx(
         {"a": 0.2, "b": 0.01}

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -63,20 +64,44 @@ class TestVocabulary:
         schema = Schema(
             user=(Sequence("clicks", of="item"), Categorical("favourite", of="item")),
             item=(Categorical("item"), Categorical("genres", length=2)),
-            privileged={"post_event": (Sequence("later", of="item", length=1),)},
         ).adapt(
             {
                 "clicks": [["d", "d", "d", "d"], []],
                 "favourite": ["c", "c"],
                 "item": ["a", "b"],
                 "genres": [["x", "y", "z"], ["z"]],
-                "later": [["b"], None],
                 "label": [1, 0],
             },
             verbose=0,
         )
-        assert schema.vocabularies["item"].vocabulary == ("d", "b", "c", "a")
+        assert schema.vocabularies["item"].vocabulary == ("d", "c", "a", "b")
         assert schema.vocabularies["genres"].vocabulary == ("z", "x", "y")
+
+    def test_served_vocabularies_are_learned_from_served_columns_alone(self):
+        schema = Schema(
+            user=(Sequence("clicks", of="item"),),
+            item=(Categorical("item", min_count=2, max_size=2),),
+            privileged={
+                "cross": (Categorical("dearest", of="item"), Categorical("coupon")),
+                "post_event": (Sequence("bought", of="item"), Sequence("used", of="coupon")),
+            },
+        )
+        rows = {
+            "clicks": [["b", "b"], ["a"]],
+            "item": ["a", "c"],
+            # "c" would reach `min_count` by these, "z" would come first.
+            "dearest": ["c", "c"],
+            "bought": [["z", "z", "z"], ["z", "z"]],
+            "coupon": ["5%", "free"],
+            "used": [["free", "half"], []],
+            "label": [1, 0],
+        }
+        adapted = schema.adapt(rows, verbose=0)
+        assert adapted.vocabularies["item"].vocabulary == ("a", "b")
+        assert adapted.vocabularies["coupon"].vocabulary == ("free", "5%", "half")
+        assert adapted.served() == schema.served().adapt(rows, verbose=0)
+        ids = adapted.lookup({"bought": tf.constant([["z", "b"]])})
+        assert ids["bought"][0, :2].numpy().tolist() == [1, 3]
 
     def test_given_and_hashed_ones_stay(self):
         features = (
@@ -84,9 +109,10 @@ class TestVocabulary:
             Categorical("b", hash_buckets=5),
             Numeric("c", boundaries=(1.5,)),
         )
-        data = {"a": ["y", "z"], "b": ["y", "z"], "c": [1, 2], "label": [0, 1]}
-        schema = Schema(user=features, item=())
-        assert schema.adapt(data, verbose=0) == schema
+        data = {**{name: ["y", "z"] for name in "abd"}, "c": [1, 2], "label": [0, 1]}
+        schema = Schema(user=features, item=(Categorical("d"),)).adapt(data, verbose=0)
+        assert schema.user == features
+        assert schema.item[0].vocabulary == ("y", "z")
 
     def test_leaves_the_original_unchanged_and_learns_nothing_twice(self):
         schema = Schema(user=(Categorical("a"), Numeric("b", buckets=2)), item=())
@@ -94,8 +120,8 @@ class TestVocabulary:
         first = schema.adapt({"a": ["x"], "b": [1.0], "label": [1]}, verbose=0)
         assert schema.to_json() == before
         assert first.user[0].vocabulary == ("x",)
-        again = first.adapt({"a": ["y"], "b": [5.0], "label": [1]}, verbose=0)
-        assert again == first
+        with pytest.raises(ValueError, match=r"nothing to learn.*\['a'\] are known"):
+            first.adapt({"a": ["y"], "b": [5.0], "label": [1]}, verbose=0)
 
     @settings(max_examples=30, deadline=None)
     @given(st.lists(st.lists(st.integers(0, 9)), min_size=1), st.integers(1, 20))

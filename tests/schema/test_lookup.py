@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from tfpfd import Categorical, Numeric, Schema, Sequence
 from tfpfd._keras import keras
+from tfpfd.schema.mark import SCHEMA as SCHEMA_KEY
 
 SCHEMA = Schema(
     user=(
@@ -68,8 +69,13 @@ def ragged(raw):
     }
 
 
+def is_mark(name):
+    """Whether it says which schema looked the rows up."""
+    return name.startswith(SCHEMA_KEY)
+
+
 def as_lists(ids):
-    return {name: rows.numpy().tolist() for name, rows in ids.items()}
+    return {name: rows.numpy().tolist() for name, rows in ids.items() if not is_mark(name)}
 
 
 class Served(tf.Module):
@@ -129,7 +135,7 @@ class TestOneImplementation:
 
     def test_empty_batch(self, way, reloaded):
         ids = WAYS[way](reloaded)({name: values[:0] for name, values in RAW.items()})
-        shapes = {name: tuple(rows.shape) for name, rows in ids.items()}
+        shapes = {name: tuple(rows.shape) for name, rows in ids.items() if not is_mark(name)}
         assert shapes == {
             name: np.array(rows)[:0].shape if isinstance(rows[0], list) else (0,)
             for name, rows in BY_HAND.items()

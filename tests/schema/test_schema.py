@@ -1,5 +1,7 @@
 import json
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -169,3 +171,31 @@ class TestViews:
         schema = Schema(user=(f for f in [Numeric("a")]), item=[Numeric("b")])
         assert schema.user == (Numeric("a"),)
         assert schema.item == (Numeric("b"),)
+
+
+def test_numbers_and_strings_of_numpy_are_those_of_python():
+    ids, names = pd.Series([30, 10, 30]), np.array(["b", "a", "b"])
+    given = Schema(
+        user=[
+            Categorical(np.str_("user"), dtype="int", vocabulary=tuple(ids.unique())),
+            Categorical("tags", vocabulary=np.unique(names), length=np.int64(3), oov=np.uint8(2)),
+            Numeric("age", buckets=np.int32(4), optional=np.bool_(True)),
+            Numeric("size", boundaries=np.float32([0.5, 1.5])),
+            Sequence("clicks", of=np.str_("item"), length=np.int16(5)),
+        ],
+        item=[Categorical("item", min_count=np.int64(2), max_size=np.int64(9))],
+    )
+    plain = Schema(
+        user=[
+            Categorical("user", dtype="int", vocabulary=(30, 10)),
+            Categorical("tags", vocabulary=("a", "b"), length=3, oov=2),
+            Numeric("age", buckets=4, optional=True),
+            Numeric("size", boundaries=(0.5, 1.5)),
+            Sequence("clicks", of="item", length=5),
+        ],
+        item=[Categorical("item", min_count=2, max_size=9)],
+    )
+    assert given == plain
+    assert repr(given) == repr(plain)
+    assert given.to_json() == plain.to_json()
+    assert Schema.from_json(given.to_json()) == plain

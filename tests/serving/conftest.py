@@ -26,6 +26,7 @@ from tfpfd import (
     export,
 )
 from tfpfd._keras import keras
+from tfpfd.schema.mark import fingerprints, mark_of
 from tfpfd.serving.manifest import digests
 
 USERS, ITEMS = 4, 9
@@ -98,6 +99,9 @@ def train(schema, **kwargs):
         )
         for name, f in schema.features().items()
     }
+    inputs[mark_of(fingerprints(schema.features().values(), schema.vocabularies))] = np.zeros(
+        [32, 0], np.int32
+    )
     labels = (random.random(32) < 0.5).astype("float32")
     model.fit(inputs, labels, batch_size=32, epochs=1, verbose=0)
     return model

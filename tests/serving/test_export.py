@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -260,9 +261,10 @@ def test_an_interruption_leaves_nothing_but_earlier_versions(
         monkeypatch.setattr(MODULE, "can_warm_up", lambda wanted: True)
         monkeypatch.setattr(MODULE, "fill", lambda *args: {"items": 4})
         monkeypatch.setattr(
-            PUBLISH, "inspect", lambda directory: type("Clean", (), {"findings": []})
+            PUBLISH, "inspect", lambda directory, **_: type("Clean", (), {"findings": []})
         )
-    functions = {"item_embedding": None}
+    reads_nothing = SimpleNamespace(graph=SimpleNamespace(captures=[]))
+    functions = {"item_embedding": reads_nothing}
     monkeypatch.setattr(TwoTowerModule, "functions", lambda self, student, k: functions)
     monkeypatch.setattr(*STEPS[step], interrupt)
     with pytest.raises(error, match=f"at {step}"):

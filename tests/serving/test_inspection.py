@@ -79,16 +79,20 @@ def test_the_variables_are_the_students_served_ones(exported):
         for part, variables in served_variables(exported.student).items()
         for i, variable in enumerate(variables)
     }
+    bias = exported.student.network.bias.numpy()
+    assert bias != 0
     reader = tf.train.load_checkpoint(str(exported.path / "variables" / "variables"))
     held = {key for key in inspect(exported.path).variables if key.startswith("weights/")}
     assert held == set(expected)
     for key, values in expected.items():
         np.testing.assert_array_equal(reader.get_tensor(key), values)
-    # Besides weights: the item table, and a lookup table for each vocabulary that is served.
+    assert reader.get_tensor("bias/.ATTRIBUTES/VARIABLE_VALUE") == bias
+    # Besides weights: bias, item table, and a lookup table for each vocabulary that is served.
     others = {key.split("/.")[0] for key in inspect(exported.path).variables} - {
         key.split("/.")[0] for key in expected
     }
     assert others == {
+        "bias",
         "item_embeddings",
         "item_ids",
         "item_rows",
@@ -160,7 +164,7 @@ def test_a_placeholder_that_no_signature_names_is_found(copied, change):
     assert inspect(copied).findings == findings
 
 
-def test_a_variable_that_was_not_declared_is_found(copied, tmp_path):
+def test_a_variable_that_was_not_declared_is_found(copied, tmp_path, seal):
     class Extended(tf.Module):
         def __init__(self):
             super().__init__()
@@ -171,6 +175,7 @@ def test_a_variable_that_was_not_declared_is_found(copied, tmp_path):
     module = Extended()
     tf.saved_model.save(module, str(extended), signatures=dict(module.good.signatures))
     shutil.copytree(copied / "assets.extra", extended / "assets.extra")
+    seal(extended)
     found = inspect(extended)
     key = "teacher/.ATTRIBUTES/VARIABLE_VALUE"
     assert found.variables[key] == [1, 1]

@@ -3,6 +3,8 @@
 import datetime
 import hashlib
 import json
+import os
+import socket
 
 import pytest
 
@@ -93,6 +95,79 @@ def test_a_missing_and_an_added_file_are_found(copied):
         "file 'assets.extra/items.parquet' is missing",
         "file 'assets/more.txt' was added after the export",
     ]
+
+
+def linked_folder(version, elsewhere):
+    (elsewhere / "more.txt").write_text("more")
+    (version / "assets.extra" / "linked").symlink_to(elsewhere)
+    return "'assets.extra/linked' is a link: what it leads to may be another thing later"
+
+
+def linked_file(version, elsewhere):
+    file = version / "assets.extra" / "items.parquet"
+    file.rename(elsewhere / "items.parquet")
+    file.symlink_to(elsewhere / "items.parquet")
+    return "'assets.extra/items.parquet' is a link: what it leads to may be another thing later"
+
+
+def dangling_link(version, elsewhere):
+    (version / "nowhere").symlink_to(elsewhere / "nowhere")
+    return "'nowhere' is a link: what it leads to may be another thing later"
+
+
+def linked_variables(version, elsewhere):
+    (version / "variables").rename(elsewhere / "variables")
+    (version / "variables").symlink_to(elsewhere / "variables")
+    return "'variables' is a link: what it leads to may be another thing later"
+
+
+def pipe(version, elsewhere):
+    os.mkfifo(version / "assets.extra" / "pipe")
+    return "'assets.extra/pipe' is neither a file nor a directory"
+
+
+def pipe_among_the_assets(version, elsewhere):
+    (version / "assets").mkdir(exist_ok=True)
+    os.mkfifo(version / "assets" / "pipe")
+    return "'assets/pipe' is neither a file nor a directory"
+
+
+def socket_file(version, elsewhere):
+    with socket.socket(socket.AF_UNIX) as one:
+        # Its name may have 100 letters.
+        one.bind(os.path.relpath(version / "s"))
+    return "'s' is neither a file nor a directory"
+
+
+def empty_folder(version, elsewhere):
+    (version / "assets.extra" / "empty").mkdir()
+    return "directory 'assets.extra/empty' is empty: it was added after the export"
+
+
+ENTRIES = [
+    linked_folder,
+    linked_file,
+    dangling_link,
+    linked_variables,
+    pipe,
+    pipe_among_the_assets,
+    socket_file,
+    empty_folder,
+]
+
+
+@pytest.mark.parametrize("add", ENTRIES)
+def test_what_is_no_plain_file_is_found(copied, tmp_path, monkeypatch, add):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(copied.parent)
+    message = add(copied, elsewhere)
+    assert message in inspect(copied).findings
+
+
+def test_the_version_itself_may_be_a_link(copied, tmp_path):
+    (tmp_path / "in_service").symlink_to(copied)
+    assert inspect(tmp_path / "in_service").findings == []
 
 
 def test_a_manifest_without_hashes_is_found(copied):

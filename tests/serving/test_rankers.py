@@ -103,11 +103,13 @@ def test_without_a_price_it_is_the_product(tmp_path):
 
 def test_towers_apart_give_the_logit_together(tmp_path):
     student = student_of(TwoTower([4]))
+    student.network.bias.assign(-3.0)
     embeddings = []
     for side in ("user", "item"):
         path = export(student, None, tmp_path / side, side=side, warm_up=False, verbose=0)
         found = inspect(path)
         assert found.findings == []
+        assert found.manifest["bias"] == -3.0
         assert set(found.signatures) == {"serving_default", f"{side}_embedding"}
         names = [feature.name for feature in getattr(student.schema, side)]
         # The tower's kernel and bias, and the encoder's variables that it reads.
@@ -117,7 +119,8 @@ def test_towers_apart_give_the_logit_together(tmp_path):
         answer = model.signatures["serving_default"](**{name: RAW[name] for name in names})
         embeddings.append(answer["embedding"].numpy())
     user, item = embeddings
-    np.testing.assert_allclose((user * item).sum(axis=1), logits(student), rtol=1e-6, atol=1e-6)
+    found = (user * item).sum(axis=1) - 3.0
+    np.testing.assert_allclose(found, logits(student), rtol=1e-6, atol=1e-6)
 
 
 # Refusals.

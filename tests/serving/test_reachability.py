@@ -1,5 +1,6 @@
 """Outputs are a function of declared inputs alone: what else is smuggled in is found."""
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
@@ -114,6 +115,15 @@ OPERATIONS = [
     "VarHandleOp",
     "HashTableV2",
     "Unheard",
+    # Without a state, as TensorFlow says; they read and write files, or end the process.
+    "ImmutableConst",
+    "GenerateVocabRemapping",
+    "DebugIdentity",
+    "Abort",
+    "DecodeProtoV2",
+    "WriteFile",
+    "InplaceUpdate",
+    "Send",
 ]
 
 
@@ -125,6 +135,76 @@ def test_an_operation_whose_result_is_no_function_of_its_inputs(copied, change, 
     change(copied, plant)
     (finding,) = inspect(copied).findings
     assert finding.startswith(f"signature 'item_embedding' depends on operation {operation} ('x' ")
+
+
+@pytest.mark.parametrize("operation", ["DebugIdentity", "WriteFile", "PyFunc"])
+def test_an_operation_where_weights_are_restored(copied, change, operation):
+    """It would run when a server loads the version."""
+
+    def plant(graph):
+        nodes = {node.name: node for node in graph.graph_def.node}
+        restore = nodes[graph.saver_def.restore_op_name]
+        bodies = {f.signature.name: f for f in graph.graph_def.library.function}
+        if restore.attr["f"].func.name in bodies:
+            bodies[restore.attr["f"].func.name].node_def.add(name="x", op=operation)
+        else:
+            graph.graph_def.node.add(name="x", op=operation)
+            restore.input.append("^x")
+
+    change(copied, plant)
+    message = f"operation {operation} ('x') is none that saving and restoring need"
+    assert inspect(copied).findings == [message]
+
+
+def test_operations_of_ones_own_are_named(copied, change):
+    def plant(graph):
+        body_of(graph, "item_embedding").node_def.add(name="x", op="MyLibrary>Hash")
+
+    change(copied, plant)
+    assert inspect(copied, operations=["MyLibrary>Hash"]).findings == []
+    (finding,) = inspect(copied, operations=["Other"]).findings
+    assert "depends on operation MyLibrary>Hash ('x' " in finding
+
+
+class Everything(keras.layers.Layer):
+    """A network of ordinary layers and functions."""
+
+    def build(self, shapes):
+        layers = keras.layers
+        self.activations = [
+            layers.Dense(4, activation=name)
+            for name in ("gelu", "swish", "elu", "selu", "softplus", "tanh", "softmax", "sigmoid")
+        ]
+        self.attention, self.dot = layers.MultiHeadAttention(2, 4), layers.Attention()
+        self.norms = [layers.LayerNormalization(), layers.BatchNormalization(), layers.Dropout(0.3)]
+        self.recurrent = [layers.GRU(3), layers.LSTM(3), layers.Bidirectional(layers.GRU(2))]
+        self.convolution, self.table = layers.Conv1D(3, 2), layers.Embedding(10, 3)
+        self.logit = layers.Dense(1)
+        self.built = True
+
+    def call(self, inputs, training=None):
+        joined = tf.concat([inputs[side] for side in sorted(inputs)], axis=1)
+        steps = tf.stack([layer(joined) for layer in self.activations], axis=1)
+        steps = self.attention(steps, steps) + self.dot([steps, steps])
+        for layer in self.norms:
+            steps = layer(steps, training=training)
+        parts = [layer(steps) for layer in self.recurrent]
+        parts += [
+            tf.reduce_max(self.convolution(steps), axis=1),
+            tf.reduce_mean(self.table(tf.argsort(joined, axis=1) % 10), axis=1),
+            tf.math.top_k(joined, 2).values,
+            tf.linalg.normalize(tf.cumsum(joined, axis=1), axis=1)[0],
+            tf.map_fn(lambda row: row * 2, joined),
+            tf.einsum("bi,bj->bij", joined, joined)[:, 0],
+        ]
+        return self.logit(tf.concat(parts, axis=1))[:, 0]
+
+
+def test_a_network_of_ordinary_layers_is_explained(student, marked, tmp_path):
+    one = Ranker(student.schema, Everything())
+    inputs = {name: np.ones(2, np.int32) for name in ("user_id", "item_id")}
+    one.predict(marked(student.schema, inputs), verbose=0)
+    assert inspect(export(one, None, tmp_path, warm_up=False, verbose=0)).findings == []
 
 
 def test_an_operation_outside_of_functions(copied, change):

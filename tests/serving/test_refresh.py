@@ -280,7 +280,12 @@ def test_what_is_no_export_is_refused(base):
 def test_a_parent_that_was_changed_is_refused(base):
     file = base / "1/assets.extra/tfpfd.json"
     manifest = json.loads(file.read_text())
-    manifest["files"]["saved_model.pb"] = "0" * 64
-    file.write_text(json.dumps(manifest))
-    with pytest.raises(RuntimeError, match=r"isn't what was exported: file .* was changed"):
-        refresh(base, catalogue([1]), verbose=0)
+    for name, kind, message in (
+        ("fingerprint.pb", RuntimeError, r"isn't what was exported: file .* was changed"),
+        ("saved_model.pb", ValueError, r"can't be read as a SavedModel: file .* was changed"),
+    ):
+        files = {**manifest["files"], name: "0" * 64}
+        file.write_text(json.dumps({**manifest, "files": files}))
+        with pytest.raises(kind, match=message):
+            refresh(base, catalogue([1]), verbose=0)
+    assert sorted(path.name for path in base.iterdir()) == ["1"]

@@ -162,14 +162,15 @@ def test_scores_of_candidates_are_the_students_predictions(exported, answers):
 
 def test_embeddings_give_the_students_predictions(exported, answers):
     user, item = answers["user"]["embedding"], answers["item"]["embedding"]
-    close(user @ item.T, exported.logits())
+    inner = exported.logits() - exported.student.network.bias.numpy()
+    close(user @ item.T, inner)
     table = pyarrow.parquet.read_table(exported.path / "assets.extra" / "items.parquet")
     assert table.column_names == ["item_id", "embedding"]
     assert table["item_id"].to_pylist() == exported.ids
     vectors = np.stack(table["embedding"].to_numpy())
     assert vectors.dtype == np.float32
     close(item, vectors)
-    close(user @ vectors.T, exported.logits())
+    close(user @ vectors.T, inner)
 
 
 def test_the_manifest_tells_what_was_written(exported):

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tfpfd._keras import keras
 from tfpfd.auditing.arms import BASE, Arm, Recipe, Trained, train
+from tfpfd.auditing.cells import Arrays, Cells
 from tfpfd.auditing.comparison import Metrics
 from tfpfd.auditing.progress import TrainingProgress
 from tfpfd.auditing.results import ROW_METRICS, TOGETHER, Size
@@ -100,12 +101,11 @@ class Bench:
             [progress.training(name)],
         )
 
-    def try_base(self, setting: Setting, progress: TrainingProgress) -> FloatArray:
+    def try_base(self, setting: Setting, progress: TrainingProgress) -> Metrics:
         """Validation log loss `[1 + resamples]` of a base trained with this setting."""
         bench = dataclasses.replace(self, recipe=setting.applied(self.recipe))
         student = bench.run(BASE, self.train, 0, progress, f"search for base: {setting}").student
-        found = self.evaluate(student, self.validation, "validation", ["log_loss"])
-        return found["log_loss"]
+        return self.evaluate(student, self.validation, "validation", ["log_loss"])
 
     def evaluate(
         self,
@@ -129,16 +129,34 @@ class Bench:
         )
 
     def measure(
-        self, arms: Sequence[Arm], share: float, seeds: int, progress: TrainingProgress
+        self,
+        arms: Sequence[Arm],
+        share: float,
+        seeds: int,
+        progress: TrainingProgress,
+        cells: Cells,
     ) -> Size:
-        """Trains all arms with all seeds on a share of the training rows, and measures them."""
+        """Trains all arms with all seeds on a share of the training rows, and measures them.
+
+        Args:
+          arms: which.
+          share: of the training rows.
+          seeds: how many.
+          progress: of the trainings.
+          cells: those that are finished aren't trained.
+        """
         rows = self.train.share(share)
-        runs: dict[str, list[_Run]] = {arm.name: [] for arm in arms}
+        runs: dict[str, list[Run]] = {arm.name: [] for arm in arms}
         for seed in range(seeds):
             for arm in arms:
                 name = f"{share:.0%} of the rows, seed {seed + 1}, {arm.name}"
-                trained = self.run(arm, rows, seed, progress, name)
-                runs[arm.name].append(self._measured(arm, trained, seed))
+
+                def make(arm: Arm = arm, seed: int = seed, name: str = name) -> Arrays:
+                    trained = self.run(arm, rows, seed, progress, name)
+                    return self._measured(arm, trained, seed).arrays()
+
+                cell = cells.of(cell_name(arm, share, seed), make)
+                runs[arm.name].append(Run.of(cell))
         unlabelled = int(np.isnan(rows.labels).sum())
         return Size(
             labelled=len(rows.labels) - unlabelled,
@@ -165,17 +183,17 @@ class Bench:
             },
         )
 
-    def _measured(self, arm: Arm, trained: Trained, seed: int) -> _Run:
+    def _measured(self, arm: Arm, trained: Trained, seed: int) -> Run:
         teacher, permuted = trained.teacher, {}
         if teacher is not None and arm.name == "distilled":
             permuted = self.permuted(teacher, seed)
         treated = self.test.treated(arm.treatment, self.privileged, seed)
-        return _Run(
+        return Run(
             student=self.evaluate(trained.student, self.test),
             teacher={} if teacher is None else self.evaluate(teacher, treated),
             permuted=permuted,
             probabilities=tf.sigmoid(self.test.logits(trained.student)).numpy(),
-            losses=trained.losses,
+            losses=np.array(trained.losses),
             steps=trained.steps,
         )
 
@@ -202,15 +220,50 @@ class Bench:
 
 
 @dataclass(frozen=True, eq=False)
-class _Run:
+class Run:
     """What one training was measured by; the fields are those of `Size`, for one seed."""
 
     student: Metrics
     teacher: Metrics
     permuted: Metrics
     probabilities: np.ndarray
-    losses: tuple[float, ...]
+    losses: np.ndarray
     steps: int
+
+    def arrays(self) -> Arrays:
+        """The run as arrays by name, from which `of` makes it again."""
+        groups = {name: getattr(self, name) for name in _GROUPS}
+        return {
+            **{f"{name}/{key}": v for name, group in groups.items() for key, v in group.items()},
+            "probabilities": self.probabilities,
+            "losses": self.losses,
+            "steps": np.array(self.steps),
+        }
+
+    @classmethod
+    def of(cls, arrays: Arrays) -> Run:
+        """The run that `arrays` gave."""
+        groups: dict[str, dict[str, np.ndarray]] = {name: {} for name in _GROUPS}
+        for name, values in arrays.items():
+            group, _, key = name.partition("/")
+            if key:
+                groups[group][key] = values
+        return cls(
+            student=groups["student"],
+            teacher=groups["teacher"],
+            permuted=groups["permuted"],
+            probabilities=arrays["probabilities"],
+            losses=arrays["losses"],
+            steps=int(arrays["steps"]),
+        )
+
+
+_GROUPS = ("student", "teacher", "permuted")
+
+
+def cell_name(arm: Arm, share: float, seed: int) -> str:
+    """What the training of an arm is called on disk."""
+    return f"size={float(share)!r},seed={seed},arm={arm.name}"
 
 
 def stacked(runs: Sequence[Metrics]) -> dict[str, FloatArray]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tfpfd._arguments import check_integer
 from tfpfd.auditing.arms import MakeStudent, MakeTeacher
 from tfpfd.auditing.rows import SplitRows, user_key_of
 from tfpfd.distillation import Ranker
@@ -24,7 +25,7 @@ def check_arguments(
     Raises:
       ValueError: naming the argument, what was expected and what came.
     """
-    if not isinstance(seeds, int) or seeds < 2:
+    if not isinstance(seeds, int | np.integer) or seeds < 2:
         raise ValueError(
             f"`seeds` must be an integer of at least 2, as one training can't tell a gain from "
             f"luck, received {seeds!r}"
@@ -45,10 +46,7 @@ def check_budget(warm_up: Any, epochs: Any, patience: Any, batch_size: Any) -> N
     """Refuses epochs and batches that nothing can be trained with; raises as `check_arguments`."""
     least = {"warm_up": (warm_up, 0), "epochs": (epochs, 1), "patience": (patience, 0)}
     for name, (value, lowest) in {**least, "batch_size": (batch_size, 1)}.items():
-        if not isinstance(value, int) or value < lowest:
-            raise ValueError(
-                f"`{name}` must be an integer of at least {lowest}, received {value!r}"
-            )
+        check_integer(name, value, least=lowest)
     if warm_up >= epochs:
         raise ValueError(
             f"`warm_up` must be below `epochs`, or no teacher would count, received {warm_up} of "

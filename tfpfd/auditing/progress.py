@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
+    from tfpfd._time_left import TimeLeft
+
 
 class TrainingProgress:
     """A bar over several trainings, whose epochs are expected to be as many as so far.
@@ -30,7 +32,10 @@ class TrainingProgress:
     ) -> None:
         self._left, self._epochs = trainings, epochs
         self._done: list[int] = []
-        self._bar = None if not show else _bar(console)
+        self._bar: Progress | None = None
+        self._time_left: TimeLeft | None = None
+        if show:
+            self._bar, self._time_left = _bar(console)
         if self._bar is not None:
             self._task = self._bar.add_task("", total=trainings * epochs)
 
@@ -66,7 +71,8 @@ class TrainingProgress:
 
     def epoch(self) -> None:
         """An epoch has ended."""
-        if self._bar is not None:
+        if self._bar is not None and self._time_left is not None:
+            self._time_left.step()
             self._bar.advance(self._task)
 
     def ended(self, epochs: int) -> None:
@@ -92,7 +98,7 @@ class _Epochs(keras.callbacks.Callback):
         self._progress.ended(self._epochs)
 
 
-def _bar(console: Console | None) -> Progress:
+def _bar(console: Console | None) -> tuple[Progress, TimeLeft]:
     try:
         from rich import progress
         from rich.progress import (
@@ -100,20 +106,22 @@ def _bar(console: Console | None) -> Progress:
             MofNCompleteColumn,
             TextColumn,
             TimeElapsedColumn,
-            TimeRemainingColumn,
         )
+
+        from tfpfd._time_left import TimeLeft
     except ImportError as error:
         raise ImportError(
             "progress needs rich: pip install 'tfpfd[demo]', or be silent with verbose=0"
         ) from error
-    return progress.Progress(
+    time_left = TimeLeft()
+    bar = progress.Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("epochs, took"),
         TimeElapsedColumn(),
         TextColumn("left"),
-        TimeRemainingColumn(),
+        time_left,
         console=console,
-        speed_estimate_period=1800,  # The default of 30 s holds less than an epoch of real data.
     )
+    return bar, time_left

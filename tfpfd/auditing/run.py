@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 
 from tfpfd.auditing.arms import MakeStudent, MakeTeacher, Recipe, arms_of
-from tfpfd.auditing.bench import Bench
+from tfpfd.auditing.bench import Bench, cell_name
+from tfpfd.auditing.cells import Cells
 from tfpfd.auditing.checks import check_arguments, check_budget, check_data, check_makers
+from tfpfd.auditing.identity import identity
 from tfpfd.auditing.progress import TrainingProgress
 from tfpfd.auditing.report import Report
 from tfpfd.auditing.results import Results
 from tfpfd.auditing.rows import SplitRows
-from tfpfd.auditing.tuning import search, settings_for
+from tfpfd.auditing.tuning import Setting, search, settings_for
+from tfpfd.evaluation.intervals import FloatArray
 from tfpfd.schema import Categorical, Schema, Sees
 
 # A raw id with fewer labelled rows than this for each of its values is learned by heart.
@@ -36,6 +40,7 @@ def audit(
     batch_size: int = 1024,
     multipliers: Sequence[float] = (0.3, 3.0),
     resamples: int = 200,
+    out: str | os.PathLike | None = None,
     verbose: int | bool = 1,
 ) -> Report:
     """Do privileged features help my student, or is it only regularisation?
@@ -84,6 +89,8 @@ def audit(
       batch_size: rows a batch, with and without a label.
       multipliers: what the search for the base tries; none: no search.
       resamples: of the test users.
+      out: a folder; what each training gave is kept in its `cells/`, and an audit that was killed
+        goes on from there. More seeds or sizes train what they add.
       verbose: 0: silent, 1: a progress bar with the time left, which needs rich.
 
     Returns:
@@ -91,25 +98,40 @@ def audit(
 
     Raises:
       ValueError: an argument out of range, no privileged features or user column, a column that
-        is missing, labels that can't be compared, a teacher that sees other features.
+        is missing, labels that can't be compared, a teacher that sees other features, an `out`
+        with cells of other rows, networks or arguments, or with damaged ones.
       TypeError: `make_student` or `make_teacher` is no function or makes no `Ranker`, `data` has
         no parts.
+      OSError: `out` can't be written to, or another audit is at work there.
       ImportError: SciPy is missing, or rich if `verbose` is set.
     """
     check_arguments(seeds, metric, sizes, sees, multipliers)
     check_budget(warm_up, epochs, patience, batch_size)
     check_data(data)
-    schema = data.schema.adapt(data.train, verbose=0)
+    known = data.schema.adapted
+    schema = data.schema if known else data.schema.adapt(data.train, verbose=0)
     check_makers(make_student, make_teacher, schema, sees)
     recipe = Recipe(make_student, make_teacher, learning_rate, weight, warm_up, epochs, patience)
     settings = settings_for(make_student, multipliers)
     arms = arms_of(sees)
-    trainings = len(sizes) * seeds * len(arms) + (len(settings) if len(settings) > 1 else 0)
     bench = Bench.prepare(data, schema, recipe, batch_size, resamples, metric)
-    with TrainingProgress(trainings, epochs, show=bool(verbose)) as progress:
-        tuning = search(settings, lambda setting: bench.try_base(setting, progress))
-        bench = dataclasses.replace(bench, recipe=tuning.chosen.applied(recipe))
-        measured = {float(size): bench.measure(arms, size, seeds, progress) for size in sizes}
+    settings = settings if len(settings) > 1 else []
+    names = [
+        *(setting.cell_name for setting in settings),
+        *(cell_name(arm, size, seed) for size in sizes for seed in range(seeds) for arm in arms),
+    ]
+    multiples = {"multipliers": [float(factor) for factor in multipliers]}
+    cells = Cells(out, {} if out is None else {**identity(bench, sees, resamples), **multiples})
+    with cells.alone(names):
+        trainings = sum(name not in cells for name in names)
+        if verbose and trainings < len(names):
+            print(f"{len(names) - trainings} of {len(names)} trainings are finished already")
+        with TrainingProgress(trainings, epochs, show=bool(verbose)) as progress:
+            tuning = search(settings, lambda one: _tried(bench, one, progress, cells))
+            tuned = dataclasses.replace(bench, recipe=tuning.chosen.applied(recipe))
+            measured = {
+                float(size): tuned.measure(arms, size, seeds, progress, cells) for size in sizes
+            }
     results = Results(
         metric=metric,
         sees=sees,
@@ -124,13 +146,19 @@ def audit(
             "teacher sees": sees,
             "λ": weight,
             "warm-up (epochs)": warm_up,
-            "learning rate": bench.recipe.learning_rate,
+            "learning rate": tuned.recipe.learning_rate,
             "rows a batch": batch_size,
             "at most (epochs)": epochs,
             "patience (epochs)": patience,
         },
     )
     return Report(results)
+
+
+def _tried(bench: Bench, setting: Setting, progress: TrainingProgress, cells: Cells) -> FloatArray:
+    """The validation log loss of a base with this setting, which is trained if it must be."""
+    found = cells.of(setting.cell_name, lambda: dict(bench.try_base(setting, progress)))
+    return found["log_loss"]
 
 
 def _sparse_ids(schema: Schema, labelled: int) -> tuple[str, ...]:

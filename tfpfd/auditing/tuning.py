@@ -33,6 +33,12 @@ class Setting:
         ]
         return ", ".join(changed) or "as given"
 
+    @property
+    def cell_name(self) -> str:
+        """What the training of a base with this setting is called on disk."""
+        factors = dataclasses.asdict(self).items()
+        return ",".join(["search", *(f"{name}={float(value)!r}" for name, value in factors)])
+
     def applied(self, recipe: Recipe) -> Recipe:
         """The recipe with this setting."""
         student = recipe.student

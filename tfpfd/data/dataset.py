@@ -9,11 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfpfd._arguments import check_integer
+from tfpfd.data.epochs import orders
 from tfpfd.data.lists import LIST, batches_of_lists, hashed, numbered
 from tfpfd.schema import Schema, raw_batches
 from tfpfd.schema.batches import Source, check_columns, rows_of
 from tfpfd.schema.columns import column
-from tfpfd.schema.validation import check_target
+from tfpfd.schema.mark import SCHEMA
+from tfpfd.schema.validation import LABELS, WEIGHTS, check_target
 
 
 def from_rows(
@@ -35,7 +37,7 @@ def from_rows(
       schema: an adapted schema; `schema.served()` when `source` has no privileged columns.
       batch_size: rows a batch.
       shuffle: whether every epoch has another order.
-      seed: of the order.
+      seed: of the order; several workers that train in step need one, the same in each.
       by_list: whether the rows of a list, which share the schema's list key, stand together in one
         batch, as losses of lists need it. A batch then holds whole lists of `batch_size` rows at
         most together, a longer list is a batch of its own, and lists are shuffled whole.
@@ -89,8 +91,9 @@ def from_stream(
 ) -> tf.data.Dataset:
     """Batches of rows of any number, looked up while training runs.
 
-    Values are not checked here; `Schema.adapt` has checked them if it read the same rows. For
-    losses of lists, the rows of a list must stand in one batch of `raw`.
+    Labels, weights and columns to keep are checked in every batch; features are not, `Schema.adapt`
+    has checked them if it read the same rows. For losses of lists, the rows of a list must stand in
+    one batch of `raw`.
 
     Args:
       raw: batches of raw columns, as dicts: `[batch]`, or for several values a row `[batch, width]`
@@ -106,18 +109,21 @@ def from_stream(
       ValueError: a column is missing, or of another rank or type, or `keep` or `labels` names a
         column that the schema uses otherwise.
       TypeError: `raw` doesn't yield dicts.
+      tf.errors.InvalidArgumentError: while it is read, naming the column, what was expected and
+        what came, as `from_rows` does.
     """
     check_columns(raw.element_spec, _column_names(schema, keep, labels))
 
     def look_up(batch: Any) -> tuple:
-        label = _target(schema.label, batch)
-        passed = {name: _target(name, batch) for name in (*keep, *labels)}
-        inputs = {**schema.lookup(batch), **passed}
+        label = _label(schema.label, batch)
+        kept = {name: _kept(name, batch) for name in keep}
+        further = {name: _label(name, batch) for name in labels}
+        inputs = {**schema.lookup(batch), **kept, **further}
         if schema.list_key is not None:
             inputs[LIST] = hashed(schema.list_key, batch[schema.list_key])
         if schema.weight is None:
             return inputs, label
-        return inputs, label, _target(schema.weight, batch)
+        return inputs, label, _weight(schema.weight, batch)
 
     return prefetched(raw.map(look_up, num_parallel_calls=tf.data.AUTOTUNE))
 
@@ -144,7 +150,7 @@ def _column_names(schema: Schema, keep: Sequence[str], labels: Sequence[str]) ->
                 raise ValueError(
                     f"`labels` names '{name}', which `keep` names too: expected it in one of them"
                 )
-            if name in taken:
+            if name in taken or name.startswith(SCHEMA):
                 raise ValueError(
                     f"`{argument}` names '{name}': expected columns other than features, label "
                     "and weight"
@@ -152,7 +158,35 @@ def _column_names(schema: Schema, keep: Sequence[str], labels: Sequence[str]) ->
     return list(dict.fromkeys([*schema.column_names, *keep, *labels]))
 
 
-def _target(name: str, batch: Any) -> tf.Tensor:
+def _label(name: str, batch: Any) -> tf.Tensor:
+    labels = _numbers(name, batch)
+    valid = ((labels >= 0) & (labels <= 1)) | tf.math.is_nan(labels)
+    return _checked(f"label column {name}: expected {LABELS}", labels, valid)
+
+
+def _weight(name: str, batch: Any) -> tf.Tensor:
+    weights = _numbers(name, batch)
+    valid = tf.math.is_finite(weights) & (weights >= 0)
+    return _checked(f"weight column {name}: expected {WEIGHTS}", weights, valid)
+
+
+def _kept(name: str, batch: Any) -> tf.Tensor:
+    numbers = _numbers(name, batch)
+    return _checked(f"column {name}: expected finite numbers", numbers, tf.math.is_finite(numbers))
+
+
+def _checked(expected: str, values: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
+    """The values, where reading a batch that holds others fails and names the first of them."""
+    # Without quotes around a name, since TensorFlow would escape them.
+    received = [f"{expected}, received", tf.boolean_mask(values, ~valid)]
+    # A control dependency, so that no rewriting of the pipeline takes the check away.
+    with tf.control_dependencies(
+        [tf.debugging.Assert(tf.reduce_all(valid), received, summarize=1)]
+    ):
+        return tf.identity(values)
+
+
+def _numbers(name: str, batch: Any) -> tf.Tensor:
     values = batch[name]
     # Of shape [batch, 1], losses would silently compare every row with every other one.
     if values.shape.rank not in (None, 1) or values.dtype == tf.string:
@@ -165,8 +199,10 @@ def _target(name: str, batch: Any) -> tf.Tensor:
 
 def _looked_up(schema: Schema, raw: Any, keep: Sequence[str], further: Sequence[str]) -> tuple:
     columns = schema.columns(raw, schema.features().values())
-    ids = schema.lookup({name: tf.constant(values) for name, values in columns.items()})
-    inputs = {name: rows.numpy() for name, rows in ids.items()}
+    # Now, also where a strategy calls the function that makes the data set while it traces.
+    with tf.init_scope():
+        ids = schema.lookup({name: tf.constant(values) for name, values in columns.items()})
+        inputs = {name: rows.numpy() for name, rows in ids.items()}
     for name in keep:
         inputs[name] = column(name, raw[name], "float", several=False, optional=False)
     for name in further:
@@ -188,12 +224,17 @@ def batched(
       seed: of the order.
     """
     # Whole batches are gathered by index: slicing row by row and batching again is far slower.
-    held = tf.nest.map_structure(tf.constant, columns)
-    order = tf.data.Dataset.range(rows)
+    with tf.init_scope():  # A graph that is being traced can't hold more than 2 GB.
+        held = tf.nest.map_structure(tf.constant, columns)
+    order = tf.data.Dataset.range(rows).batch(size)
     if shuffle:
-        order = order.shuffle(rows, seed=seed, reshuffle_each_iteration=True)
+        starts = tf.data.Dataset.range(0, rows, size)
+        order = orders(rows, seed).flat_map(
+            lambda every: starts.map(lambda start: every[start : start + size])
+        )
+        order = order.apply(tf.data.experimental.assert_cardinality(-(-rows // size)))
     return prefetched(
-        order.batch(size).map(
+        order.map(
             lambda index: tf.nest.map_structure(lambda column: tf.gather(column, index), held),
             num_parallel_calls=tf.data.AUTOTUNE,
         )

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from tfpfd.data.epochs import orders
 from tfpfd.schema.columns import series_of
 
 # No feature can have this name: those begin with a letter.
@@ -85,7 +86,8 @@ def batches_of_lists(
       seed: of the order.
     """
     order = np.argsort(lists, kind="stable")
-    held = tf.nest.map_structure(lambda column: tf.constant(column[order]), columns)
+    with tf.init_scope():  # A graph that is being traced can't hold more than 2 GB.
+        held = tf.nest.map_structure(lambda column: tf.constant(column[order]), columns)
     counts = np.bincount(lists)
     sizes, starts = (tf.constant(part, tf.int64) for part in (counts, np.cumsum(counts) - counts))
 
@@ -112,8 +114,8 @@ def batches_of_lists(
         # Counted one by one, losses of lists need neither sort nor number them.
         return ({**inputs, LIST: before + index.value_rowids()}, *others)
 
-    epoch = tf.data.Dataset.range(len(counts))
-    if shuffle:
-        epoch = epoch.shuffle(len(counts), seed=seed, reshuffle_each_iteration=True)
     # One element holds the order of an epoch, which is cut into batches.
-    return epoch.batch(len(counts)).flat_map(batches).map(rows, tf.data.AUTOTUNE)
+    epoch = tf.data.Dataset.range(len(counts)).batch(len(counts))
+    if shuffle:
+        epoch = orders(len(counts), seed)
+    return epoch.flat_map(batches).map(rows, tf.data.AUTOTUNE)

@@ -1,5 +1,6 @@
 """Training: rankers, distillation, its baselines, losses and schedules."""
 
+from tfpfd.distillation.auc import AUC
 from tfpfd.distillation.distillation import Distillation
 from tfpfd.distillation.losses import CrossEntropy, SoftCrossEntropy
 from tfpfd.distillation.multi_task import MultiTask
@@ -9,6 +10,7 @@ from tfpfd.distillation.schedule import WarmUp
 from tfpfd.distillation.scores import ScoreColumn, score_rows
 
 __all__ = [
+    "AUC",
     "CrossEntropy",
     "Distillation",
     "MultiTask",

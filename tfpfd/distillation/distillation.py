@@ -8,8 +8,10 @@ from typing import Any
 import tensorflow as tf
 
 from tfpfd._keras import COUNTED_ONCE, declared_inputs, freeze, keras, register
-from tfpfd.distillation.labelled import LabelledModel, LastValue
-from tfpfd.distillation.losses import SoftCrossEntropy, mean_loss
+from tfpfd.distillation.contracts import check_loss
+from tfpfd.distillation.labelled import LabelledModel, check_plain
+from tfpfd.distillation.losses import SoftCrossEntropy, Term, term_of
+from tfpfd.distillation.privileged import remember
 from tfpfd.distillation.ranker import Ranker
 from tfpfd.distillation.schedule import WarmUp
 from tfpfd.distillation.schemas import check_same_features, rankers_of
@@ -53,14 +55,7 @@ class Distillation(LabelledModel):
       Learning", CVPR 2018.
     """
 
-    tracked = {
-        "loss": keras.metrics.Mean,
-        "student_loss": keras.metrics.Mean,
-        "teacher_loss": keras.metrics.Mean,
-        "distillation_loss": keras.metrics.Mean,
-        "distillation_weight": LastValue,
-    }
-    on_labels = ("student_loss", "teacher_loss")
+    numbers = ("distillation_weight",)
     prefixes = ("student_", "teacher_")
     served = "student"
 
@@ -84,6 +79,8 @@ class Distillation(LabelledModel):
                 "`student` must be another ranker than `teacher` and see served features, "
                 f"received one with sees='{student.sees}': are student and teacher swapped?"
             )
+        check_plain("`student`", student)
+        check_plain("`teacher`", teacher)
         check_same_features(
             [("`student`", student), *(("`teacher`", ranker) for ranker in rankers_of(teacher))]
         )
@@ -92,11 +89,19 @@ class Distillation(LabelledModel):
         self.teacher = teacher
         self.mutual = mutual
         self._check_sharing()
+        if not rankers_of(teacher):
+            # What it reads is not known, so a student may not hold it.
+            remember(f"the teacher '{teacher.name}' of a Distillation", teacher, [teacher])
         self.weight = weight if callable(weight) else WarmUp(weight)
         self.distillation_loss = distillation_loss or SoftCrossEntropy()
+        check_loss("distillation_loss", self.distillation_loss, soft=True)
+        self.terms = ("student_loss", "teacher_loss", "distillation_loss")
+        if mutual:
+            self.terms += ("mutual_loss",)
+        self.shown = self.terms
         self.head = None
         if auxiliary_head:
-            self.head = keras.layers.Dense(1, name="auxiliary_head")
+            self.head = keras.layers.Dense(1, name="auxiliary_head", dtype="float32")
             self.head.build((None, student.network.units[-1]))
         self.step = self.add_weight(
             name="step",
@@ -135,9 +140,24 @@ class Distillation(LabelledModel):
         """Those of the labels and of the soft labels."""
         return [*super().given_losses(), self.distillation_loss]
 
-    def check_batches(self, names: Collection[str]) -> None:
-        """Refuses batches without the columns that the teacher reads; see `LabelledModel.fit`."""
-        check_inputs(self.teacher, names)
+    def check_batches(self, names: Collection[str], training: bool) -> None:
+        """Refuses batches without an input of student or teacher.
+
+        Rows for validation may be of served features alone.
+        """
+        self.student.check_inputs(names)
+        if training or self._hears(names):
+            check_inputs(self.teacher, names)
+
+    def _hears(self, names: Collection[str]) -> bool:
+        """Whether a batch isn't one of served features alone, where the teacher sees others."""
+        privileged = [
+            feature.name
+            for ranker in rankers_of(self.teacher)
+            for feature in ranker.schema.sides["privileged"]
+            if ranker.sees != "served"
+        ]
+        return not privileged or any(name in names for name in privileged)
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         """Trains; see `LabelledModel.fit`."""
@@ -147,57 +167,74 @@ class Distillation(LabelledModel):
     def call(
         self, inputs: Mapping[str, tf.Tensor], training: bool | None = None
     ) -> dict[str, tf.Tensor]:
-        """Logits `[batch]` of `"student"`, `"teacher"`, and `"auxiliary"` if there is that head."""
+        """Logits `[batch]` of `"student"`, `"teacher"`, and `"auxiliary"` if there is that head.
+
+        In inference, rows of served features alone have no `"teacher"` that sees others.
+        """
         shared = self.student.encoder(inputs, training=training)
         if self.head is None:
             logits = {"student": self.student(inputs, training=training, shared=shared)}
         else:
             student, parts = self.student.call_with_representation(inputs, training, shared)
             logits = {"student": student, "auxiliary": self.head(parts)[:, 0]}
+        if not training and not self._hears(inputs):
+            return logits
         if self._shares:
             teacher = self.teacher(inputs, training=training, shared=shared)
         else:
             given = declared_inputs(self.teacher, inputs)
             teacher = self.teacher(given, training=training and self.teacher.trainable)
-        return {**logits, "teacher": tf.reshape(teacher, [-1])}
+        teacher = tf.cast(tf.reshape(teacher, [-1]), tf.float32)
+        if not self.teacher.trainable:
+            # Else its NaN would be every weight's of the student after one step.
+            teacher = tf.debugging.assert_all_finite(
+                teacher, f"the frozen teacher '{self.teacher.name}' gives logits that aren't finite"
+            )
+        return {**logits, "teacher": teacher}
 
-    def costs(self, outputs: Mapping[str, tf.Tensor], targets: Targets) -> dict[str, tf.Tensor]:
-        """The terms of the loss; see the class."""
-        student, teacher = outputs["student"], outputs["teacher"]
+    def costs(self, outputs: Mapping[str, tf.Tensor], targets: Targets) -> dict[str, Term]:
+        """The terms of the loss; of rows without the teacher's logits the student's alone."""
+        student = outputs["student"]
         taught = outputs.get("auxiliary", student)
 
-        def on_labels(logits: tf.Tensor) -> tf.Tensor:
-            return mean_loss(self.label_loss, targets.labels, logits, targets, targets.labelled)
+        def on_labels(logits: tf.Tensor) -> Term:
+            return term_of(self.label_loss, targets.labels, logits, targets, targets.labelled)
 
-        def on_soft_labels(scorer: tf.Tensor, learner: tf.Tensor) -> tf.Tensor:
+        def on_soft_labels(scorer: tf.Tensor, learner: tf.Tensor) -> Term:
             every_row = tf.ones_like(targets.labelled)
             soft_labels = tf.stop_gradient(scorer)
-            return mean_loss(self.distillation_loss, soft_labels, learner, targets, every_row)
+            return term_of(self.distillation_loss, soft_labels, learner, targets, every_row)
 
-        terms = {
-            "student_loss": on_labels(student),
-            "teacher_loss": on_labels(teacher),
-            "distillation_loss": on_soft_labels(teacher, taught),
-            "distillation_weight": self.weight(tf.convert_to_tensor(self.step)),
-        }
-        share = terms["distillation_weight"]
-        loss = (1 - share) * terms["student_loss"] + share * terms["distillation_loss"]
+        terms = {"student_loss": on_labels(student)}
+        if "teacher" in outputs:
+            teacher = outputs["teacher"]
+            terms["teacher_loss"] = on_labels(teacher)
+            terms["distillation_loss"] = on_soft_labels(teacher, taught)
+            if self.mutual:
+                terms["mutual_loss"] = on_soft_labels(taught, teacher)
+        return terms
+
+    def loss_of(self, means: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """The sum of the terms, weighted by λ as of now; see the class."""
+        share = self.values()["distillation_weight"]
+        loss = (1 - share) * means["student_loss"] + share * means["distillation_loss"]
         if self.mutual:
-            loss += (1 - share) * terms["teacher_loss"] + share * on_soft_labels(taught, teacher)
-        elif self.teacher.trainable:
-            loss += terms["teacher_loss"]
-        return {"loss": loss, **terms}
+            return loss + (1 - share) * means["teacher_loss"] + share * means["mutual_loss"]
+        return loss + means["teacher_loss"] if self.teacher.trainable else loss
+
+    def values(self) -> dict[str, tf.Tensor]:
+        """λ."""
+        return {"distillation_weight": self.weight(tf.convert_to_tensor(self.step))}
 
     def watched(self, outputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """The logits of both."""
-        return {"student_": outputs["student"], "teacher_": outputs["teacher"]}
+        """The logits of both, as far as they are known."""
+        both = ("student", "teacher")
+        return {f"{name}_": outputs[name] for name in both if name in outputs}
 
-    def train_step(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """A step of Keras, then the count of steps that the schedule goes by."""
-        logs = super().train_step(*args, **kwargs)
+    def after_step(self) -> None:
+        """Counts the steps that the schedule goes by."""
         # Not the optimizer's count: this one is a weight, so any way of saving the model keeps it.
         self.step.assign_add(1)
-        return logs
 
     def get_config(self) -> dict[str, Any]:
         parts = ("student", "teacher", "weight", "distillation_loss")

@@ -8,57 +8,21 @@ from typing import Any
 import pandas as pd
 import tensorflow as tf
 
-from tfpfd._keras import COUNTED_ONCE, check_strategy, keras, regularization
+from tfpfd._keras import check_strategy, keras, regularization
+from tfpfd._replicas import summed
+from tfpfd.data.epochs import epochs_of
 from tfpfd.data.lists import LIST
-from tfpfd.distillation.losses import CrossEntropy
+from tfpfd.distillation.auc import AUC
+from tfpfd.distillation.board import Board
+from tfpfd.distillation.class_weights import with_class_weights
+from tfpfd.distillation.contracts import check_loss, check_metric
+from tfpfd.distillation.losses import CrossEntropy, Term
 from tfpfd.distillation.losses.lists import ListLoss, list_loss_of, without_lists
+from tfpfd.distillation.schemas import rankers_of
+from tfpfd.distillation.sharding import sharded_weight
 from tfpfd.distillation.targets import Targets
 
-
-class LastValue(keras.metrics.Metric):
-    """Shows the last value it was given."""
-
-    def __init__(self, name: str, **kwargs: Any) -> None:
-        super().__init__(name=name, **kwargs)
-        self.value = self.add_weight(name="value", shape=(), initializer="zeros", **COUNTED_ONCE)
-
-    def update_state(self, value: tf.Tensor, sample_weight: Any = None) -> None:
-        self.value.assign(value)
-
-    def result(self) -> tf.Tensor:
-        return tf.convert_to_tensor(self.value)
-
-
-class Board:
-    """The metrics of a compiled model.
-
-    A plain object: Keras 2 would count the state of metrics that it finds on a model among the
-    model's weights.
-
-    Args:
-      tracked: names and kinds of the metrics of scalars.
-      prefixes: of the outputs whose logits are watched.
-      given: the metrics that watch each of them.
-    """
-
-    def __init__(
-        self,
-        tracked: Mapping[str, type[keras.metrics.Metric]],
-        prefixes: Iterable[str],
-        given: list[keras.metrics.Metric],
-    ) -> None:
-        self.given = given
-        self.trackers = {name: kind(name=name) for name, kind in tracked.items()}
-        self.watchers = {prefix: [_named(m, prefix + m.name) for m in given] for prefix in prefixes}
-
-    @property
-    def metrics(self) -> list[keras.metrics.Metric]:
-        """All of them."""
-        return [*self.trackers.values(), *(m for group in self.watchers.values() for m in group)]
-
-
-def _named(metric: keras.metrics.Metric, name: str) -> keras.metrics.Metric:
-    return type(metric).from_config({**metric.get_config(), "name": name})
+_OWN = ("tfpfd.", "keras.", "tf_keras.")
 
 
 def inputs_of(name: str, data: Any) -> Any:
@@ -81,29 +45,80 @@ def inputs_of(name: str, data: Any) -> Any:
     return inputs
 
 
+def check_plain(owner: str, ranker: Any) -> None:
+    """Refuses a part of a model whose class changes how it is trained, which nobody would call.
+
+    Args:
+      owner: what a message calls it.
+      ranker: the part; other layers than a `LabelledModel` have no such methods.
+
+    Raises:
+      TypeError: naming the method.
+    """
+    for name in ("costs", "loss_of", "targets_of", "compute_loss"):
+        defined = next((k for k in type(ranker).__mro__ if name in vars(k)), object)
+        if isinstance(ranker, LabelledModel) and not defined.__module__.startswith(_OWN):
+            raise TypeError(
+                f"{owner} is a {type(ranker).__name__} with a `{name}` of its own, which is called "
+                "when it is fitted alone, not here: expected a ranker that is trained by "
+                "`compile(loss=…)`"
+            )
+
+
 class LabelledModel(keras.Model):
     """Base of the models that `fit` trains on labels of which some may be missing.
 
-    A subclass says what a batch costs (`costs`, whose names and metrics are in `tracked`, those
-    that are means over the rows with a label in `on_labels`) and which logits the metrics watch
-    (`watched`). One with labels of several kinds makes other targets of a batch (`targets_of`),
-    one of which only a part is served names that part (`served`), whose logits `predict` returns.
+    A subclass says what a batch costs (`costs`, a mean for each name in `terms`), what the means
+    make together (`loss_of`, by default their sum), and which logits the metrics watch
+    (`watched`). `shown` are the terms that stand in the logs beside the loss, `numbers` other
+    numbers there (`values`). One with labels of several kinds makes other targets of a batch
+    (`targets_of`), one of which only a part is served names that part (`served`), whose logits
+    `predict` returns.
     """
 
-    tracked: Mapping[str, type[keras.metrics.Metric]]
-    on_labels: tuple[str, ...]
+    terms: tuple[str, ...]
+    shown: tuple[str, ...]
+    numbers: tuple[str, ...] = ()
     prefixes: tuple[str, ...]
     served: str | None = None
     _board: Any = None
+
+    def __init__(self, **kwargs: Any) -> None:
+        # In mixed precision Keras would make columns of scores in a batch float16.
+        super().__init__(autocast=False, **kwargs)
+
+    def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """Saves the model, as in Keras.
+
+        Raises:
+          ValueError: weights lie in parts on several parameter servers: Keras would write a file
+            that can't be loaded.
+        """
+        name = sharded_weight(self)
+        if name is not None and str(filepath).endswith(".keras"):
+            raise ValueError(
+                f"{name} lies in parts on several servers, which a .keras file can't hold: use "
+                "`tfpfd.save_version` or `tfpfd.export` for a student, which join them, and "
+                "`save_weights` or `BackupAndRestore` to go on training"
+            )
+        super().save(filepath, *args, **kwargs)
 
     def targets_of(self, x: Any, y: tf.Tensor, sample_weight: Any) -> Targets:
         """What a batch says beside its features."""
         lists = x.get(LIST) if isinstance(x, Mapping) else None
         return Targets(y, sample_weight, lists)
 
-    def costs(self, outputs: Any, targets: Targets) -> dict[str, tf.Tensor]:
-        """Scalars by name; `"loss"`, without the regularization, is what training minimises."""
+    def costs(self, outputs: Any, targets: Targets) -> dict[str, Term]:
+        """The terms by name; without those that the batch can't say anything of."""
         raise NotImplementedError
+
+    def loss_of(self, means: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """What training minimises, without the regularization: a scalar of scalars by term."""
+        return tf.add_n(list(means.values()))
+
+    def values(self) -> dict[str, tf.Tensor]:
+        """Scalars by the names in `numbers`."""
+        return {}
 
     def watched(self, outputs: Any) -> dict[str, tf.Tensor]:
         """Logits `[batch]` that the metrics watch, by the prefix of their names."""
@@ -122,28 +137,23 @@ class LabelledModel(keras.Model):
           optimizer: a Keras optimizer.
           loss: a Keras loss of labels and logits, such as
             `keras.losses.BinaryCrossentropy(from_logits=True)`. By default `CrossEntropy()`.
-          metrics: Keras metrics of labels and logits. By default the AUC.
+          metrics: Keras metrics of labels and logits. By default `tfpfd.AUC()`.
           **kwargs: as in Keras.
 
         Raises:
-          TypeError: `loss` is no `keras.losses.Loss`, a metric no `keras.metrics.Metric`, or
-            `loss_weights` or `weighted_metrics` is given.
-          ValueError: `jit_compile` with a loss that looks at lists.
-          NotImplementedError: under a `ParameterServerStrategy` on Keras 3.
+          TypeError: `loss` is no `keras.losses.Loss`, a metric no `keras.metrics.Metric`, one of
+            them is TF-Ranking's, or `loss_weights` or `weighted_metrics` is given.
+          ValueError: a loss or metric doesn't fit rows of a label and a logit, which is tried out;
+            `jit_compile` with a loss that looks at lists.
+          NotImplementedError: under a strategy of several replicas or a `ParameterServerStrategy`
+            on Keras 3.
         """
         check_strategy()
         label_loss = CrossEntropy() if loss is None else loss
-        if not isinstance(label_loss, keras.losses.Loss):
-            raise TypeError(
-                "`loss` must be a keras.losses.Loss of labels and logits, such as "
-                f"BinaryCrossentropy(from_logits=True), received {loss!r}"
-            )
-        if metrics is None:
-            metrics = [keras.metrics.AUC(name="auc", from_logits=True)]
-        watchers = list(metrics)
+        check_loss("loss", label_loss)
+        watchers = [AUC()] if metrics is None else list(metrics)
         for metric in watchers:
-            if not isinstance(metric, keras.metrics.Metric):
-                raise TypeError(f"`metrics` must hold keras.metrics.Metric, received {metric!r}")
+            check_metric(metric)
         for name in ("loss_weights", "weighted_metrics"):
             if kwargs.get(name) is not None:
                 raise TypeError(f"`{name}` has no meaning here: `metrics` are weighted already")
@@ -153,8 +163,11 @@ class LabelledModel(keras.Model):
                 f"`jit_compile` must be left out: {self._list_losses()[0].name} takes lists of "
                 "other sizes in every batch, and XLA wants to know all sizes beforehand"
             )
-        super().compile(optimizer=optimizer, **kwargs)
-        self._board = Board(self.tracked, self.prefixes, watchers)
+        # Else Keras 2 warns of weights without metrics of its own.
+        super().compile(optimizer=optimizer, **{**kwargs, "weighted_metrics": []})
+        self._board = Board(
+            self.terms, self.shown, self.numbers, self.loss_of, self.prefixes, watchers
+        )
 
     def given_losses(self) -> list[keras.losses.Loss]:
         """The losses that training minimises."""
@@ -164,32 +177,119 @@ class LabelledModel(keras.Model):
         found = (list_loss_of(loss) for loss in self.given_losses())
         return [loss for loss in found if loss is not None]
 
-    def check_batches(self, names: Collection[str]) -> None:
-        """Refuses batches whose inputs have other names than training needs."""
+    def check_batches(self, names: Collection[str], training: bool) -> None:
+        """Refuses batches whose inputs don't have the names that are needed.
 
-    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        Args:
+          names: of the inputs.
+          training: whether `fit` is to learn from them; else they are for validation.
+        """
+
+    def check_predicted(self, names: Collection[str]) -> None:
+        """Refuses batches that `predict` can't read.
+
+        Args:
+          names: of the inputs.
+        """
+        for ranker in rankers_of(self if self.served is None else getattr(self, self.served)):
+            ranker.check_inputs(names)
+
+    def _check(self, argument: str, data: Any, training: bool) -> None:
+        inputs = inputs_of(argument, data)
+        if isinstance(inputs, Mapping):
+            self.check_batches(list(inputs), training)
+            if self._board is not None and LIST not in inputs and self._list_losses():
+                raise ValueError(without_lists(self._list_losses()[0]))
+
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Trains; as in Keras, with batches as `tfpfd.data.from_rows` returns them.
+
+        Validation rows of served features alone (`schema.served()`) are taken too; what needs
+        others, such as the teacher's metrics and the loss, is then left out of the logs.
+
+        With shuffled rows of `from_rows` the order of an epoch depends on the seed and the epoch
+        alone. So a run that was killed, and resumed by `keras.callbacks.BackupAndRestore` at the
+        end of the last epoch, is the run that wasn't, but for layers that draw at random, such as
+        dropout. A second `fit` goes on with the epochs after the first one's, unless
+        `initial_epoch` is given.
 
         Raises:
           TypeError: rows came that were not looked up.
-          ValueError: a column of scores or labels is not among the inputs, or a loss looks at
-            lists, of which the batches say nothing.
+          ValueError: a feature or a column of scores or labels is not among the inputs, a loss
+            looks at lists, of which the batches say nothing, or `BackupAndRestore` saves in the
+            middle of an epoch.
         """
         # Here, as what is raised while training stands behind pages of Keras's own.
-        for name, data in (("x", x), ("validation_data", kwargs.get("validation_data"))):
-            inputs = inputs_of(name, data)
-            if isinstance(inputs, Mapping):
-                self.check_batches(list(inputs))
-                if self._board is not None and LIST not in inputs and self._list_losses():
-                    raise ValueError(without_lists(self._list_losses()[0]))
+        check_strategy()
+        self._check("x", x, training=True)
+        if kwargs.get("validation_data") is not None:
+            self._check("validation_data", kwargs["validation_data"], training=False)
+        if kwargs.get("class_weight") is not None:
+            given = kwargs.pop("class_weight")
+            x, kwargs = with_class_weights(given, x, y, kwargs)
         if isinstance(x, tf.data.Dataset):
             # It is shuffled already, or isn't; Keras 3 warns of its own default, which is True.
             kwargs.setdefault("shuffle", False)
-        return super().fit(x, *args, **kwargs)
+        with epochs_of(self, kwargs.get("callbacks"), kwargs.get("initial_epoch", 0)) as callbacks:
+            return super().fit(x, y, *args, **{**kwargs, "callbacks": callbacks})
+
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """The loss and the metrics of rows; as in Keras, with batches as `fit` takes them.
+
+        Rows of served features alone: see `fit`.
+
+        Raises:
+          TypeError: rows came that were not looked up.
+          ValueError: as of `fit`.
+        """
+        self._check("x", x, training=False)
+        return super().evaluate(x, *args, **kwargs)
+
+    def train_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """A step on one batch; as in Keras, refused as by `fit`."""
+        # Here too: what is refused while it is traced would leave a function that can't be used.
+        self._check("x", x, training=True)
+        return super().train_on_batch(x, *args, **kwargs)
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """A step of Keras, of which nothing happens unless there is a batch.
+
+        Keras learns that a dataset of unknown length is over from a step that finds no batch;
+        what doesn't look at the batch, such as counting steps, may have been done by then.
+        """
+        self._check("x", data, training=True)
+        # Keras 3 gives None for weights that a batch on its own doesn't have.
+        held = [part for part in tf.nest.flatten(data) if part is not None]
+        with tf.control_dependencies([tf.group(*held)]):
+            logs = super().train_step(data)
+            self.after_step()
+        return logs
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """A step of Keras, of a batch that this model can read."""
+        self._check("x", data, training=False)
+        return super().test_step(data)
+
+    def after_step(self) -> None:
+        """What a subclass does after each step of training."""
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """The logits of rows; as in Keras, with inputs or batches as `fit` takes them.
+
+        Raises:
+          TypeError: rows came that were not looked up.
+          ValueError: a feature is not among the inputs, or another schema looked them up.
+        """
+        inputs = inputs_of("x", x)
+        if isinstance(inputs, Mapping):
+            self.check_predicted(list(inputs))
+        return super().predict(x, *args, **kwargs)
 
     def predict_step(self, data: Any) -> Any:
         """What `predict` returns of a batch: needs no more features than what is served."""
         inputs, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        if isinstance(inputs, Mapping):
+            self.check_predicted(list(inputs))
         part = self if self.served is None else getattr(self, self.served)
         return part(inputs, training=False)
 
@@ -206,35 +306,42 @@ class LabelledModel(keras.Model):
         sample_weight: Any = None,
         training: bool = True,
     ) -> tf.Tensor:
-        """The loss of a batch, a scalar; called by Keras."""
+        """The loss of a batch, a scalar; called by Keras.
+
+        On several replicas it is a share, and the shares add up to the loss of the whole batch:
+        each term is divided by the rows or lists that count on all of them together. 0 where the
+        batch has no part of a term.
+        """
         if y is None:
             raise ValueError(
                 "expected batches (features, labels) or (features, labels, weights), received "
                 "features alone; a row without a label has the label NaN"
             )
         targets = self.targets_of(x, y, sample_weight)
-        costs = self.costs(y_pred, targets)
-        costs["loss"] += regularization(self)
-        for name, tracker in self._board.trackers.items():
-            labelled = targets.of(name).labelled
-            counted = labelled if name in self.on_labels else tf.ones_like(labelled)
-            rows = tf.reduce_sum(tf.cast(counted, tf.float32))
-            tracker.update_state(costs[name], sample_weight=rows)
-        return costs["loss"]
+        terms = self.costs(y_pred, targets)
+        rows = tf.cast(tf.size(targets.labelled), tf.float32)
+        penalty = tf.where(rows > 0, regularization(self), 0.0)
+        self._board.count(terms, self.values(), penalty, rows)
+        if set(terms) != set(self.terms):
+            return tf.zeros([])
+        every, *counts = tf.unstack(summed(tf.stack([rows, *(t.count for t in terms.values())])))
+        shares = {
+            name: term.total / tf.maximum(count, 1)
+            for (name, term), count in zip(terms.items(), counts, strict=True)
+        }
+        return self.loss_of(shares) + penalty * rows / tf.maximum(every, 1)
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
     ) -> dict[str, Any]:
         """The metrics so far; called by Keras."""
         every = self.targets_of(x, y, sample_weight)
-        for prefix, logits in self.watched(y_pred).items():
+        outputs = self.watched(y_pred)
+        for prefix, logits in outputs.items():
             targets = every.of(prefix)
             weights = tf.where(targets.labelled, targets.weights, tf.zeros_like(targets.weights))
-            for metric in self._board.watchers[prefix]:
-                # Keras metrics may average over the last axis, so it must not be the batch.
-                labels, column = targets.labels[:, None], logits[:, None]
-                metric.update_state(labels, column, sample_weight=weights)
-        return self.get_metrics_result()
+            self._board.watch(prefix, targets.labels, logits, weights)
+        return self._board.known(self.get_metrics_result(), outputs)
 
     def get_compile_config(self) -> dict[str, Any] | None:
         """What `compile` was given, for Keras."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import tensorflow as tf
 
 from tfpfd._keras import keras, register
-from tfpfd.distillation.labelled import LabelledModel
-from tfpfd.distillation.losses import mean_loss
-from tfpfd.distillation.losses.reduction import row_mean
+from tfpfd.distillation.labelled import LabelledModel, check_plain
+from tfpfd.distillation.losses import Term, term_of
+from tfpfd.distillation.losses.reduction import row_term
 from tfpfd.distillation.ranker import Ranker
 from tfpfd.distillation.targets import Targets
 from tfpfd.schema import Numeric
@@ -42,12 +42,7 @@ class MultiTask(LabelledModel):
       Recommendations", KDD 2020 (arXiv 1907.05171).
     """
 
-    tracked = {
-        "loss": keras.metrics.Mean,
-        "student_loss": keras.metrics.Mean,
-        "auxiliary_loss": keras.metrics.Mean,
-    }
-    on_labels = ("student_loss",)
+    terms = shown = ("student_loss", "auxiliary_loss")
     prefixes = ("student_",)
     served = "student"
 
@@ -61,6 +56,7 @@ class MultiTask(LabelledModel):
             )
         if weight < 0:
             raise ValueError(f"`weight` must be at least 0, received {weight}")
+        check_plain("`student`", student)
         self._features = {f.name: f for f in student.schema.sides["privileged"]}
         if not self._features:
             raise ValueError("`student` has a schema without privileged features to predict")
@@ -69,7 +65,8 @@ class MultiTask(LabelledModel):
         self.heads = []
         for name, feature in self._features.items():
             rows = student.schema.table_rows(feature)
-            head = keras.layers.Dense(1 if isinstance(feature, Numeric) else rows, name=name)
+            width = 1 if isinstance(feature, Numeric) else rows
+            head = keras.layers.Dense(width, name=name, dtype="float32")
             head.build((None, student.network.units[-1]))
             self.heads.append(head)
         self.built = True
@@ -100,18 +97,30 @@ class MultiTask(LabelledModel):
             tf.reduce_sum(tf.where(held > 0, values, 0.0), 1), tf.reduce_sum(held, 1)
         )
 
-    def costs(self, outputs: Mapping[str, tf.Tensor], targets: Targets) -> dict[str, tf.Tensor]:
-        """The terms of the loss; see the class."""
+    def check_batches(self, names: Collection[str], training: bool) -> None:
+        """Refuses batches without what the student reads; for training, or is to predict."""
+        self.student.check_inputs(names)
+        missing = [name for name in self._features if name not in names]
+        if training and missing:
+            raise ValueError(
+                f"missing inputs {missing}: the heads are to predict these privileged features, "
+                f"received {sorted(names)}"
+            )
+
+    def costs(self, outputs: Mapping[str, tf.Tensor], targets: Targets) -> dict[str, Term]:
+        """The terms of the loss; of rows without a privileged feature the student's alone."""
         logits = outputs["student"]
-        student = mean_loss(self.label_loss, targets.labels, logits, targets, targets.labelled)
-        every = tf.ones_like(targets.labelled)
+        student = term_of(self.label_loss, targets.labels, logits, targets, targets.labelled)
         heads = [v for name, v in outputs.items() if name.startswith("head_")]
-        auxiliary = tf.add_n([row_mean(v, targets.weights, every) for v in heads] or [tf.zeros([])])
-        return {
-            "loss": student + self.weight * auxiliary,
-            "student_loss": student,
-            "auxiliary_loss": auxiliary,
-        }
+        if len(heads) < len(self.heads):
+            return {"student_loss": student}
+        every = tf.ones_like(targets.labelled)
+        auxiliary = row_term(tf.add_n(heads), targets.weights, every)
+        return {"student_loss": student, "auxiliary_loss": auxiliary}
+
+    def loss_of(self, means: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """The weighted sum of the terms; see the class."""
+        return means["student_loss"] + self.weight * means["auxiliary_loss"]
 
     def watched(self, outputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The student's logits."""

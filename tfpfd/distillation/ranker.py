@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfpfd._keras import freeze, keras, register
 from tfpfd.distillation.labelled import LabelledModel
-from tfpfd.distillation.losses import mean_loss
+from tfpfd.distillation.losses import Term, term_of
+from tfpfd.distillation.privileged import remember
 from tfpfd.distillation.targets import Targets
 from tfpfd.layers import FeatureEncoder
 from tfpfd.schema import Schema, Sees, Side
 from tfpfd.schema.schema import SIDES
+
+_PRINT = "schema"
 
 
 def encoded_once(
@@ -59,12 +63,14 @@ class Ranker(LabelledModel):
     Raises:
       ValueError: `encoder` was made for other features of the same name, `own` names a feature
         that it doesn't hold, or `network` is in use by another ranker.
+      TypeError: `network` is a `keras.Sequential`, which can't take the sides.
     """
 
-    tracked = {"loss": keras.metrics.Mean}
-    on_labels = ("loss",)
+    terms = ("label_loss",)
+    shown = ()  # It is the loss.
     prefixes = ("",)
     _unbuilt: Any = None
+    _refused = False
 
     def __init__(
         self,
@@ -93,6 +99,11 @@ class Ranker(LabelledModel):
         ]
         self._build_network()
         self.built = True
+        hidden = set(features) - set(schema.features("served"))
+        if hidden:
+            parts = [encoder for encoder in self.encoders if hidden & set(encoder.features)]
+            what = f"ranker '{self.name}', which sees privileged features {sorted(hidden)}"
+            remember(what, self, [self.network, *parts])
 
     def _check_encoder(self) -> None:
         features, held = self.schema.features(self.sees), self.encoder.features
@@ -114,6 +125,12 @@ class Ranker(LabelledModel):
             side: (None, sum(self._width(name) for name in names))
             for side, names in self._names_by_side().items()
         }
+        if isinstance(self.network, keras.Sequential):
+            raise TypeError(
+                "`network` must be a layer that makes logits [batch] of the encoded sides "
+                f"{list(shapes)}, a dict of [batch, width], such as TwoTower or MLP, received a "
+                "Sequential, which takes one tensor"
+            )
         if self.network.built:
             raise ValueError(
                 "`network` is in use by another ranker: expected a network of this ranker's own"
@@ -126,6 +143,29 @@ class Ranker(LabelledModel):
     def encoders(self) -> list[FeatureEncoder]:
         """Its encoders: the one that others may share, and those of its own beside it."""
         return [self.encoder, *self._extra]
+
+    def check_inputs(self, names: Collection[str]) -> None:
+        """Raises a `ValueError` if a batch lacks a feature that it sees, or has another schema's.
+
+        Args:
+          names: of the batch's inputs.
+        """
+        self._check_names(self._names_by_side(), names)
+        features = self.schema.features(self.sees)
+        self.schema.check_inputs(f"ranker '{self.name}'", names, features, required=True)
+
+    def _check_names(self, wanted: Mapping[Any, list[str]], names: Collection[str]) -> None:
+        missing = [name for group in wanted.values() for name in group if name not in names]
+        if missing:
+            raise ValueError(
+                f"missing inputs {missing}: ranker '{self.name}' with sees='{self.sees}' needs "
+                "table rows of them (see `tfpfd.data.from_rows`; rows of `schema.served()` have no "
+                f"privileged features), received {sorted(names)}"
+            )
+
+    def check_batches(self, names: Collection[str], training: bool) -> None:
+        """Refuses batches without a feature that it sees; see `LabelledModel.check_batches`."""
+        self.check_inputs(names)
 
     def _names_by_side(self) -> dict[str, list[str]]:
         sides = self.schema.sides
@@ -159,12 +199,7 @@ class Ranker(LabelledModel):
         """
         by_side = self._names_by_side()
         wanted = by_side if sides is None else {side: by_side[side] for side in sides}
-        missing = [name for group in wanted.values() for name in group if name not in inputs]
-        if missing:
-            raise ValueError(
-                f"missing inputs {missing}: a ranker with sees='{self.sees}' needs table rows (see "
-                f"`Schema.lookup`) of them, received {sorted(inputs)}"
-            )
+        self._check_names(wanted, inputs)
         vectors: dict[str, tf.Tensor] = {}
         if self._shared:
             vectors = dict(self.encoder(inputs, training=training) if shared is None else shared)
@@ -181,8 +216,8 @@ class Ranker(LabelledModel):
         training: bool | None = None,
         shared: Mapping[str, tf.Tensor] | None = None,
     ) -> tf.Tensor:
-        """Logits `[batch]`; the arguments are those of `encode`."""
-        return self.network(self.encode(inputs, training, shared), training=training)
+        """Logits float32 `[batch]`; the arguments are those of `encode`."""
+        return _float32(self.network(self.encode(inputs, training, shared), training=training))
 
     def call_with_representation(
         self,
@@ -190,19 +225,47 @@ class Ranker(LabelledModel):
         training: bool | None = None,
         shared: Mapping[str, tf.Tensor] | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Logits `[batch]`, and the `[batch, width]` of the network that they are made of."""
+        """Logits as of `call`, and the `[batch, width]` of the network that they are made of."""
         encoded = self.encode(inputs, training, shared)
         representation = self.network.represent(encoded, training=training)
-        return self.network.score(representation), representation
+        return _float32(self.network.score(representation)), representation
 
-    def costs(self, outputs: tf.Tensor, targets: Targets) -> dict[str, tf.Tensor]:
-        """The mean label loss over the rows that have a label."""
-        loss = mean_loss(self.label_loss, targets.labels, outputs, targets, targets.labelled)
-        return {"loss": loss}
+    def costs(self, outputs: tf.Tensor, targets: Targets) -> dict[str, Term]:
+        """The label loss of the rows that have a label."""
+        loss = term_of(self.label_loss, targets.labels, outputs, targets, targets.labelled)
+        return {"label_loss": loss}
 
     def watched(self, outputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """The logits."""
         return {"": outputs}
+
+    def save_own_variables(self, store: Any) -> None:
+        """Writes beside the weights which vocabularies their rows are of; called by Keras."""
+        super().save_own_variables(store)
+        store[_PRINT] = np.frombuffer(self._fingerprint().encode(), np.uint8)
+
+    def load_own_variables(self, store: Any) -> None:
+        """Refuses weights of other vocabularies; called by Keras.
+
+        Raises:
+          ValueError: the rows of the tables are of other values.
+        """
+        held = {key: store[key] for key in store.keys()}
+        told = held.pop(_PRINT, None)  # Missing in files from before it was written.
+        if told is not None:
+            self._refused = bytes(np.asarray(told)).decode() != self._fingerprint()
+        # Keras 3 comes by again on another path, finds nothing there, and would forget the error.
+        if self._refused:
+            raise ValueError(
+                f"the weights of ranker '{self.name}' are of another schema: vocabularies, bucket "
+                f"edges or settings of features out of {list(self.schema.features(self.sees))} "
+                "differ; load them into a model of the schema that they were trained with, or "
+                "renew that model for new ids by `tfpfd.retrain`"
+            )
+        super().load_own_variables(held)
+
+    def _fingerprint(self) -> str:
+        return self.schema.fingerprint(self.schema.features(self.sees))
 
     def get_config(self) -> dict[str, Any]:
         if self._unbuilt is None:
@@ -232,3 +295,8 @@ class Ranker(LabelledModel):
         if not trainable:  # To set True would thaw an encoder that is frozen alone.
             freeze(ranker)
         return ranker
+
+
+def _float32(logits: Any) -> Any:
+    """Logits as losses, metrics and requests take them, whatever the network computes in."""
+    return tf.nest.map_structure(lambda x: tf.cast(x, tf.float32), logits)

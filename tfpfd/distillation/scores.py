@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfpfd._keras import keras, register
+from tfpfd._keras import declared_names, keras, register
 from tfpfd.distillation.ranker import Ranker
 from tfpfd.schema import raw_batches
 from tfpfd.schema.batches import Source, rows_of
@@ -29,7 +29,7 @@ class ScoreColumn(keras.layers.Layer):
     """
 
     def __init__(self, column: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # Scores stay float32 in mixed precision.
         self.column = column
         self.trainable = False
         self.built = True
@@ -70,10 +70,10 @@ def check_column(column: str, names: Collection[str], what: str) -> None:
 
 
 def check_inputs(scorer: keras.layers.Layer, names: Collection[str]) -> None:
-    """Refuses batches without an input of a scorer that says by `check_inputs` what it reads.
+    """Refuses batches without an input of a scorer that says what it reads.
 
     Args:
-      scorer: any scorer.
+      scorer: any scorer; it says so by `check_inputs`, or as a functional model.
       names: of a batch's inputs.
 
     Raises:
@@ -81,6 +81,12 @@ def check_inputs(scorer: keras.layers.Layer, names: Collection[str]) -> None:
     """
     if hasattr(scorer, "check_inputs"):
         scorer.check_inputs(names)
+        return
+    missing = sorted(set(declared_names(scorer)) - set(names))
+    if missing:
+        raise ValueError(
+            f"missing inputs {missing} of the model '{scorer.name}', received {sorted(names)}"
+        )
 
 
 def score_rows(ranker: Ranker, rows: Source) -> np.ndarray:

@@ -30,10 +30,10 @@ class Targets:
         self.weights = tf.reshape(weights, [-1])
         self.lists = None if lists is None else tf.reshape(tf.cast(lists, tf.int64), [-1])
 
-    def of(self, metric: str) -> Targets:
-        """The targets that a metric goes by, where there are labels of several kinds.
+    def of(self, prefix: str) -> Targets:
+        """The targets of an output, where there are labels of several kinds.
 
         Args:
-          metric: its name, or the prefix of the names of several.
+          prefix: of the names of the output's metrics.
         """
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from tfpfd.datasets import movielens_100k
 from tfpfd.distillation import Ranker
 from tfpfd.experiments import movielens
 from tfpfd.experiments.candidates import with_unexposed
+from tfpfd.experiments.folder import check_out
 from tfpfd.layers import MLP, FeatureEncoder
 from tfpfd.schema import Schema
 
@@ -77,22 +79,38 @@ def read_rows(folder: Path, schema: Path | None) -> Splits:
     return Splits(train, validation, test, read)
 
 
-def run(data: str, schema: Path | None, seeds: int, metric: str, out: Path) -> tuple[Report, Path]:
-    """Audits default networks and writes the report.
+def run(
+    data: str,
+    schema: Path | None,
+    seeds: int,
+    metric: str,
+    out: Path,
+    user_key: str | None = None,
+) -> tuple[Report, Path]:
+    """Audits default networks, or goes on where that was stopped, and writes the report.
 
     Args:
       data: the name of a built-in dataset, or a folder; see `read_rows`.
       schema: for a folder, the file of its schema.
       seeds: number of trainings of each arm.
       metric: the primary metric.
-      out: where the report goes.
+      out: where the report goes, and what each training gave.
+      user_key: the column of the user id; by default the list key of the schema.
 
     Returns:
       The report, and the path of its page.
+
+    Raises:
+      ValueError: as for `read_rows` and `audit`; `out` holds the trainings of another audit.
+      OSError: `out` can't be written to.
     """
+    check_out(out)
     if data in BUILT_IN:
         rows, settings = BUILT_IN[data]()
     else:
         rows, settings = read_rows(Path(data), schema), {}
-    report = audit(make_student, movielens.make_teacher, rows, seeds, metric=metric, **settings)
+    if user_key is not None:
+        rows = dataclasses.replace(rows, user_key=user_key)
+    settings = {**settings, "metric": metric, "out": out}
+    report = audit(make_student, movielens.make_teacher, rows, seeds, **settings)
     return report, report.save(out)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -19,10 +21,12 @@ from tfpfd.auditing.progress import TrainingProgress
 from tfpfd.datasets import MovieLens, movielens_100k
 from tfpfd.distillation import Ranker
 from tfpfd.experiments.candidates import CandidateTask, Keys
+from tfpfd.experiments.folder import check_out
 from tfpfd.experiments.report import print_report
 from tfpfd.layers import MLP, FeatureEncoder, TwoTower
 from tfpfd.schema import Schema, Sees
 from tfpfd.serving import export
+from tfpfd.serving.rules import ALLOWED, BLOCKED, NO_HISTORY
 
 KEYS = Keys("user_id", "film_id", ("timestamp",))
 UNEXPOSED_PER_ROW = 4
@@ -34,7 +38,8 @@ SERVE = Path(__file__).with_name("serve.py")
 
 def make_student(schema: Schema, regularization: float = 1.0) -> Ranker:
     """A small two-tower student: 20,000 labelled rows feed no larger one."""
-    network = TwoTower([32, 16], l2=regularization * KERNEL_L2, batch_norm=False)
+    # Without a bias, as the towers were that the published figures are of.
+    network = TwoTower([32, 16], l2=regularization * KERNEL_L2, batch_norm=False, use_bias=False)
     encoder = FeatureEncoder(schema, dim=4, l2=regularization * EMBEDDING_L2)
     return Ranker(schema, network, encoder=encoder)
 
@@ -65,7 +70,7 @@ def run(
     data: Path | None = None,
     console: Console | None = None,
 ) -> None:
-    """Trains every arm over several seeds, reports, exports, and serves ten titles.
+    """Trains every arm over several seeds, reports, exports, and serves ten titles new to a user.
 
     Args:
       out: where `movielens/` goes: the export's versions and the figure.
@@ -75,6 +80,7 @@ def run(
     """
     console = console or Console()
     folder = out / "movielens"
+    check_out(folder)
     folder.mkdir(parents=True, exist_ok=True)  # Now, so that minutes of training aren't lost.
     with console.status("MovieLens-100K: reading, sampling unexposed films, looking rows up"):
         share = QUICK_SHARE if quick else 1.0
@@ -92,6 +98,7 @@ def run(
         version = export(student, items=task.data.items, path=folder, verbose=0)
         console.print(f"export: {version}")
         _serve(version, task.data, console)
+    _next_steps(version, console)
 
 
 def _train_all(
@@ -115,11 +122,32 @@ def _train_all(
     return {name: stacked(runs[name]) for name in order}, kept
 
 
+def request_of(data: MovieLens, user_id: int) -> dict[str, Any]:
+    """What a server asks `top_k_where` of an export for a user: films that they never rated.
+
+    Args:
+      data: whose ratings are all known by then.
+      user_id: of the user.
+
+    Returns:
+      Raw features of the user after their last rating, and the rules of the request.
+    """
+    rated = data.ratings[data.ratings["user_id"] == user_id]
+    later = rated.tail(1).assign(timestamp=rated["timestamp"].max() + 1)
+    user = data.features(later[["user_id", "film_id", "timestamp"]]).iloc[0]
+    names = [feature.name for feature in data.schema.user]
+    return {
+        **{name: np.asarray(user[name]).tolist() for name in names},
+        # The history holds what was liked, and of that the last fifty.
+        BLOCKED: rated["film_id"].tolist(),
+        NO_HISTORY: True,
+        ALLOWED: [],
+    }
+
+
 def _serve(version: Path, data: MovieLens, console: Console) -> None:
     """Asks the export, in a process that imports TensorFlow alone, for one user's ten films."""
-    user = data.test.drop_duplicates("user_id").iloc[0]
-    names = [feature.name for feature in data.schema.user]
-    request = {name: np.asarray(user[name]).tolist() for name in names}
+    request = request_of(data, int(data.test["user_id"].iloc[0]))
     answer = subprocess.run(
         [sys.executable, str(SERVE), str(version)],
         input=json.dumps(request),
@@ -130,10 +158,23 @@ def _serve(version: Path, data: MovieLens, console: Console) -> None:
     if answer.returncode:
         raise RuntimeError(f"serving '{version}' failed:\n{answer.stderr}")
     titles = data.items.set_index("film_id")["title"]
-    liked = "; ".join(titles[film] for film in user["history"][-3:])
+    liked = "; ".join(titles[film] for film in request["history"][-3:])
     console.print(
         f"\nUser {request['user_id']} ({request['age']:.0f}, {request['occupation']}; liked last: "
-        f"{liked}) is shown, by the export in a process that imports only TensorFlow:"
+        f"{liked}) is shown, of the films not rated yet, by the export in a process that imports "
+        "only TensorFlow:"
     )
     for place, film in enumerate(json.loads(answer.stdout)["item_ids"], start=1):
         console.print(f"{place:3d}. {titles[film]}")
+
+
+def _next_steps(version: Path, console: Console) -> None:
+    """Says what to do with the export and where to read on."""
+    lines = (
+        f"\nLook inside the export: tfpfd inspect {shlex.quote(str(version.parent))}",
+        f'Load it: tf.saved_model.load({str(version)!r}).signatures["top_k_where"]',
+        "Ask whether privileged features help a student of yours: tfpfd audit --help",
+        'The same in Python, and in TF Serving: "In a notebook" and "In a server" of README.md',
+    )
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -19,6 +19,7 @@ import pandas as pd
 from tfpfd._locks import alone_in
 from tfpfd.evaluation import Interval, confidence_interval
 from tfpfd.experiments.experiment import Cell, Experiment, Metrics, Setting
+from tfpfd.experiments.folder import check_out
 
 SECONDS = "seconds"
 NOTHING = Interval(math.nan, math.nan, math.nan)
@@ -53,13 +54,7 @@ class Results:
         self._loaded: dict[tuple[str, ...], dict[str, np.ndarray]] = {}
         # What is whole of a file whose last line isn't; another run may just be writing that one.
         self._cut: bytes | None = None
-        there = next(p for p in (self.directory, *self.directory.parents) if p.exists())
-        if not there.is_dir():
-            raise NotADirectoryError(f"`--out` must be a directory, '{there}' is a file")
-        if not os.access(there, os.W_OK):
-            raise PermissionError(
-                f"`--out` must be a directory to write to, received '{directory}'"
-            )
+        check_out(self.directory)
         self._manifest = self.directory / "experiment.json"
         self._described = {
             "experiment": experiment.name,

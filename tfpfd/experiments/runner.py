@@ -7,20 +7,12 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from tfpfd._time_left import TimeLeft
 from tfpfd.experiments.document import write_report
 from tfpfd.experiments.experiment import Cell, Experiment
 from tfpfd.experiments.results import Results
-
-# The estimate of the time left is over all cells so far: some take minutes, and they differ.
-_DAY = 24 * 3600
 
 
 def run_cells(experiment: Experiment, results: Results, console: Console) -> Path | None:
@@ -40,22 +32,24 @@ def run_cells(experiment: Experiment, results: Results, console: Console) -> Pat
     missing, cells = results.missing, len(results.cells)
     if len(missing) < cells:
         console.print(f"{cells - len(missing)} of {cells} cells are finished already")
+    time_left = TimeLeft()
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=10),
         MofNCompleteColumn(),
         TextColumn("cells,"),
-        TimeRemainingColumn(),
+        time_left,
         TextColumn("left"),
     )
     try:
-        with Progress(*columns, console=console, speed_estimate_period=_DAY) as progress:
+        with Progress(*columns, console=console) as progress:
             bar = progress.add_task("", total=cells, completed=cells - len(missing))
             for cell in missing:
                 progress.update(bar, description=escape(_describe(cell)))
                 start = time.perf_counter()
                 metrics = experiment.run(cell)
                 results.append(cell, metrics, time.perf_counter() - start)
+                time_left.step()
                 progress.advance(bar)
             progress.update(bar, description=experiment.name)
     finally:

@@ -1,7 +1,8 @@
 """A server in miniature: loads an export with TensorFlow alone and answers one request.
 
-Run as a script, not imported: `python serve.py <version directory>` reads one user's features as
-JSON from standard input and writes the ten best items as JSON.
+Run as a script, not imported: `python serve.py <version directory>` reads one user's features and
+the rules of the request as JSON from standard input, and writes the ten best items that the rules
+let through as JSON.
 """
 
 import json
@@ -12,11 +13,11 @@ import tensorflow as tf
 
 def main() -> None:
     """Answers the request on standard input."""
-    top_k = tf.saved_model.load(sys.argv[1]).signatures["top_k"]
+    top_k_where = tf.saved_model.load(sys.argv[1]).signatures["top_k_where"]
     request = json.load(sys.stdin)
-    types = top_k.structured_input_signature[1]
+    types = top_k_where.structured_input_signature[1]
     features = {name: tf.constant([value], types[name].dtype) for name, value in request.items()}
-    answer = top_k(k=tf.constant(10), **features)
+    answer = top_k_where(k=tf.constant(10), **features)
     print(json.dumps({name: values[0].numpy().tolist() for name, values in answer.items()}))
 
 

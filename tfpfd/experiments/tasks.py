@@ -128,7 +128,8 @@ def coarse_network(sees: Sees, strong: bool) -> keras.layers.Layer:
     """Of coarse ranking: an inner product, with X* on the user side; an MLP if it is stronger."""
     if strong or sees == "privileged":
         return MLP([32, 16], batch_norm=False)
-    return TwoTower([32, 16], batch_norm=False)
+    # Without a bias, as the towers were that the published figures are of.
+    return TwoTower([32, 16], batch_norm=False, use_bias=False)
 
 
 def fine_network(sees: Sees, strong: bool) -> keras.layers.Layer:

@@ -38,7 +38,8 @@ def _recipe(of: tasks.Recipe) -> Recipe:
         return FeatureEncoder(schema, schema.features(sees), of.dim, l2=of.embedding_l2)
 
     def student(schema: Schema) -> Ranker:
-        network = TwoTower([32, 16], batch_norm=False)
+        # Without a bias, as the towers were that the published figures are of.
+        network = TwoTower([32, 16], batch_norm=False, use_bias=False)
         return Ranker(schema, network, encoder=encoder(schema, "served"))
 
     def teacher(schema: Schema, sees: Sees, student: Ranker) -> Ranker:

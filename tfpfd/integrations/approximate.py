@@ -62,7 +62,9 @@ def faiss_index(path: str | os.PathLike, description: str = "Flat") -> Any:
         scores, rows = index.search(user_embeddings, 100)
         best = item_table("saved_models/films")[0][rows]
 
-    User embeddings are what the export's signature `user_embedding` gives.
+    User embeddings are what the export's signature `user_embedding` gives. The scores are inner
+    products; the export's own have the network's bias besides, `tf.saved_model.load(path).bias`,
+    which changes no order.
 
     Args:
       path: see `item_table`.
@@ -185,6 +187,8 @@ class _ScannModule(tf.Module):
         self.lookup = export.lookup
         self.weights = {name: export.weights[name] for name in ("encoder", "user_tower")}
         self.item_ids = export.item_ids
+        # An export from before there was one, or of a network without it, has none.
+        self.bias = getattr(export, "bias", None)
         self.searcher = searcher
 
     def functions(
@@ -192,6 +196,7 @@ class _ScannModule(tf.Module):
     ) -> dict[str, Callable]:
         """The signatures."""
         nothing = "" if self.item_ids.dtype == tf.string else -1
+        bias = 0.0 if self.bias is None else self.bias
 
         def top_k(k: tf.Tensor, **features: tf.Tensor) -> dict[str, tf.Tensor]:
             user = embed(**features)["embedding"]
@@ -208,7 +213,7 @@ class _ScannModule(tf.Module):
             ids = tf.gather(self.item_ids, tf.where(is_item, rows, 0))
             return {
                 "item_ids": tf.where(is_item, ids, nothing),
-                "scores": tf.where(is_item, scores, UNKNOWN_SCORE),
+                "scores": tf.where(is_item, scores + bias, UNKNOWN_SCORE),
             }
 
         user = dict(embed.structured_input_signature[1])

@@ -39,7 +39,8 @@ def brute_force(student: Ranker, items: Source, k: int = 10) -> Any:
       k: how many items it returns.
 
     Returns:
-      The layer: table rows of users → scores and item ids, each `[batch, k]`.
+      The layer: table rows of users → scores and item ids, each `[batch, k]`. The scores are inner
+      products: the logits without the network's bias, which changes no order.
 
     Raises:
       ImportError: TensorFlow Recommenders can't be used here.

@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfpfd._arguments import check_integer
 from tfpfd._keras import keras, register
 
 
@@ -51,17 +52,24 @@ class SelfAttention(keras.layers.Layer):
       dim: width of the output; each head has `dim / heads`.
 
     Raises:
-      ValueError: `dim` can't be divided by `heads`.
+      ValueError: `heads` or `dim` is no positive integer, or `dim` can't be divided by `heads`.
     """
 
     def __init__(self, heads: int = 4, dim: int = 32, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        check_integer("heads", heads, least=1)
+        check_integer("dim", dim, least=1)
+        heads, dim = int(heads), int(dim)
         if dim % heads:
             raise ValueError(f"`dim` must be a multiple of `heads` ({heads}), received {dim}")
         self.heads = heads
         self.dim = dim
         self.attention = keras.layers.MultiHeadAttention(
-            heads, key_dim=dim // heads, output_shape=dim, name="attention"
+            heads,
+            key_dim=dim // heads,
+            output_shape=dim,
+            name="attention",
+            dtype=self.dtype_policy.name,
         )
 
     def call(self, inputs: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
@@ -95,12 +103,18 @@ class Recurrent(keras.layers.Layer):
 
     Args:
       dim: width of the output.
+
+    Raises:
+      ValueError: `dim` is no positive integer.
     """
 
     def __init__(self, dim: int = 32, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.dim = dim
-        self.recurrence = keras.layers.GRU(dim, name="recurrence")
+        check_integer("dim", dim, least=1)
+        self.dim = int(dim)
+        self.recurrence = keras.layers.GRU(
+            self.dim, name="recurrence", dtype=self.dtype_policy.name
+        )
 
     def call(self, inputs: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
         """Encodes sequences.

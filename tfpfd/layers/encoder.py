@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfpfd._arguments import check_integer
 from tfpfd._keras import freeze, keras, register
 from tfpfd.layers.behaviour import MeanPooling, masked_mean
 from tfpfd.layers.tables import Tables
@@ -34,7 +35,9 @@ class FeatureEncoder(keras.layers.Layer):
       base: an encoder whose tables are used for the vocabularies that it has.
 
     Raises:
-      ValueError: the schema is not adapted, or a name in `features` or `dims` is unknown.
+      ValueError: the schema is not adapted, a name in `features` or `dims` is unknown, or a width
+        is no positive integer.
+      TypeError: `behaviour` doesn't say its width, or can't be made again from its configuration.
     """
 
     def __init__(
@@ -55,14 +58,18 @@ class FeatureEncoder(keras.layers.Layer):
         _check_known("dims", dims or {}, {feature.table for feature in known.values()})
         self.schema = schema
         self.features = {name: known[name] for name in names}
-        self.dim = dim
-        self.dims = dict(dims or {})
+        check_integer("dim", dim, least=1)
+        for name, width in (dims or {}).items():
+            check_integer(f"dims['{name}']", width, least=1)
+        self.dim = int(dim)
+        self.dims = {name: int(width) for name, width in (dims or {}).items()}
         self.l2 = l2
         self.base = base
-        self.behaviour = behaviour or MeanPooling(name="behaviour")
+        self.behaviour = behaviour or MeanPooling(name="behaviour", dtype=self.dtype_policy.name)
+        _check_behaviour(self.behaviour)
         self._own = self._new_tables()
         self._poolers = {
-            name: type(self.behaviour).from_config({**self.behaviour.get_config(), "name": name})
+            name: _like(self.behaviour, name)
             for name, feature in self.features.items()
             if isinstance(feature, Sequence)
         }
@@ -77,7 +84,10 @@ class FeatureEncoder(keras.layers.Layer):
             if self.base is None or feature.table not in self.base.tables:
                 width = self.dims.get(feature.table, self.dim)
                 by_width.setdefault(width, {})[feature.table] = self.schema.table_rows(feature)
-        return [Tables(rows, width, name=f"width_{width}") for width, rows in by_width.items()]
+        return [
+            Tables(rows, width, name=f"width_{width}", dtype=self.dtype_policy.name)
+            for width, rows in by_width.items()
+        ]
 
     @property
     def tables(self) -> dict[str, Tables]:
@@ -104,7 +114,11 @@ class FeatureEncoder(keras.layers.Layer):
 
         Returns:
           `[batch, width]` by feature, for the features of this encoder that are in `inputs`.
+
+        Raises:
+          ValueError: `inputs` say that another schema looked them up.
         """
+        self.schema.check_inputs(f"encoder '{self.name}'", inputs, self.features, required=False)
         ids = {
             name: inputs[name] if feature.length is not None else inputs[name][:, None]
             for name, feature in self.features.items()
@@ -112,9 +126,11 @@ class FeatureEncoder(keras.layers.Layer):
         }
         rows = self._gather(ids)
         if self.l2 and training:
+            # In float16 the square of a small number is 0.
+            numbers = {name: tf.cast(values, tf.float32) for name, values in rows.items()}
             squares = [
-                masked_mean(tf.reduce_sum(tf.square(rows[name]), 2, keepdims=True), ids[name] > 0)
-                for name in rows
+                masked_mean(tf.reduce_sum(tf.square(x), 2, keepdims=True), ids[name] > 0)
+                for name, x in numbers.items()
             ]
             self.add_loss(self.l2 * tf.reduce_mean(tf.add_n(squares)))
         return {name: self._pool(name, rows[name], ids[name] > 0) for name in rows}
@@ -148,7 +164,8 @@ class FeatureEncoder(keras.layers.Layer):
           features: names of the features to encode.
           base: as in the constructor.
         """
-        return FeatureEncoder(schema, features, self.dim, self.dims, self.behaviour, self.l2, base)
+        settings = (self.dim, self.dims, self.behaviour, self.l2, base)
+        return FeatureEncoder(schema, features, *settings, dtype=self.dtype_policy.name)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -171,6 +188,28 @@ class FeatureEncoder(keras.layers.Layer):
         if not encoder.trainable:
             freeze(encoder)
         return encoder
+
+
+def _check_behaviour(behaviour: Any) -> None:
+    if not isinstance(behaviour, keras.layers.Layer) or not callable(
+        getattr(behaviour, "width", None)
+    ):
+        raise TypeError(
+            "`behaviour` must be a layer such as MeanPooling() or SelfAttention(), called with "
+            "`valid` and with a method `width(dim)` that says how wide its vectors are, received "
+            f"{behaviour!r}"
+        )
+
+
+def _like(behaviour: keras.layers.Layer, name: str) -> keras.layers.Layer:
+    """Another one with the same settings."""
+    try:
+        return type(behaviour).from_config({**behaviour.get_config(), "name": name})
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise TypeError(
+            "`behaviour` must be a layer that `from_config` makes again of its `get_config`, as "
+            f"each sequence gets its own, received {type(behaviour).__name__}: {error}"
+        ) from error
 
 
 def _check_known(argument: str, names: Iterable[str], known: Collection[str]) -> None:

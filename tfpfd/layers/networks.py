@@ -7,7 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpfd._keras import keras, register
+from tfpfd._arguments import plain
+from tfpfd._keras import KERAS_3, keras, register, tf_variable
 
 Encoded = Mapping[str, tf.Tensor]
 """`[batch, width]` by side: `"user"`, `"item"`, `"privileged"`, as far as they are seen."""
@@ -20,6 +21,7 @@ def dense_stack(
     *,
     l2: float,
     batch_norm: bool,
+    dtype: Any,
     last_linear: bool = False,
 ) -> keras.Sequential:
     """Dense layers, each followed by batch normalisation and a leaky ReLU.
@@ -30,16 +32,20 @@ def dense_stack(
       name: of the stack.
       l2: strength of the L2 penalty on the kernels.
       batch_norm: whether there is batch normalisation.
-      last_linear: whether the last layer goes without normalisation and activation.
+      dtype: policy of the layers, that of their owner, whatever the global one is by now.
+      last_linear: whether the last layer goes without normalisation and activation. It computes
+        in float32, also in mixed precision: what it gives is served.
     """
     stack = keras.Sequential(name=name)
     for i, size in enumerate(units):
         regularizer = keras.regularizers.L2(l2) if l2 else None
-        stack.add(keras.layers.Dense(size, kernel_regularizer=regularizer))
-        if i < len(units) - 1 or not last_linear:
+        linear = last_linear and i == len(units) - 1
+        policy = "float32" if linear else dtype
+        stack.add(keras.layers.Dense(size, kernel_regularizer=regularizer, dtype=policy))
+        if not linear:
             if batch_norm:
-                stack.add(keras.layers.BatchNormalization())
-            stack.add(keras.layers.LeakyReLU())
+                stack.add(keras.layers.BatchNormalization(dtype=policy))
+            stack.add(keras.layers.LeakyReLU(dtype=policy))
     stack.build((None, width))
     return stack
 
@@ -52,17 +58,21 @@ def joined(encoded: Encoded) -> tf.Tensor:
 def check_units(units: Sequence[int], argument: str = "units") -> tuple[int, ...]:
     """The widths as a tuple; refuses none, and those that are no positive integers."""
     several = isinstance(units, Sequence) and len(units) > 0
-    if not several or any(not isinstance(size, int) or size < 1 for size in units):
+    sizes = tuple(map(plain, units)) if several else ()
+    if not several or any(type(size) is not int or size < 1 for size in sizes):
         raise ValueError(
             f"`{argument}` must be one or more positive integers in a list, the width of each "
             f"layer, received {units!r}"
         )
-    return tuple(units)
+    return sizes
 
 
 @register
 class TwoTower(keras.layers.Layer):
-    """`scale · ⟨u, v⟩` with u, v the L2-normalised outputs of a user tower and an item tower.
+    """`scale · ⟨u, v⟩ + b` with u, v the L2-normalised outputs of a user tower and an item tower.
+
+    b is one trained number. Without it no logit leaves [-scale, scale], and with the default scale
+    no probability is below .0067, so what is rarer can't be told. It changes no order of items.
 
     The student of coarse ranking in "Privileged Features Distillation at Taobao Recommendations":
     the item tower can be run ahead of the requests. Privileged features, where a teacher sees
@@ -70,14 +80,18 @@ class TwoTower(keras.layers.Layer):
 
     Args:
       units: width of each layer of a tower; the last is the width of the embeddings.
-      scale: factor of the inner product; logits lie in [-scale, scale].
+      scale: factor of the inner product; logits lie in [b - scale, b + scale].
       l2: strength of the L2 penalty on the kernels.
       batch_norm: whether hidden layers are batch normalised. Its statistics are those of all rows
         of a batch, so leave it out where most are unexposed candidates and requests rank others.
+      use_bias: whether there is a b; it starts at 0. Configurations that don't say so have none:
+        what was saved before there was one loads and scores as it did.
 
     Raises:
       ValueError: when built without a user or an item side.
     """
+
+    _bias: Any = None
 
     def __init__(
         self,
@@ -85,6 +99,7 @@ class TwoTower(keras.layers.Layer):
         scale: float = 5.0,
         l2: float = 0.0,
         batch_norm: bool = True,
+        use_bias: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -92,6 +107,7 @@ class TwoTower(keras.layers.Layer):
         self.scale = scale
         self.l2 = l2
         self.batch_norm = batch_norm
+        self.use_bias = use_bias
 
     def build(self, input_shape: Mapping[str, tuple]) -> None:
         widths = {side: shape[-1] for side, shape in input_shape.items()}
@@ -104,31 +120,55 @@ class TwoTower(keras.layers.Layer):
         user = widths["user"] + widths.get("privileged", 0)
         self.user_tower = self._tower("user_tower", user)
         self.item_tower = self._tower("item_tower", widths["item"])
+        if self.use_bias:
+            # Of float32 whatever the policy, as the sum that it is added to.
+            exact = {"autocast" if KERAS_3 else "experimental_autocast": False}
+            self._bias = self.add_weight(
+                name="bias", shape=(), initializer="zeros", dtype="float32", **exact
+            )
         self.built = True
+
+    @property
+    def bias(self) -> tf.Tensor | tf.Variable | None:
+        """What is added to the inner product, a float32 scalar; None without it, or unbuilt."""
+        return tf_variable(self._bias)
 
     def _tower(self, name: str, width: int) -> keras.Sequential:
         return dense_stack(
-            self.units, width, name, l2=self.l2, batch_norm=self.batch_norm, last_linear=True
+            self.units,
+            width,
+            name,
+            l2=self.l2,
+            batch_norm=self.batch_norm,
+            dtype=self.dtype_policy.name,
+            last_linear=True,
         )
 
+    def _normalized(self, output: tf.Tensor) -> tf.Tensor:
+        # The slope at a zero vector is epsilon ** -.5, which float16 must be able to hold.
+        epsilon = 1e-6 if self.compute_dtype == "float16" else 1e-12
+        return tf.math.l2_normalize(tf.cast(output, tf.float32), axis=1, epsilon=epsilon)
+
     def user_embedding(self, encoded: Encoded, training: bool | None = None) -> tf.Tensor:
-        """The scaled user side of the inner product, `[batch, units[-1]]`."""
+        """The scaled user side of the inner product, float32 `[batch, units[-1]]`."""
         sides = [encoded[side] for side in ("user", "privileged") if side in encoded]
         output = self.user_tower(tf.concat(sides, axis=1), training=training)
-        return self.scale * tf.math.l2_normalize(output, axis=1)
+        return self.scale * self._normalized(output)
 
     def item_embedding(self, encoded: Encoded, training: bool | None = None) -> tf.Tensor:
-        """The item side of the inner product, `[batch, units[-1]]`."""
-        return tf.math.l2_normalize(self.item_tower(encoded["item"], training=training), axis=1)
+        """The item side of the inner product, float32 `[batch, units[-1]]`."""
+        return self._normalized(self.item_tower(encoded["item"], training=training))
 
     def represent(self, encoded: Encoded, training: bool | None = None) -> tf.Tensor:
-        """The products that add up to the logit, `[batch, units[-1]]`."""
+        """The products that add up to the logit without b, `[batch, units[-1]]`."""
         user = self.user_embedding(encoded, training=training)
         return user * self.item_embedding(encoded, training=training)
 
     def score(self, representation: tf.Tensor) -> tf.Tensor:
         """Logits `[batch]` of what `represent` returned."""
-        return tf.reduce_sum(representation, axis=1)
+        inner = tf.reduce_sum(representation, axis=1)
+        # A subclass may give embeddings of a half type.
+        return inner if self.bias is None else tf.cast(inner, tf.float32) + self.bias
 
     def call(self, inputs: Encoded, training: bool | None = None) -> tf.Tensor:
         """Logits `[batch]` of the encoded features."""
@@ -140,8 +180,14 @@ class TwoTower(keras.layers.Layer):
             "scale": self.scale,
             "l2": self.l2,
             "batch_norm": self.batch_norm,
+            "use_bias": self.use_bias,
         }
         return {**super().get_config(), **config}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> TwoTower:
+        # A file from before there was a bias has no weight for it.
+        return super().from_config({"use_bias": False, **config})
 
 
 @register
@@ -169,9 +215,14 @@ class MLP(keras.layers.Layer):
     def build(self, input_shape: Mapping[str, tuple]) -> None:
         width = sum(shape[-1] for shape in input_shape.values())
         self.hidden = dense_stack(
-            self.units, width, "hidden", l2=self.l2, batch_norm=self.batch_norm
+            self.units,
+            width,
+            "hidden",
+            l2=self.l2,
+            batch_norm=self.batch_norm,
+            dtype=self.dtype_policy.name,
         )
-        self.logit = keras.layers.Dense(1, name="logit")
+        self.logit = keras.layers.Dense(1, name="logit", dtype="float32")
         self.logit.build((None, self.units[-1]))
         self.built = True
 

@@ -30,7 +30,7 @@ class Frozen(keras.Model):
         learner: keras.layers.Layer | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # Scores stay float32 in mixed precision.
         self.parts = list(parts)
         self.learner: Any = learner
         # XLA would leave out the checks for scores that aren't finite.

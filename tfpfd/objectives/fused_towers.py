@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -64,12 +65,23 @@ class _SideBySide(TwoTower):
 
     def __init__(self, networks: Iterable[TwoTower], weights: Iterable[float]) -> None:
         networks = list(networks)
-        super().__init__([sum(network.units[-1] for network in networks)], scale=1.0)
+        biased = any(network.bias is not None for network in networks)
+        width = sum(network.units[-1] for network in networks)
+        super().__init__([width], scale=1.0, use_bias=biased)
         # Plain objects, or each tower would be among the parts of this layer twice.
         self._parts = SimpleNamespace(networks=networks, weights=list(weights))
         self.user_tower = _Towers((network.user_tower for network in networks), name="user_tower")
         self.item_tower = _Towers((network.item_tower for network in networks), name="item_tower")
+        # Held, so that they are among the weights; each stays its network's own.
+        self.biases = [network._bias for network in networks if network.bias is not None]
         self.built = True
+
+    @property
+    def bias(self) -> tf.Tensor | None:
+        """`Σ_k ω_k · b_k`; None if no network has one."""
+        pairs = zip(self._parts.weights, self._parts.networks, strict=True)
+        parts = [weight * network.bias for weight, network in pairs if network.bias is not None]
+        return tf.add_n(parts) if parts else None
 
     def user_embedding(self, encoded: Encoded, training: bool | None = None) -> tf.Tensor:
         """`[ω_1·u_1, ω_2·u_2, …]`, `[batch, units[-1]]`."""
@@ -100,7 +112,7 @@ class _SideBySide(TwoTower):
 class FusedTowers(Ranker):
     """Several two-tower rankers as one, whose logit is the weighted sum of theirs.
 
-        Σ_k ω_k · ⟨u_k, v_k⟩ = ⟨[ω_1·u_1, ω_2·u_2, …], [v_1, v_2, …]⟩
+        Σ_k ω_k · (⟨u_k, v_k⟩ + b_k) = ⟨[ω_1·u_1, ω_2·u_2, …], [v_1, v_2, …]⟩ + Σ_k ω_k · b_k
 
     The production baseline that fuses the scores of a model for each objective when serving:
     `tfpfd.export` writes it as one SavedModel like any student, its embeddings as wide as those of
@@ -141,7 +153,8 @@ class FusedTowers(Ranker):
                 )
         # Not `Ranker`'s own, which makes parts: these are there already.
         LabelledModel.__init__(self, **kwargs)
-        self.schema = first.schema
+        unserved = tuple({name: None for r in rankers.values() for name in r.schema.unserved})
+        self.schema = dataclasses.replace(first.schema, stripped=unserved)
         self.sees = "served"
         self.encoder = first.encoder
         held = [encoder for ranker in rankers.values() for encoder in ranker.encoders]

@@ -55,9 +55,13 @@ class Gate(keras.layers.Layer):
         self.prior = checked_weights(weights)
         self.encoder = encoder
         self.units = units
-        self.hidden = keras.layers.Dense(units, activation="relu", name="hidden")
+        self.hidden = keras.layers.Dense(
+            units, activation="relu", name="hidden", dtype=self.dtype_policy.name
+        )
         self.hidden.build((None, sum(encoder.width(name) for name in encoder.features)))
-        self.last = keras.layers.Dense(len(self.prior), kernel_initializer="zeros", name="last")
+        self.last = keras.layers.Dense(
+            len(self.prior), kernel_initializer="zeros", name="last", dtype="float32"
+        )
         self.last.build((None, units))
         self.built = True
 

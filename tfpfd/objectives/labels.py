@@ -40,14 +40,14 @@ class ObjectiveTargets(Targets):
         lists = inputs.get(LIST)
         super().__init__(y, sample_weight, lists)
         columns = labels_of(label, objectives, inputs, y)
-        self._of_metric: dict[str, Targets] = {}
+        self._by_prefix: dict[str, Targets] = {}
         for name, column in columns.items():
             targets = Targets(column, sample_weight, lists)
-            self._of_metric |= {f"{name}_": targets, f"{name}_loss": targets}
+            self._by_prefix[f"{name}_"] = targets
 
-    def of(self, metric: str) -> Targets:
-        """Of the metric's objective: `"<objective>_loss"`, `"<objective>_"` are its names."""
-        return self._of_metric.get(metric, self)
+    def of(self, prefix: str) -> Targets:
+        """Of the objective with the prefix `"<objective>_"`."""
+        return self._by_prefix[prefix]
 
 
 def labels_of(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import hashlib
 import json
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,14 @@ import tensorflow as tf
 from tfpfd._keras import KERAS_VERSION, keras
 from tfpfd._versions import check_writable, new_version, newest, versions
 from tfpfd.distillation import Ranker
+from tfpfd.distillation.servable import check_servable, check_type
+from tfpfd.distillation.sharding import gathered
+from tfpfd.objectives.classes import check_classes
+from tfpfd.objectives.record import FORMAT, read_record
 from tfpfd.schema import Schema
 from tfpfd.version import __version__
 
 STUDENT, SCHEMA, RECORD = "student.keras", "schema.json", "version.json"
-FORMAT = 1
 _OWN = ("parent", "created")
 
 
@@ -33,10 +38,11 @@ class Version:
       path: its directory, whose name is its number.
       parent: number of the version whose soft labels it learned from, or None.
       created: when it was written, UTC, as ISO 8601.
-      metrics: by name.
+      metrics: by name; NaN for one that wasn't finite.
       details: what else is known of its training.
       packages: the versions of the packages that wrote it.
       files: SHA-256 of its files, by name.
+      stripped: names of the privileged features that its line has known: see `Schema.stripped`.
     """
 
     path: Path
@@ -46,6 +52,7 @@ class Version:
     details: Mapping[str, Any]
     packages: Mapping[str, str]
     files: Mapping[str, str]
+    stripped: Sequence[str] = ()
 
     @property
     def number(self) -> int:
@@ -60,10 +67,13 @@ class Version:
           FileNotFoundError: the file is missing.
           ValueError: the file isn't the one that was written.
         """
-        return Schema.from_json(self._checked(SCHEMA).read_text(encoding="utf-8"))
+        return self._named(Schema.from_json(self._checked(SCHEMA).read_text(encoding="utf-8")))
 
     def load(self) -> Ranker:
         """The student, from the file, in the generation of Keras (2 or 3) that wrote it.
+
+        Only classes that are registered by now, and Keras' own, are made: nothing is imported
+        because a file names it.
 
         Raises:
           FileNotFoundError: the file is missing.
@@ -71,7 +81,9 @@ class Version:
         """
         file = self._checked(STUDENT)
         try:
-            return keras.models.load_model(file, compile=False)
+            check_classes(file)
+            student = keras.models.load_model(file, compile=False)
+            check_type(student)
         except Exception as error:  # Keras raises nearly anything here.
             raise ValueError(
                 f"'{file}' is whole but was not read: expected Keras {self.packages['keras']}, "
@@ -79,6 +91,12 @@ class Version:
                 "`keras.utils.register_keras_serializable`; this is Keras "
                 f"{KERAS_VERSION}, which says: {error}"
             ) from error
+        student.schema = self._named(student.schema)
+        return student
+
+    def _named(self, schema: Schema) -> Schema:
+        names = dict.fromkeys([*schema.stripped, *self.stripped])
+        return dataclasses.replace(schema, stripped=tuple(names))
 
     def _checked(self, name: str) -> Path:
         file = self.path / name
@@ -117,13 +135,9 @@ class Version:
                 "an export?"
             )
         try:
-            record = json.loads(file.read_text(encoding="utf-8"))
-            if record["format"] != FORMAT:
-                raise ValueError(f"expected format {FORMAT}, received {record['format']!r}")
-            del record["format"]
-            return cls(path=path, **record)
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"'{file}' is no record of a version: {error!r}") from error
+            return cls(path=path, **read_record(file))
+        except (ValueError, TypeError, RecursionError) as error:
+            raise ValueError(f"'{file}' is no record of a version: {error}") from error
 
 
 def save_version(
@@ -135,14 +149,16 @@ def save_version(
 ) -> Version:
     """Writes `<path>/<number>/`, the next version of a line; the first is 0.
 
-    It holds `student.keras`, `schema.json` and `version.json`. It is written aside and moved into
+    It holds `student.keras`, `schema.json` and `version.json`. Tables that lie in parts on several
+    parameter servers are joined. It is written aside and moved into
     place in one step, so there is never half a version. What a server takes is another thing:
     see `tfpfd.export`.
 
     Args:
       path: the directory of the line.
       student: the ranker that is served, such as `model.student`.
-      metrics: numbers by name, such as what `model.evaluate(…, return_dict=True)` returns.
+      metrics: numbers by name, such as what `model.evaluate(…, return_dict=True)` returns. One
+        that isn't finite is null in the file, which JSON has no number for.
       parent: number of the version that it learned from; None for one that learned from teachers.
       details: what else to remember, such as the time span of the rows: what JSON can hold.
 
@@ -152,28 +168,26 @@ def save_version(
     Raises:
       OSError: the line can't be written.
       TypeError: `student` is no ranker, or `details` holds what JSON can't.
-      ValueError: `student` sees privileged features, a name stands both in `metrics` and in
-        `details`, or there is no version `parent`.
+      ValueError: `student` sees privileged features or holds what does, or has diverged; a name
+        stands both in `metrics` and in `details`, or there is no version `parent`.
     """
-    if not isinstance(student, Ranker):
-        hint = "; pass `model.student`" if hasattr(student, "student") else ""
-        raise TypeError(f"`student` must be a Ranker, received {type(student).__name__}{hint}")
-    if student.sees != "served":
-        raise ValueError(
-            "`student` must see served features, received a ranker with "
-            f"sees='{student.sees}': are student and teacher swapped?"
-        )
+    check_servable(student)
     base = Path(path)
     check_writable(base)
-    numbers = {name: float(value) for name, value in (metrics or {}).items()}
+    numbers = {
+        name: float(value) if math.isfinite(value) else None
+        for name, value in (metrics or {}).items()
+    }
     check_details(numbers, details or {})
     if parent is not None and parent not in versions(base):
         raise ValueError(
             f"`parent` must be a version of '{base}', one of {list(versions(base))}, "
             f"received {parent!r}"
         )
+    before = [] if parent is None else Version.read(base / str(parent)).stripped
+    whole = gathered(student)
     with new_version(base, first=0) as (directory, published):
-        student.save(directory / STUDENT)
+        whole.save(directory / STUDENT)
         (directory / SCHEMA).write_text(student.schema.to_json(), encoding="utf-8")
         now = datetime.datetime.now(datetime.timezone.utc)
         record = {
@@ -188,8 +202,9 @@ def save_version(
                 "keras": KERAS_VERSION,
             },
             "files": {name: _digest(directory / name) for name in (STUDENT, SCHEMA)},
+            "stripped": list(dict.fromkeys([*before, *student.schema.unserved])),
         }
-        text = json.dumps(record, indent=1, ensure_ascii=False)
+        text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
         (directory / RECORD).write_text(text, encoding="utf-8")
     return Version.read(published[0])
 
@@ -209,7 +224,7 @@ def check_details(metrics: Mapping[str, Any], details: Mapping[str, Any]) -> Non
             f"{list(_OWN)}, as each is a column of the lineage"
         )
     try:
-        json.dumps(dict(details))
+        json.dumps(dict(details), allow_nan=False)
     except (TypeError, ValueError) as error:
         raise TypeError(f"`details` must hold what JSON can, received {details!r}") from error
 
@@ -238,7 +253,10 @@ def lineage(path: str | os.PathLike) -> pd.DataFrame:
         {"parent": version.parent, "created": version.created, **version.metrics, **version.details}
         for version in read.values()
     ]
-    frame = pd.DataFrame(rows, index=pd.Index(list(read), name="version"))
+    try:
+        frame = pd.DataFrame(rows, index=pd.Index(list(read), name="version"))
+    except OverflowError:
+        raise ValueError(f"'{path}' has details that are numbers too large for a table") from None
     # Numbers of versions, not floats, although the first has no parent.
     created = pd.to_datetime(frame["created"], utc=True)
     return frame.assign(parent=frame["parent"].astype("Int64"), created=created)

@@ -13,9 +13,9 @@ from tfpfd.layers.networks import Encoded, check_units, joined
 from tfpfd.objectives.networks import ObjectiveNetwork
 
 
-def _gate(experts: int, width: int, name: str) -> keras.layers.Dense:
+def _gate(experts: int, width: int, name: str, dtype: Any) -> keras.layers.Dense:
     """Shares of experts, `softmax(W·x)`, without a bias as in the papers."""
-    gate = keras.layers.Dense(experts, activation="softmax", use_bias=False, name=name)
+    gate = keras.layers.Dense(experts, activation="softmax", use_bias=False, name=name, dtype=dtype)
     gate.build((None, width))
     return gate
 
@@ -61,7 +61,10 @@ class MMoE(ObjectiveNetwork):
         self.expert_stacks = [
             self.stack(self.units, width, f"expert_{i}") for i in range(self.experts)
         ]
-        self.gates = [_gate(self.experts, width, f"gate_{i}") for i in range(len(self.objectives))]
+        self.gates = [
+            _gate(self.experts, width, f"gate_{i}", self.dtype_policy.name)
+            for i in range(len(self.objectives))
+        ]
         return self.units[-1]
 
     def represent(self, encoded: Encoded, training: bool | None = None) -> dict[str, tf.Tensor]:
@@ -100,8 +103,11 @@ class Extraction(keras.layers.Layer):
         super().__init__(**kwargs)
         self.stacks = list(stacks)
         self.own = (len(stacks) - shared) // objectives
-        self.gates = [_gate(self.own + shared, width, f"gate_{k}") for k in range(objectives)]
-        self.shared_gate = None if last else _gate(len(stacks), width, "shared_gate")
+        policy = self.dtype_policy.name
+        self.gates = [
+            _gate(self.own + shared, width, f"gate_{k}", policy) for k in range(objectives)
+        ]
+        self.shared_gate = None if last else _gate(len(stacks), width, "shared_gate", policy)
         self.built = True
 
     def call(self, inputs: Sequence[tf.Tensor], training: bool | None = None) -> list[tf.Tensor]:
@@ -181,7 +187,13 @@ class PLE(ObjectiveNetwork):
             stacks = [self.stack(units, width, f"expert_{e}") for e in range(count)]
             last = i == len(self.levels) - 1
             level = Extraction(
-                stacks, width, len(self.objectives), self.shared_experts, last, name=f"level_{i}"
+                stacks,
+                width,
+                len(self.objectives),
+                self.shared_experts,
+                last,
+                name=f"level_{i}",
+                dtype=self.dtype_policy.name,
             )
             self.extractions.append(level)
             width = units[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import tensorflow as tf
 
 from tfpfd._keras import freeze, keras
-from tfpfd.distillation.labelled import LabelledModel, LastValue
-from tfpfd.distillation.losses import mean_loss
+from tfpfd.distillation.labelled import LabelledModel
+from tfpfd.distillation.losses import Term, term_of
+from tfpfd.distillation.schemas import rankers_of
 from tfpfd.distillation.targets import Targets
 from tfpfd.objectives.labels import ObjectiveTargets, labels_of
 from tfpfd.objectives.weighting import FixedWeights, Multipliers
@@ -44,46 +46,47 @@ class ObjectivesModel(LabelledModel):
         self.objectives = tuple(objectives)
         weighting.check(label, self.objectives)
         self.weighting = weighting
-        self.on_labels = tuple(f"{name}_loss" for name in self.objectives)
+        self.terms = self.shown = tuple(f"{name}_loss" for name in self.objectives)
         self.prefixes = tuple(f"{name}_" for name in self.objectives)
-        self.tracked = {
-            "loss": keras.metrics.Mean,
-            **dict.fromkeys(self.on_labels, keras.metrics.Mean),
-            **{f"{name}_multiplier": LastValue for name in weighting.multipliers()},
-        }
-        # No attribute of the model itself: Keras 2 would keep track of the tensors.
-        self._last = SimpleNamespace(losses={})
+        self.numbers = tuple(f"{name}_multiplier" for name in weighting.multipliers())
+        # By thread, as replicas run in threads of one process. No attribute of the model itself:
+        # Keras 2 would keep track of the tensors.
+        self._last = SimpleNamespace(terms={})
 
-    def check_batches(self, names: Collection[str]) -> None:
-        """Refuses batches without the labels of an objective."""
+    def check_batches(self, names: Collection[str], training: bool) -> None:
+        """Refuses batches without a feature, or without the labels of an objective."""
+        for ranker in rankers_of(self):
+            ranker.check_inputs(names)
         labels_of(self.label, self.objectives, dict.fromkeys(names), None)
 
     def targets_of(self, x: Any, y: tf.Tensor, sample_weight: Any) -> ObjectiveTargets:
         """The labels of a batch by objective."""
         return ObjectiveTargets(self.label, self.objectives, x, y, sample_weight)
 
-    def costs(self, outputs: Mapping[str, tf.Tensor], targets: Targets) -> dict[str, tf.Tensor]:
-        """The loss of each objective and what they add up to; see the class."""
-        losses = {}
+    def costs(self, outputs: Mapping[str, tf.Tensor], targets: Targets) -> dict[str, Term]:
+        """The loss of each objective."""
+        terms = {}
         for name in self.objectives:
-            told = targets.of(f"{name}_loss")
-            losses[name] = mean_loss(
-                self.label_loss, told.labels, outputs[name], told, told.labelled
-            )
-        self._last.losses = losses
-        shown = {f"{name}_multiplier": m for name, m in self.weighting.multipliers().items()}
-        terms = {f"{name}_loss": loss for name, loss in losses.items()}
-        return {"loss": self.weighting.total(losses), **terms, **shown}
+            told = targets.of(f"{name}_")
+            terms[name] = term_of(self.label_loss, told.labels, outputs[name], told, told.labelled)
+        self._last.terms[threading.get_ident()] = terms
+        return {f"{name}_loss": term for name, term in terms.items()}
+
+    def loss_of(self, means: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """What they add up to; see the class."""
+        return self.weighting.total({name: means[f"{name}_loss"] for name in self.objectives})
+
+    def values(self) -> dict[str, tf.Tensor]:
+        """The multipliers."""
+        return {f"{name}_multiplier": m for name, m in self.weighting.multipliers().items()}
 
     def watched(self, outputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The logits of each objective."""
         return {f"{name}_": outputs[name] for name in self.objectives}
 
-    def train_step(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """A step of Keras, then one of the weighting, if it learns."""
-        logs = super().train_step(*args, **kwargs)
-        self.weighting.learn(self._last.losses)
-        return logs
+    def after_step(self) -> None:
+        """A step of the weighting, if it learns."""
+        self.weighting.learn(self._last.terms.pop(threading.get_ident()))
 
     def get_config(self) -> dict[str, Any]:
         return {

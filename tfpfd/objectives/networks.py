@@ -58,7 +58,13 @@ class ObjectiveNetwork(keras.layers.Layer):
     ) -> keras.Sequential:
         """Dense layers with this network's settings; see `dense_stack`."""
         return dense_stack(
-            units, width, name, l2=self.l2, batch_norm=self.batch_norm, last_linear=last_linear
+            units,
+            width,
+            name,
+            l2=self.l2,
+            batch_norm=self.batch_norm,
+            dtype=self.dtype_policy.name,
+            last_linear=last_linear,
         )
 
     def build_parts(self, width: int) -> int:

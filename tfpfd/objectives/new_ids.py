@@ -27,7 +27,10 @@ def relearned(schema: Schema, rows: Source) -> Schema:
         name: dataclasses.replace(feature, vocabulary=None)
         for name, feature in schema.vocabularies.items()
     }
-    return schema.replacing(forgotten).adapt(rows, verbose=0)
+    unknown = schema.replacing(forgotten)
+    if unknown.adapted:  # All are hashed: other rows have no say.
+        return schema
+    return unknown.adapt(rows, verbose=0)
 
 
 def enlarged(schema: Schema, rows: Source) -> Schema:

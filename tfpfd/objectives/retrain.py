@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from tfpfd._keras import keras
 from tfpfd._versions import check_writable
 from tfpfd.data import from_rows
 from tfpfd.distillation import Distillation, Ranker, ScoreColumn, score_rows
+from tfpfd.distillation.servable import check_servable
 from tfpfd.objectives.lineage import Version, check_details, save_version
 from tfpfd.objectives.new_ids import carry_over, enlarged, new_values, relearned
 from tfpfd.schema import Schema
@@ -94,7 +96,8 @@ def retrain(
       TypeError: `previous`, `data`, `details` or what `make_student` returns is of another type, or
         JSON can't hold the configuration of `weight`.
       ValueError: a column is missing or its name is taken, a scorer's logits aren't finite, the
-        scorer isn't frozen or misses, or the student is of another schema.
+        scorer isn't frozen or misses, or the student is of another schema or holds what knows
+        privileged features.
 
     Reference:
       "Multi-objective Learning to Rank by Model Distillation", KDD 2024 (arXiv 2407.07181), on
@@ -119,6 +122,10 @@ def retrain(
     for rows in (data, validation):
         if rows is not None:
             check_columns(dict(rows.items()), [*schema.column_names, *keep])
+    # So that each later version still knows what an export of it must not hold.
+    hidden = [one.schema.unserved for one in (last, *teachers.values())]
+    stripped = dict.fromkeys(name for group in (schema.stripped, *hidden) for name in group)
+    schema = dataclasses.replace(schema, stripped=tuple(stripped))
     student = make_student(schema)
     if isinstance(student, Ranker) and student.schema != schema:
         raise ValueError(
@@ -126,6 +133,7 @@ def retrain(
             "of another schema"
         )
     model = Distillation(student, scorer or ScoreColumn(PREVIOUS), weight, distillation_loss)
+    check_servable(student)
     if warm_start:
         carry_over(last, student)
     model.compile(**(compile or {}))

@@ -53,7 +53,7 @@ class SavedScorer(keras.layers.Layer):
         output: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # Scores stay float32 in mixed precision.
         self.directory = str(path)
         self.signature = signature
         self.loaded = _Loaded(self.directory)

@@ -8,6 +8,8 @@ from typing import Any
 import tensorflow as tf
 
 from tfpfd._keras import COUNTED_ONCE, keras, register
+from tfpfd._replicas import summed
+from tfpfd.distillation.losses import Term
 from tfpfd.objectives.weights import check_finite, check_shares
 
 
@@ -46,7 +48,7 @@ class FixedWeights(keras.layers.Layer):
         """What is learned, by objective: nothing."""
         return {}
 
-    def learn(self, losses: Mapping[str, tf.Tensor]) -> None:
+    def learn(self, terms: Mapping[str, Term]) -> None:
         """Called after a step: nothing is learned."""
 
     def get_config(self) -> dict[str, Any]:
@@ -62,9 +64,9 @@ class Multipliers(keras.layers.Layer):
 
     Descent in θ and ascent in μ, both by the losses of the batch. μ starts at 0; it rises while
     the constraint is broken and falls back to 0 where it holds anyway. A bound that can't be kept
-    lets it rise for ever: watch `<objective>_multiplier`. A batch in which an objective costs
-    exactly 0, as no row or list has such a label, leaves its multiplier as it is. Objectives
-    without a bound have the weight 1. State of the model, so that saving keeps it.
+    lets it rise for ever: watch `<objective>_multiplier`. A batch in which no row or list has a
+    label of an objective leaves its multiplier as it is. Objectives without a bound have the
+    weight 1. State of the model, so that saving keeps it.
 
     Args:
       bounds: ε, by objective, in the units of its loss; not of the primary one.
@@ -94,7 +96,7 @@ class Multipliers(keras.layers.Layer):
             dtype="float32",
             initializer="zeros",
             trainable=False,
-            **COUNTED_ONCE,  # Of several replicas, the first one's losses count.
+            **COUNTED_ONCE,  # All replicas know the losses of the whole batch.
         )
         self.built = True
 
@@ -129,10 +131,12 @@ class Multipliers(keras.layers.Layer):
         values = tf.unstack(tf.convert_to_tensor(self.state), num=len(self.bounds))
         return dict(zip(self.bounds, values, strict=True))
 
-    def learn(self, losses: Mapping[str, tf.Tensor]) -> None:
+    def learn(self, terms: Mapping[str, Term]) -> None:
         """The step of ascent, for the losses of the batch before the step of descent."""
-        values = tf.stack([losses[name] for name in self.bounds])
-        excess = tf.where(values == 0, 0.0, values - tf.constant(list(self.bounds.values())))
+        bounded = [terms[name] for name in self.bounds]
+        totals, counts = tf.unstack(summed(tf.transpose(tf.stack(bounded))))
+        values = totals / tf.maximum(counts, 1)
+        excess = tf.where(counts == 0, 0.0, values - tf.constant(list(self.bounds.values())))
         self.state.assign(tf.nn.relu(tf.convert_to_tensor(self.state) + self.rate * excess))
 
     def get_config(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfpfd._arguments import check_integer
 from tfpfd._keras import keras, register
 
 
@@ -28,10 +29,9 @@ class LinearWarmUp(keras.optimizers.schedules.LearningRateSchedule):
         super().__init__()
         if rate <= 0:
             raise ValueError(f"`rate` must be above 0, received {rate}")
-        if not isinstance(steps, int) or steps < 1:
-            raise ValueError(f"`steps` must be an integer of at least 1, received {steps!r}")
+        check_integer("steps", steps, least=1)
         self.rate = float(rate)
-        self.steps = steps
+        self.steps = int(steps)
 
     def __call__(self, step: Any) -> tf.Tensor:
         """The learning rate at a step: a float32 scalar for an integer scalar."""

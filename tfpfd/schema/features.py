@@ -9,6 +9,8 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
+from tfpfd._arguments import plain
+
 Dtype = Literal["string", "int"]
 
 # Every table starts with one row for padding and missing values, so that a mask is `ids > 0`.
@@ -28,6 +30,19 @@ def _check_name(name: object) -> None:
         raise ValueError(
             "`name` of a feature must be a string of ASCII letters, digits and _, a letter first, "
             f"and no Python keyword, received {name!r}"
+        )
+
+
+def _make_plain(feature: Feature) -> None:
+    """Replaces NumPy's integers, strings and truth values: JSON has no place for them."""
+    for argument in fields(feature):
+        object.__setattr__(feature, argument.name, plain(getattr(feature, argument.name)))
+
+
+def _check_optional(owner: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise ValueError(
+            f"`optional` of feature '{owner}' must be True or False, received {value!r}"
         )
 
 
@@ -70,6 +85,7 @@ class Categorical:
     max_size: int | None = None
 
     def __post_init__(self) -> None:
+        _make_plain(self)
         _check_name(self.name)
         if self.dtype not in ("string", "int"):
             raise ValueError(
@@ -83,6 +99,7 @@ class Categorical:
                 f"feature '{self.name}' takes at most one of `vocabulary`, `hash_buckets` and "
                 f"`of`, received {' and '.join(f'`{name}`' for name in given)}"
             )
+        _check_optional(self.name, self.optional)
         _check_positive(self.name, "oov", self.oov)
         _check_positive(self.name, "min_count", self.min_count)
         for argument in ("hash_buckets", "length", "max_size"):
@@ -116,7 +133,7 @@ class Categorical:
                 f"`vocabulary` of feature '{self.name}' must be a tuple, "
                 f"received {self.vocabulary!r}"
             )
-        vocabulary = tuple(self.vocabulary)
+        vocabulary = tuple(map(plain, self.vocabulary))
         for value in vocabulary:
             # Empty strings and negative integers are how a missing value is written.
             if self.dtype == "string":
@@ -174,7 +191,9 @@ class Numeric:
     length: None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        _make_plain(self)
         _check_name(self.name)
+        _check_optional(self.name, self.optional)
         _check_positive(self.name, "buckets", self.buckets, least=2)
         if self.boundaries is None:
             return
@@ -228,6 +247,7 @@ class Sequence:
     optional: bool = field(default=True, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        _make_plain(self)
         _check_name(self.name)
         if not isinstance(self.of, str) or not self.of:
             raise ValueError(

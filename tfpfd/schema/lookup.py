@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import tensorflow as tf
 
 from tfpfd.schema.features import PADDING_ROWS, Categorical, Feature, Numeric
+from tfpfd.schema.mark import fingerprints, mark_of
 
 
 class Lookup(tf.Module):
@@ -39,13 +40,16 @@ class Lookup(tf.Module):
                 f"features {unknown} have no vocabulary or bucket boundaries yet: call "
                 "`schema = schema.adapt(data)` first, or give them"
             )
+        self._fingerprints = fingerprints(self._features, self._owners)
         # One hash table a vocabulary. A mutable one keeps its entries among the variables of a
         # SavedModel; a static one would put them into the graph, which ends at 2 GB.
         self._tables: dict[str, tf.lookup.experimental.MutableHashTable] = {}
-        for feature in self._features:
-            owner = self._owners.get(feature.table)
-            if owner and owner.vocabulary is not None and feature.table not in self._tables:
-                self._tables[feature.table] = _hash_table(owner)
+        # Outside of any graph: one that is made while `Dataset.map` traces would end with it.
+        with tf.init_scope():
+            for feature in self._features:
+                owner = self._owners.get(feature.table)
+                if owner and owner.vocabulary is not None and feature.table not in self._tables:
+                    self._tables[feature.table] = _hash_table(owner)
 
     def __call__(self, raw: Mapping[str, tf.Tensor | tf.RaggedTensor]) -> dict[str, tf.Tensor]:
         """Looks a batch up.
@@ -56,12 +60,18 @@ class Lookup(tf.Module):
 
         Returns:
           int32 table rows of the features that are in `raw`: `[batch]`, or `[batch, length]` with 0
-          behind the values.
+          behind the values. Beside them stands an empty `[batch, 0]` under a key that says which
+          schema looked them up, so that a model of another one refuses them.
 
         Raises:
           ValueError: a column of another rank, strings for numbers or numbers for strings.
         """
-        return {f.name: self._look_up(f, raw[f.name]) for f in self._features if f.name in raw}
+        ids = {f.name: self._look_up(f, raw[f.name]) for f in self._features if f.name in raw}
+        if not ids:
+            return {}
+        rows = tf.shape(next(iter(ids.values())))[0]
+        mark = mark_of({name: self._fingerprints[name] for name in ids})
+        return {**ids, mark: tf.zeros([rows, 0], tf.int32)}
 
     def signature(self) -> dict[str, tf.TensorSpec]:
         """Shapes and types of the raw columns."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,12 +17,16 @@ from tfpfd.schema.batches import Source, count_rows, raw_batches, rows_of
 from tfpfd.schema.columns import Kind, column, is_missing
 from tfpfd.schema.features import Categorical, Feature, Numeric, Sequence
 from tfpfd.schema.lookup import Lookup
+from tfpfd.schema.mark import check_mark, fingerprints
+from tfpfd.schema.plain import FORMAT, checked_form, feature_of
 from tfpfd.schema.validation import (
+    check_all_missing,
     check_columns_named,
     check_declarations,
     check_target,
     features_of,
     groups_of,
+    refuse_what_is_known,
 )
 
 Side = Literal["user", "item", "privileged"]
@@ -32,8 +36,6 @@ SIDES: dict[Sees, tuple[Side, ...]] = {
     "all": ("user", "item", "privileged"),
     "privileged": ("privileged",),
 }
-_KINDS = {kind.__name__: kind for kind in (Categorical, Numeric, Sequence)}
-FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Schema:
       label: column of the label, in [0, 1]; NaN on rows without a label.
       weight: column of the sample weight, if there is one.
       list_key: column that rows of one list (request, user) share, if there is one.
+      stripped: names of privileged features that `served` took away, so that an export made of
+        what is left still knows what to look for; two schemas that differ in it alone are equal.
 
     Raises:
       ValueError: a name twice, a privileged feature named as served, a vocabulary that no
@@ -62,11 +66,15 @@ class Schema:
     label: str = "label"
     weight: str | None = None
     list_key: str | None = None
+    stripped: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "user", features_of("user", self.user))
         object.__setattr__(self, "item", features_of("item", self.item))
         object.__setattr__(self, "privileged", groups_of(self.privileged))
+        if isinstance(self.stripped, str):
+            raise ValueError(f"`stripped` must be names in a tuple, received {self.stripped!r}")
+        object.__setattr__(self, "stripped", tuple(self.stripped))
         check_columns_named(self.label, self.weight, self.list_key)
         check_declarations(self.user, self.item, self.privileged, (self.label, self.weight))
 
@@ -95,9 +103,21 @@ class Schema:
         features = self.features().values()
         return {f.name: f for f in features if isinstance(f, Categorical) and f.of is None}
 
+    @property
+    def adapted(self) -> bool:
+        """Whether all vocabularies and bucket edges are known, so that rows can be looked up."""
+        features = self.features().values()
+        return all(isinstance(feature, Sequence) or feature.learned for feature in features)
+
     def served(self) -> Schema:
-        """The schema without its privileged features."""
-        return dataclasses.replace(self, privileged={})
+        """The schema without its privileged features, of which it keeps the names."""
+        return dataclasses.replace(self, privileged={}, stripped=self.unserved)
+
+    @property
+    def unserved(self) -> tuple[str, ...]:
+        """Names of the features that must not be served: privileged here, or in what it was of."""
+        hidden = (*self.stripped, *(feature.name for feature in self.sides["privileged"]))
+        return tuple(dict.fromkeys(name for name in hidden if name not in self.features("served")))
 
     def table_rows(self, feature: Feature) -> int:
         """Number of rows of the embedding table that `feature` uses."""
@@ -117,6 +137,35 @@ class Schema:
     def lookup_of(self, features: Iterable[Feature]) -> Lookup:
         """The lookup of some of the features."""
         return Lookup(features, self.vocabularies)
+
+    @functools.cached_property
+    def _fingerprints(self) -> dict[str, str]:
+        return fingerprints(self.features().values(), self.vocabularies)
+
+    def check_inputs(
+        self, owner: str, names: Collection[str], features: Iterable[str], required: bool
+    ) -> None:
+        """Refuses looked-up rows of another schema.
+
+        Args:
+          owner: what a message calls the reader.
+          names: of a batch's inputs.
+          features: names of those that are read.
+          required: whether inputs that don't say their schema are refused too.
+
+        Raises:
+          ValueError: naming the features that differ.
+        """
+        prints = {name: self._fingerprints[name] for name in features}
+        check_mark(owner, prints, names, required)
+
+    def fingerprint(self, features: Iterable[str]) -> str:
+        """What decides which rows of their tables the values of features get, in hex digits.
+
+        Args:
+          features: their names; the order doesn't count.
+        """
+        return "".join(sorted(self._fingerprints[name] for name in features))
 
     def columns(self, raw: Mapping[str, Any], features: Iterable[Feature]) -> dict[str, np.ndarray]:
         """Checks raw columns and brings them into the form that `lookup` takes.
@@ -147,7 +196,9 @@ class Schema:
         """Learns what is not given: vocabularies and bucket edges, in one pass over the data.
 
         Memory is bounded by the vocabularies, whatever the number of rows. Every column is
-        checked on the way.
+        checked on the way. A vocabulary that served features use is learned from their columns
+        alone, so that an export tells nothing of privileged ones: an id that only privileged
+        columns hold is out of it. One that privileged features alone use is learned from them.
 
         Args:
           source: the rows: see `tfpfd.schema.raw_batches`.
@@ -157,8 +208,11 @@ class Schema:
           The adapted schema.
 
         Raises:
-          ValueError: naming the column, what was expected and what came.
+          ValueError: naming the column, what was expected and what came; everything is learned or
+            given already.
         """
+        if self.adapted:
+            refuse_what_is_known(self.features())
         learners: dict[str, Learner] = {
             feature.name: (
                 VocabularyLearner(feature)
@@ -169,15 +223,16 @@ class Schema:
             if not isinstance(feature, Sequence) and not feature.learned
         }
         progress = keras.utils.Progbar(count_rows(source), verbose=int(verbose), unit_name="row")
+        served = self.features("served")
         rows, held = 0, dict.fromkeys([*self.features(), self.label], 0)
         for raw in raw_batches(source, self.column_names):
             if rows_of(raw) == 0:
                 continue
             for name, values in self.columns(raw, self.features().values()).items():
                 held[name] += int((~is_missing(values)).sum())
-                learner = learners.get(self.features()[name].table)
-                if learner is not None:
-                    learner.update(values)
+                table = self.features()[name].table
+                if table in learners and (name in served or table not in served):
+                    learners[table].update(values)
             held[self.label] += int((~np.isnan(self.target(raw)[0])).sum())
             rows += rows_of(raw)
             progress.update(rows)
@@ -232,6 +287,7 @@ class Schema:
             "label": self.label,
             "weight": self.weight,
             "list_key": self.list_key,
+            **({"stripped": list(self.stripped)} if self.stripped else {}),
         }
 
     @classmethod
@@ -239,15 +295,12 @@ class Schema:
         """The inverse of `to_dict`.
 
         Raises:
-          ValueError: written in another format, or a kind of feature that isn't known.
+          ValueError: written in another format, or no schema's form, naming what is wrong.
         """
-        if plain.get("format") != FORMAT:
-            raise ValueError(
-                f"expected a schema of format {FORMAT}, received {plain.get('format')!r}"
-            )
+        plain = checked_form(plain)
 
-        def features(group: Iterable[Mapping[str, Any]]) -> tuple[Feature, ...]:
-            return tuple(_feature(dict(entry)) for entry in group)
+        def features(group: Iterable[Any]) -> tuple[Feature, ...]:
+            return tuple(feature_of(entry) for entry in group)
 
         return cls(
             user=features(plain["user"]),
@@ -256,6 +309,7 @@ class Schema:
             label=plain["label"],
             weight=plain["weight"],
             list_key=plain["list_key"],
+            stripped=tuple(plain.get("stripped", ())),
         )
 
     def to_json(self) -> str:
@@ -264,24 +318,13 @@ class Schema:
 
     @classmethod
     def from_json(cls, text: str) -> Schema:
-        """The inverse of `to_json`."""
-        return cls.from_dict(json.loads(text))
+        """The inverse of `to_json`.
 
-
-def _feature(plain: dict[str, Any]) -> Feature:
-    kind = plain.pop("kind")
-    if kind not in _KINDS:
-        raise ValueError(f"expected a feature of kind {list(_KINDS)}, received {kind!r}")
-    for name in ("vocabulary", "boundaries"):
-        if name in plain:
-            plain[name] = tuple(plain[name])
-    return _KINDS[kind](**plain)
-
-
-def check_all_missing(held: Mapping[str, int], rows: int) -> None:
-    """Refuses a column in which no row holds a value."""
-    for name, count in held.items():
-        if count == 0:
-            raise ValueError(
-                f"column '{name}': expected values, received {rows} rows that are all missing"
-            )
+        Raises:
+          ValueError: `text` is no JSON, or not that of a schema, naming what is wrong.
+        """
+        try:
+            plain = json.loads(text)
+        except RecursionError:
+            raise ValueError("a schema must be JSON that isn't nested without end") from None
+        return cls.from_dict(plain)

@@ -12,6 +12,8 @@ from tfpfd.schema.features import Categorical, Feature, Numeric, Sequence
 
 PRIVILEGED_KINDS = ("cross", "post_event")
 FEATURES = (Categorical, Numeric, Sequence)
+LABELS = "values in [0, 1], or NaN on rows without a label"
+WEIGHTS = "finite values of at least 0"
 
 
 def features_of(argument: str, group: Any) -> tuple[Feature, ...]:
@@ -116,15 +118,42 @@ def check_target(
     outside = (labels < 0) | (labels > 1)
     if outside.any():
         raise ValueError(
-            f"label column '{label}': expected values in [0, 1], or NaN on rows without a "
-            f"label, received {outside.sum()} outside, such as {labels[outside][0]}"
+            f"label column '{label}': expected {LABELS}, received {outside.sum()} outside, such as "
+            f"{labels[outside][0]}"
         )
     if weight is None:
         return labels, None
     weights = column(weight, raw[weight], "float", several=False, optional=False)
     if (weights < 0).any():
         raise ValueError(
-            f"weight column '{weight}': expected values of at least 0, received "
-            f"{(weights < 0).sum()} negative, such as {weights[weights < 0][0]}"
+            f"weight column '{weight}': expected {WEIGHTS}, received {(weights < 0).sum()} "
+            f"negative, such as {weights[weights < 0][0]}"
         )
     return labels, weights
+
+
+def refuse_what_is_known(features: Mapping[str, Feature]) -> None:
+    """Refuses to learn vocabularies and edges that are known: the rows would change nothing.
+
+    Features that are all hashed are no such thing: there is nothing that anybody could expect.
+    """
+    known = [
+        name
+        for name, feature in features.items()
+        if getattr(feature, "vocabulary", None) or getattr(feature, "boundaries", None)
+    ]
+    if known:
+        raise ValueError(
+            f"`adapt` has nothing to learn: vocabularies and bucket edges of {known} are known, "
+            "and stay as they are; adapt the declaration without them, and make a new model, or "
+            "renew a model for new rows by `tfpfd.retrain`"
+        )
+
+
+def check_all_missing(held: Mapping[str, int], rows: int) -> None:
+    """Refuses a column in which no row holds a value."""
+    for name, count in held.items():
+        if count == 0:
+            raise ValueError(
+                f"column '{name}': expected values, received {rows} rows that are all missing"
+            )

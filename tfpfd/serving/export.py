@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -19,6 +20,7 @@ from tfpfd.serving.manifest import checked_details
 from tfpfd.serving.module import two_tower
 from tfpfd.serving.publish import publish
 from tfpfd.serving.rankers import expected_value, ranker, tower
+from tfpfd.serving.served import check_reads
 from tfpfd.serving.table import TableType
 from tfpfd.serving.warm_up import can_warm_up
 
@@ -34,6 +36,7 @@ def export(
     price: str | None = None,
     details: Mapping[str, Any] | None = None,
     warm_up: bool | None = None,
+    operations: Iterable[str] = (),
     verbose: int | bool = 1,
 ) -> Path:
     """Writes `<path>/<version>/`, a SavedModel of the student for TF Serving.
@@ -60,7 +63,9 @@ def export(
       first;
     - a two-tower student with `side`: `user_embedding` or `item_embedding`.
 
-    `serving_default` is the same, and scores are the student's logits.
+    `serving_default` is the same, and scores are the student's logits: of a two-tower the inner
+    product of the embeddings plus the network's bias. For one `side` the manifest holds that as
+    `bias`.
 
     `assets.extra/` holds the served schema, the item table as
     Parquet, requests that TF Serving replays before it answers, and a manifest with the hashes of
@@ -84,6 +89,8 @@ def export(
         span of its rows; what JSON can hold.
       warm_up: whether to write warm-up requests, which needs tensorflow-serving-api
         (`pip install "tfpfd[serving]"`). None: where that is installed.
+      operations: names of TensorFlow operations of one's own that the student's layers use; those
+        of TensorFlow's own layers are allowed already: see `inspect`.
       verbose: 0: silent, 1: a progress bar.
 
     Returns:
@@ -92,8 +99,9 @@ def export(
     Raises:
       ImportError: `warm_up=True` without tensorflow-serving-api.
       TypeError: `student` is no ranker with a two-tower network, or `details` isn't JSON.
-      ValueError: the student sees privileged features, `items` has bad rows, `table` is no type of
-        table, or `attributes` names no features of the item.
+      ValueError: the student sees privileged features or holds what does, or has diverged; `items`
+        has bad rows, `table` is no type of table or can't hold their embeddings, or `attributes`
+        names no features of the item.
       OSError: `path` can't be written.
       RuntimeError: something privileged was found in the files written; nothing is published.
     """
@@ -109,13 +117,16 @@ def export(
         made = ranker(student)
     details = checked_details(details)
     requests = can_warm_up(warm_up)
+    functions = made.functions()
+    check_reads(functions)
     # Now, as embedding a large catalogue takes long; what can be written only writing shows.
     check_writable(Path(path))
-    served = made.schema.served()
-    stripped = [feature.name for feature in made.schema.sides["privileged"]]
+    # Their names stand in the manifest alone, so that every other file can be searched for them.
+    served = dataclasses.replace(made.schema.served(), stripped=())
+    rankers: list[Any] = list(student.values()) if isinstance(student, Mapping) else [student]
+    stripped = list(dict.fromkeys(name for one in rankers for name in one.schema.unserved))
 
     def write(directory: Path) -> dict[str, Any]:
-        functions = made.functions()
         tf.saved_model.save(made.module, str(directory), signatures=functions)
         facts = {**made.facts, "stripped": stripped}
         if items is None:
@@ -125,7 +136,7 @@ def export(
             embed = functions["item_embedding"]
             return fill(directory, embed, served, items, parts, facts, verbose)
 
-    version = publish(Path(path), write, served, details, requests)
+    version = publish(Path(path), write, served, details, requests, list(operations))
     if verbose and not requests and warm_up is None:
         print('No warm-up requests for TF Serving were written: pip install "tfpfd[serving]"')
     return version

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import tensorflow as tf
 
+from tfpfd.distillation.servable import is_finite
 from tfpfd.schema import Numeric, Schema
 from tfpfd.schema.batches import Source
 from tfpfd.schema.columns import MISSING
@@ -26,9 +27,10 @@ from tfpfd.serving.rules import (
     table_entries,
     variable_key,
 )
-from tfpfd.serving.table import TableType, stored
+from tfpfd.serving.table import TableType, check_fits, stored
 
 VARIABLES = "variables/variables"
+_OF_ITEMS = ("item_", "attributes/")
 
 
 class Parts:
@@ -117,6 +119,7 @@ def fill(
 
     width = 0
     for columns, vectors in embedded_batches(parts.through(vectors_of), schema, items, verbose):
+        check_fits(vectors, facts["table"])
         width = vectors.shape[1]
         for name, values in held.items():
             values.append(columns[name])
@@ -188,6 +191,25 @@ def _table(parts: Parts, rows: int, width: int, table: TableType) -> dict[str, t
     return variables
 
 
+def check_weights(directory: Path) -> None:
+    """Refuses a SavedModel of which a weight isn't finite: its student had diverged.
+
+    Args:
+      directory: of the SavedModel.
+
+    Raises:
+      ValueError: naming the weight.
+    """
+    reader = tf.train.load_checkpoint(str(directory / VARIABLES))
+    for key, dtype in sorted(reader.get_variable_to_dtype_map().items()):
+        ours = not key.startswith(_OF_ITEMS)
+        if ours and dtype.is_floating and not is_finite(tf.constant(reader.get_tensor(key))):
+            raise ValueError(
+                f"'{directory}' is of a student that had diverged: its '{key}' isn't finite; "
+                "expected finite numbers"
+            )
+
+
 def write_emptied(parent: Path, directory: Path) -> None:
     """Writes the variables of a SavedModel for another directory, without items."""
     reader = tf.train.load_checkpoint(str(parent / VARIABLES))
@@ -195,7 +217,7 @@ def write_emptied(parent: Path, directory: Path) -> None:
     empty = {
         key: tf.zeros([0, *shapes[key][1:]], types[key])
         for key in shapes
-        if key.startswith(("item_", "attributes/"))
+        if key.startswith(_OF_ITEMS)
     }
     (directory / VARIABLES).parent.mkdir()
     _write(directory / VARIABLES, reader, empty)

@@ -15,7 +15,15 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tfpfd.schema import Schema
-from tfpfd.serving.manifest import EXTRA, MANIFEST, SCHEMA, changes, digest_of, read_manifest
+from tfpfd.serving.manifest import (
+    EXTRA,
+    MANIFEST,
+    SCHEMA,
+    changes,
+    digest_of,
+    read_manifest,
+    read_schema,
+)
 from tfpfd.serving.module import CANDIDATES, K, variable_shapes
 from tfpfd.serving.reachability import unexplained
 from tfpfd.serving.rules import rule_inputs
@@ -52,7 +60,7 @@ class Inspection:
       manifest: what the version says of itself: see `tfpfd.export`; empty if it has no manifest.
       digest: SHA-256 of the manifest, which holds the hashes of all other files. Kept elsewhere,
         it tells the version from one whose files and manifest were both rewritten.
-      findings: what should not be there, a sentence each; empty if all is well.
+      findings: what should not be there, a sentence each; empty if nothing was found.
     """
 
     path: Path
@@ -65,8 +73,22 @@ class Inspection:
     digest: str | None
     findings: list[str]
 
+    @property
+    def verdict(self) -> str:
+        """What it comes to: with no name to look for, nothing is said of privileged features."""
+        if self.findings:
+            return f"not clean: {'; '.join(self.findings)}"
+        if not self.stripped:
+            return (
+                "not checked: no privileged feature is known, so none was looked for; name them "
+                "(`privileged=`, `--privileged`)"
+            )
+        return "nothing privileged is inside"
 
-def inspect(path: str | os.PathLike, privileged: Iterable[str] = ()) -> Inspection:
+
+def inspect(
+    path: str | os.PathLike, privileged: Iterable[str] = (), operations: Iterable[str] = ()
+) -> Inspection:
     """Reads an export and looks for anything privileged in it.
 
     The files must be those that were written, by the hashes in the manifest. Inputs must be served
@@ -78,28 +100,59 @@ def inspect(path: str | os.PathLike, privileged: Iterable[str] = ()) -> Inspecti
     Args:
       path: the directory of a version, or of a model, whose newest version is taken.
       privileged: names to look for besides those that the manifest says were stripped.
+      operations: names of TensorFlow operations that the graph may hold besides those of
+        `tfpfd.serving.operations`, such as those of a library of one's own.
 
     Raises:
+      TypeError: `privileged` or `operations` is one string.
       FileNotFoundError: there is no SavedModel.
-      ValueError: it can't be read.
+      ValueError: it can't be read: it was damaged, or is no export's.
     """
+    for argument, names in (("privileged", privileged), ("operations", operations)):
+        if isinstance(names, str):
+            raise TypeError(f"`{argument}` must be names in a list, received {names!r}")
     directory = latest(Path(path))
-    content = (directory / "saved_model.pb").read_bytes()
+    manifest = read_manifest(directory) or {}
+    # Before anything else is read: what was damaged isn't worth it, and may do harm.
+    changed = changes(directory, manifest) if manifest else []
+    for finding in changed:
+        if finding.startswith(tuple(f"file '{name}' was changed" for name in _READ)):
+            raise ValueError(f"'{directory}' can't be read as a SavedModel: {finding}")
     try:
-        graphs = saved_model_pb2.SavedModel.FromString(content).meta_graphs
-        graph = graphs[0]
-        variables = variable_shapes(directory)
-    except (DecodeError, IndexError, tf.errors.OpError) as error:
-        raise ValueError(f"'{directory}' can't be read as a SavedModel: {error}") from None
-    manifest, schema = _read_extra(directory)
+        return _inspected(directory, manifest, changed, set(privileged), operations)
+    except (DecodeError, LookupError, TypeError, AttributeError, tf.errors.OpError) as error:
+        # Whatever a forged graph makes of what looks at it: that it is no graph of an export.
+        said = " ".join(str(error).split())
+        raise ValueError(
+            f"'{directory}' can't be read as a SavedModel: {type(error).__name__}: {said:.300}"
+        ) from None
+
+
+_READ = ("saved_model.pb", "variables/variables.index", f"{EXTRA}/{SCHEMA}")
+
+
+def _inspected(
+    directory: Path,
+    manifest: dict[str, Any],
+    changed: list[str],
+    privileged: set[str],
+    operations: Iterable[str],
+) -> Inspection:
+    content = (directory / "saved_model.pb").read_bytes()
+    graphs = saved_model_pb2.SavedModel.FromString(content).meta_graphs
+    graph = graphs[0]
+    variables = variable_shapes(directory)
+    schema = read_schema(directory) if manifest and (directory / EXTRA / SCHEMA).is_file() else None
     stripped = sorted({*manifest.get("stripped", ()), *privileged})
     findings = []
     if not manifest or schema is None:
         findings.append(f"{EXTRA}/{MANIFEST} or {EXTRA}/{SCHEMA} is missing: not an export")
     else:
-        findings += changes(directory, manifest)
+        findings += changed
         findings += _undeclared(graph, schema, variables, manifest)
-        findings += unexplained(graph)
+        findings += unexplained(graph, operations)
+    if all(name.startswith("__") for name in graph.signature_def):
+        findings.append("the SavedModel has no signature: nothing of it can be checked")
     if len(graphs) > 1:
         findings.append(f"the SavedModel holds {len(graphs)} graphs: expected one")
     if any(node.slot_variables for node in graph.object_graph_def.nodes):
@@ -122,13 +175,6 @@ def inspect(path: str | os.PathLike, privileged: Iterable[str] = ()) -> Inspecti
     )
 
 
-def _read_extra(directory: Path) -> tuple[dict[str, Any], Schema | None]:
-    manifest, schema = read_manifest(directory), directory / EXTRA / SCHEMA
-    if manifest is None or not schema.is_file():
-        return manifest or {}, None
-    return manifest, Schema.from_json(schema.read_text(encoding="utf-8"))
-
-
 def _undeclared(
     graph: Any, schema: Schema, variables: dict[str, list[int]], manifest: dict[str, Any]
 ) -> list[str]:
@@ -136,7 +182,7 @@ def _undeclared(
     findings = []
     allowed = {*schema.features("served"), CANDIDATES, K}
     if manifest.get("table"):
-        allowed |= set(rule_inputs(schema, manifest["attributes"]))
+        allowed |= set(rule_inputs(schema, manifest.get("attributes", ())))
     for name, signature in graph.signature_def.items():
         if name.startswith("__"):
             continue

@@ -95,7 +95,7 @@ def embed_items(
 
     def tower(inputs: dict[str, tf.Tensor]) -> tf.Tensor:
         encoded = student.encode(inputs, training=False, sides=["item"])
-        return student.network.item_embedding(encoded, training=False)
+        return tf.cast(student.network.item_embedding(encoded, training=False), tf.float32)
 
     specs = {
         name: tf.TensorSpec(x.shape, x.dtype) for name, x in look_up.structured_outputs.items()

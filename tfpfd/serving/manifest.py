@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+import stat
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import tensorflow as tf
 from tfpfd._keras import KERAS_VERSION
 from tfpfd.schema import Schema
 from tfpfd.serving.module import variable_shapes
+from tfpfd.serving.table import TABLE_TYPES
 from tfpfd.serving.warm_up import write_warm_up
 from tfpfd.version import __version__
 
@@ -95,11 +98,51 @@ def read_manifest(directory: Path) -> dict[str, Any] | None:
         return None
     try:
         manifest = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"'{file}' can't be read as JSON: {error}") from None
     if not isinstance(manifest, dict):
         raise ValueError(f"'{file}' must hold an object, received {type(manifest).__name__}")
+    for name, (fits, what) in _FORMS.items():
+        if name in manifest and not fits(manifest[name]):
+            raise ValueError(f"'{file}': '{name}' must be {what}, received {manifest[name]!r:.100}")
     return manifest
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**63
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, list) and all(type(size) is int for size in value)
+
+
+# What a manifest says that is used, and must be when it is there.
+_FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "stripped": (_are_texts, "a list of names"),
+    "attributes": (_are_texts, "a list of names"),
+    "table": (lambda value: value in TABLE_TYPES, f"one of {list(TABLE_TYPES)}"),
+    "k": (lambda value: _is_number(value) and value > 0, "an integer of at least 1"),
+    "parent": (lambda value: value is None or _is_number(value), "the number of a version or null"),
+    "details": (lambda value: isinstance(value, dict), "an object"),
+    "variables": (
+        lambda value: isinstance(value, dict) and all(map(_is_shape, value.values())),
+        "an object of shapes",
+    ),
+    "files": (
+        lambda value: (
+            value is None
+            or (
+                isinstance(value, dict)
+                and all(isinstance(digest, str) for digest in value.values())
+            )
+        ),
+        "an object of hashes",
+    ),
+}
 
 
 def read_schema(directory: Path) -> Schema:
@@ -107,13 +150,17 @@ def read_schema(directory: Path) -> Schema:
 
     Raises:
       FileNotFoundError: it is no export of tfpfd.
+      ValueError: it can't be read.
     """
     file = directory / EXTRA / SCHEMA
     if not file.is_file():
         raise FileNotFoundError(
             f"'{directory}' is no export of tfpfd: expected {EXTRA}/{SCHEMA} in it"
         )
-    return Schema.from_json(file.read_text(encoding="utf-8"))
+    try:
+        return Schema.from_json(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"'{file}' can't be read as a schema: {error}") from None
 
 
 def digests(directory: Path) -> dict[str, str]:
@@ -142,18 +189,39 @@ def changes(directory: Path, manifest: Mapping[str, Any]) -> list[str]:
       manifest: its own.
 
     Returns:
-      A sentence a file that was changed, removed or added; none if all are as they were written.
+      A sentence a file that was changed, removed or added, and an entry that is no plain file; none
+      if all are as they were written.
     """
+    odd = _odd_entries(directory)
     written = manifest.get("files")
     if not isinstance(written, Mapping):
-        return ["the manifest holds no hashes of the files: they may have been changed"]
+        return [*odd, "the manifest holds no hashes of the files: they may have been changed"]
     found = digests(directory)
     changed = [name for name in found if found[name] != written.get(name, found[name])]
     return [
         *(f"file '{name}' is missing" for name in sorted(set(written) - set(found))),
         *(f"file '{name}' was added after the export" for name in found if name not in written),
         *(f"file '{name}' was changed after the export" for name in changed),
+        *odd,
     ]
+
+
+def _odd_entries(directory: Path) -> list[str]:
+    """What no export writes and no hash covers: links, pipes and the like, empty directories."""
+    findings = []
+    for where, folders, files in os.walk(directory):
+        for name in (*folders, *files):
+            entry = Path(where, name)
+            place, mode = entry.relative_to(directory).as_posix(), entry.lstat().st_mode
+            if stat.S_ISLNK(mode):
+                findings.append(f"'{place}' is a link: what it leads to may be another thing later")
+            elif stat.S_ISDIR(mode):
+                # TensorFlow leaves an empty folder of assets.
+                if place != "assets" and not any(entry.iterdir()):
+                    findings.append(f"directory '{place}' is empty: it was added after the export")
+            elif not stat.S_ISREG(mode):
+                findings.append(f"'{place}' is neither a file nor a directory")
+    return sorted(findings)
 
 
 _OWN = f"{EXTRA}/{MANIFEST}"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfpfd._arguments import check_integer
 from tfpfd._keras import tf_variable
 from tfpfd.distillation import Ranker
 from tfpfd.serving.items import item_id_of
@@ -56,6 +57,11 @@ class TwoTowerModule(tf.Module):
         self.item_rows = tf.lookup.experimental.MutableHashTable(key_type, tf.int64, -1)
         self.attributes = attribute_modules(schema, attributes)
         network = student.network
+        bias = network.bias
+        if bias is not None:
+            # That of fused towers is a sum, and `saved_scores` reads one variable.
+            is_sum = not isinstance(bias, tf.Variable)
+            self.bias = tf.Variable(bias, trainable=False, name="bias") if is_sum else bias
         self.weights = {
             "encoder": encoder_weights(student),
             "user_tower": [tf_variable(v) for v in network.user_tower.weights],
@@ -71,13 +77,14 @@ class TwoTowerModule(tf.Module):
         """
         network, schema = student.network, student.schema
         table = ItemTable(self.item_embeddings, getattr(self, "item_scales", None))
+        bias = getattr(self, "bias", 0.0)
         user_names = [feature.name for feature in schema.user]
         histories = history_of(schema)
         nothing = "" if self.item_ids.dtype == tf.string else -1
 
         def user_embedding(features: dict[str, tf.Tensor]) -> tf.Tensor:
             encoded = student.encode(self.lookup(features), training=False, sides=["user"])
-            return network.user_embedding(encoded, training=False)
+            return tf.cast(network.user_embedding(encoded, training=False), tf.float32)
 
         def at_most(k: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
             # A request may hold one number, or one a row, which TF Serving's rows and batches need.
@@ -85,14 +92,16 @@ class TwoTowerModule(tf.Module):
 
         def item_embedding(**features: tf.Tensor) -> dict[str, tf.Tensor]:
             encoded = student.encode(self.lookup(features), training=False, sides=["item"])
-            return {"embedding": network.item_embedding(encoded, training=False)}
+            embedding = network.item_embedding(encoded, training=False)
+            return {"embedding": tf.cast(embedding, tf.float32)}
 
         def top_k(k: tf.Tensor, **features: tf.Tensor) -> dict[str, tf.Tensor]:
             user, rows = user_embedding(features), table.rows
             scores, found = best_of(
                 partial(table.scores, user), rows, tf.shape(user)[0], at_most(k, rows)
             )
-            return {"item_ids": tf.gather(self.item_ids, found), "scores": scores}
+            # Added to k scores an item, as it changes no order.
+            return {"item_ids": tf.gather(self.item_ids, found), "scores": scores + bias}
 
         def top_k_where(k: tf.Tensor, **request: tf.Tensor) -> dict[str, tf.Tensor]:
             user = user_embedding({name: request[name] for name in user_names})
@@ -111,7 +120,11 @@ class TwoTowerModule(tf.Module):
 
             scores, found = best_of(scores_of, rows, tf.shape(user)[0], at_most(k, rows))
             ids = tf.gather(self.item_ids, found)
-            return {"item_ids": tf.where(scores > UNKNOWN_SCORE, ids, nothing), "scores": scores}
+            passed = scores > UNKNOWN_SCORE
+            return {
+                "item_ids": tf.where(passed, ids, nothing),
+                "scores": tf.where(passed, scores + bias, UNKNOWN_SCORE),
+            }
 
         def score_candidates(
             candidate_ids: tf.Tensor, **features: tf.Tensor
@@ -119,7 +132,7 @@ class TwoTowerModule(tf.Module):
             rows = self.item_rows.lookup(candidate_ids)
             vectors = table.vectors(tf.maximum(rows, 0))
             scores = tf.einsum("bd,bnd->bn", user_embedding(features), vectors)
-            return {"scores": tf.where(rows >= 0, scores, UNKNOWN_SCORE)}
+            return {"scores": tf.where(rows >= 0, scores + bias, UNKNOWN_SCORE)}
 
         specs = self.lookup.signature()
         user = {name: specs[name] for name in user_names}
@@ -155,14 +168,13 @@ def two_tower(student: Any, k: int, table: TableType, attributes: list[str]) -> 
         of the other arguments is wrong.
     """
     student = checked_student(student, two_tower=True)
-    if not isinstance(k, int) or isinstance(k, bool) or k < 1:
-        raise ValueError(f"`k` must be an integer of at least 1, received {k!r}")
+    check_integer("k", k, least=1)
     check_table_type(table)
     taken = {CANDIDATES, K, *rule_inputs(student.schema, attributes)}
     check_names([feature.name for feature in student.schema.user if feature.name in taken])
     module = TwoTowerModule(student, table, attributes)
-    facts = {"k": k, "table": table, "attributes": attributes}
-    return Served(module, lambda: module.functions(student, k), student.schema, facts)
+    facts = {"k": int(k), "table": table, "attributes": attributes}
+    return Served(module, lambda: module.functions(student, int(k)), student.schema, facts)
 
 
 def variable_shapes(directory: Any) -> dict[str, list[int]]:

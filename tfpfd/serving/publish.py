@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ def publish(
     schema: Schema,
     details: Mapping[str, Any],
     warm_up: bool,
+    operations: Iterable[str],
     parent: int | None = None,
 ) -> Path:
     """Writes a version aside, inspects it, and moves it into place.
@@ -33,6 +34,7 @@ def publish(
       schema: the served schema.
       details: for the manifest.
       warm_up: whether to write warm-up requests.
+      operations: see `inspect`.
       parent: number of the version that this one was made from.
 
     Returns:
@@ -46,7 +48,7 @@ def publish(
         (directory / EXTRA).mkdir()
         facts = write(directory)
         write_extra(directory, schema, facts, details=details, parent=parent, warm_up=warm_up)
-        findings = inspect(directory).findings
+        findings = inspect(directory, operations=operations).findings
         if findings:
             raise RuntimeError(f"the export was not published: {'; '.join(findings)}")
     return published[0]

@@ -117,7 +117,10 @@ class TowerModule(tf.Module):
 
 
 def tower(student: Any, side: Side) -> Served:
-    """One tower: features of its side → `embedding`; logits are the inner products.
+    """One tower: features of its side → `embedding`.
+
+    A logit is the inner product of the two towers' embeddings plus the bias, which the manifest of
+    either holds as `bias`: 0 if the network has none.
 
     Raises:
       TypeError: `student` is no ranker with a two-tower network.
@@ -131,11 +134,13 @@ def tower(student: Any, side: Side) -> Served:
 
     def embedding(**features: tf.Tensor) -> dict[str, tf.Tensor]:
         encoded = student.encode(module.lookup(features), training=False, sides=[side])
-        return {"embedding": embed(encoded, training=False)}
+        return {"embedding": tf.cast(embed(encoded, training=False), tf.float32)}
 
     def functions() -> dict[str, Callable]:
         function = concrete(embedding, module.lookup.signature())
         module.hold(function)
         return {"serving_default": function, f"{side}_embedding": function}
 
-    return Served(module, functions, student.schema, {"side": side})
+    bias = student.network.bias
+    facts = {"side": side, "bias": 0.0 if bias is None else float(bias)}
+    return Served(module, functions, student.schema, facts)

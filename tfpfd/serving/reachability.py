@@ -5,31 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tensorflow.python.framework import op_def_registry
+from tfpfd.serving.operations import PURE, READING, SAVING
 
-# What operations with a state may do: read variables and tables of the export, and call functions.
-_READS = frozenset(
-    """
-    Assert Case If LookupTableFindV2 LookupTableSizeV2 PartitionedCall ReadVariableOp ResourceGather
-    ResourceGatherNd StatefulPartitionedCall VariableShape While
-    """.split()
-)
 _RESOURCES = ("VarHandleOp", "MutableHashTableV2")
-# Those that look outside although they are said to have no state.
-_OUTSIDE = ("MatchingFiles", "PyFuncStateless", "ReadFile")
 
 
-def unexplained(graph: Any) -> list[str]:
+def unexplained(graph: Any, operations: Iterable[str] = ()) -> list[str]:
     """What the outputs of the signatures depend on besides inputs and restored state, and the rest.
 
     It walks from the outputs of each signature to all that they may depend on, through the
     functions that are called. On the way there may be that signature's inputs, variables and
-    tables that the checkpoint restores, and operations whose results depend on nothing else.
+    tables that the checkpoint restores, and operations of those in `tfpfd.serving.operations`.
     Each variable and table must be met by a signature, each node and function also by saving,
-    restoring or initialising.
+    restoring or initialising, which have operations of their own.
 
     Args:
       graph: a `MetaGraphDef`.
+      operations: others that are allowed, such as those of a library of one's own.
 
     Returns:
       A sentence a finding.
@@ -39,17 +31,20 @@ def unexplained(graph: Any) -> list[str]:
     saver = graph.saver_def
     restore = nodes.get(saver.restore_op_name)
     restored = {_node_of(name) for name in restore.input} if restore is not None else set()
-    findings, served = [], set()
+    allowed = {*PURE, *READING, *operations, *functions}
+    findings, served, bodies = [], set(), set()
     for name, signature in sorted(graph.signature_def.items()):
         if name.startswith("__"):
             continue
         inputs = {_node_of(info.name) for info in signature.inputs.values()}
         reached = _upstream(nodes, (info.name for info in signature.outputs.values()), inputs)
-        served |= reached
+        called = _called((nodes[node] for node in reached if node in nodes), functions)
         findings += [
             f"signature '{name}' depends on {what}"
-            for what in _foreign(nodes, functions, reached, inputs, restored)
+            for what in _foreign(nodes, functions, allowed, reached, called, inputs, restored)
         ]
+        served |= reached
+        bodies |= called
     findings += [
         f"variable or table '{name}' is read by no signature"
         for name, node in nodes.items()
@@ -64,13 +59,24 @@ def unexplained(graph: Any) -> list[str]:
         of_served = node.op == "ReadVariableOp" and _node_of(node.input[0]) in served
         if not of_served and node.op not in (*_RESOURCES, "Placeholder"):
             findings.append(f"node '{name}' belongs to no signature")
+    others = [nodes[name] for name in nodes if name not in served]
+    others += [
+        node for name in functions if name not in bodies for node in functions[name].node_def
+    ]
+    findings += [
+        f"operation {node.op} ('{node.name}') is none that saving and restoring need"
+        for node in others
+        if node.op not in allowed | SAVING and not node.op.startswith("Placeholder")
+    ]
     return findings + _uncalled(graph, functions, nodes.values())
 
 
 def _foreign(
     nodes: dict[str, Any],
     functions: dict[str, Any],
+    allowed: set[str],
     reached: set[str],
+    called: set[str],
     inputs: set[str],
     restored: set[str],
 ) -> Iterator[str]:
@@ -85,24 +91,15 @@ def _foreign(
         elif node.op.startswith("Placeholder"):
             if name not in inputs:
                 yield f"placeholder '{name}', which is none of its inputs"
-        elif not _is_pure(node, functions):
+        elif node.op not in allowed:
             yield f"operation {node.op} ('{name}')"
-    bodies = _called((nodes[name] for name in reached if name in nodes), functions)
-    for body in sorted(bodies):
+    for body in sorted(called):
         if body not in functions:
             yield f"function '{body}', which doesn't exist"
             continue
         for node in functions[body].node_def:
-            if not _is_pure(node, functions):
+            if node.op not in allowed:
                 yield f"operation {node.op} ('{node.name}' in '{body}')"
-
-
-def _is_pure(node: Any, functions: dict[str, Any]) -> bool:
-    """Whether an operation's results depend on its inputs alone."""
-    if node.op in functions or node.op in _READS:
-        return True
-    definition = op_def_registry.get(node.op)
-    return definition is not None and not definition.is_stateful and node.op not in _OUTSIDE
 
 
 def _upstream(nodes: dict[str, Any], tensors: Iterable[str], stop: Iterable[str] = ()) -> set[str]:

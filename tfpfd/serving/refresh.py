@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import tensorflow as tf
 from tfpfd._locks import alone_in
 from tfpfd._versions import check_writable
 from tfpfd.schema.batches import Source
-from tfpfd.serving.fill import Parts, fill, write_emptied
+from tfpfd.serving.fill import Parts, check_weights, fill, write_emptied
 from tfpfd.serving.inspection import inspect
 from tfpfd.serving.manifest import EXTRA, checked_details
 from tfpfd.serving.publish import publish
@@ -28,6 +28,7 @@ def refresh(
     items: Source,
     details: Mapping[str, Any] | None = None,
     warm_up: bool | None = None,
+    operations: Iterable[str] = (),
     verbose: int | bool = 1,
 ) -> Path:
     """Writes the next version of an export, its item table made anew.
@@ -44,6 +45,7 @@ def refresh(
       items: the whole catalogue, rows of the item features: see `tfpfd.schema.raw_batches`.
       details: for the manifest, beside those of the version before.
       warm_up: as in `tfpfd.export`.
+      operations: as in `tfpfd.export`.
       verbose: 0: silent, 1: a progress bar.
 
     Returns:
@@ -52,8 +54,8 @@ def refresh(
     Raises:
       FileNotFoundError: there is no version, or it is no export of tfpfd.
       ImportError: `warm_up=True` without tensorflow-serving-api.
-      ValueError: `path` is a version itself, its newest version has no item table, or `items` has
-        bad rows.
+      ValueError: `path` is a version itself, its newest version has no item table or a weight that
+        isn't finite, or `items` has bad rows.
       OSError: `path` can't be written, or is being refreshed.
       RuntimeError: the newest version isn't what was exported, or something privileged was found
         in the files written; nothing is published.
@@ -64,7 +66,8 @@ def refresh(
             f"`path` must be the directory of a model, which holds versions, received '{base}', "
             "which is a version itself"
         )
-    found = inspect(base)
+    operations = list(operations)
+    found = inspect(base, operations=operations)
     schema = found.schema
     if schema is None:
         raise FileNotFoundError(f"'{found.path}' is no export of tfpfd: {found.findings[0]}")
@@ -73,7 +76,8 @@ def refresh(
     facts = {name: found.manifest.get(name) for name in ("k", "table", "attributes", "stripped")}
     if facts["table"] is None:
         raise ValueError(f"'{found.path}' has no item table: there is nothing to refresh")
-    details = {**found.manifest["details"], **checked_details(details)}
+    check_weights(found.path)
+    details = {**found.manifest.get("details", {}), **checked_details(details)}
     requests = can_warm_up(warm_up)
     check_writable(base)
 
@@ -84,7 +88,9 @@ def refresh(
             parts = Parts(folder, found.digest or "")
             return fill(directory, embed, schema, items, parts, facts, verbose)
 
-        return publish(base, write, schema, details, requests, parent=int(found.path.name))
+        return publish(
+            base, write, schema, details, requests, operations, parent=int(found.path.name)
+        )
 
 
 def _without_items(parent: Path, directory: Path) -> Callable:

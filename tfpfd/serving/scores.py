@@ -44,6 +44,7 @@ def saved_scores(path: str | Path, rows: Source) -> np.ndarray:
     schema = read_schema(directory)
     model = tf.saved_model.load(str(directory))  # It owns the variables.
     signatures = model.signatures
+    bias = getattr(model, "bias", 0.0)  # Exports from before there was one have none.
     if "score" not in signatures and not {"user_embedding", "item_embedding"} <= set(signatures):
         raise ValueError(
             f"`path` must be an export of one ranker, received '{directory}' with the signatures "
@@ -57,7 +58,7 @@ def saved_scores(path: str | Path, rows: Source) -> np.ndarray:
     def logits(raw: dict[str, tf.Tensor]) -> tf.Tensor:
         if "score" in signatures:
             return signatures["score"](**raw)["logit"]
-        return tf.reduce_sum(embedded("user", raw) * embedded("item", raw), axis=1)
+        return tf.reduce_sum(embedded("user", raw) * embedded("item", raw), axis=1) + bias
 
     features = list(schema.features("served").values())
     scores = []

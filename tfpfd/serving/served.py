@@ -10,6 +10,8 @@ import tensorflow as tf
 
 from tfpfd._keras import tf_variable
 from tfpfd.distillation import Ranker
+from tfpfd.distillation.privileged import privileged_variables
+from tfpfd.distillation.servable import check_servable
 from tfpfd.layers import TwoTower
 from tfpfd.schema import Schema
 
@@ -36,34 +38,41 @@ def concrete(function: Callable, specs: Mapping[str, tf.TensorSpec]) -> Callable
     return tf.function(function, autograph=False).get_concrete_function(**specs)
 
 
+def check_reads(functions: Mapping[str, Any]) -> None:
+    """Refuses signatures that read a variable that knows privileged features.
+
+    However the student came to it: by a global name, too, which it doesn't hold.
+
+    Args:
+      functions: the signatures, traced.
+    """
+    owners = {
+        id(part.handle): f"'{part.name}', a weight of {owner}"
+        for variable, owner in privileged_variables()
+        for part in getattr(variable, "values", [variable])
+    }
+    for name, function in functions.items():
+        for captured, _ in function.graph.captures:
+            if id(captured) in owners:
+                raise ValueError(
+                    f"`student` reads what knows privileged features: signature '{name}' reads "
+                    f"{owners[id(captured)]}; expected a student that doesn't"
+                )
+
+
 def encoder_weights(student: Ranker) -> list[tf.Variable]:
     """The variables of the encoders: the layers would bring functions and metadata of Keras."""
     return [tf_variable(v) for encoder in student.encoders for v in encoder.weights]
 
 
 def checked_student(student: Any, two_tower: bool = False) -> Ranker:
-    """`student`, if it is a ranker and sees no privileged features.
+    """`student`, if it can be exported: see `check_servable`.
 
     Args:
       student: what was given.
       two_tower: whether its network must be a `TwoTower`.
     """
-    if not isinstance(student, Ranker):
-        hint = "; pass `model.student`" if hasattr(student, "student") else ""
-        raise TypeError(f"`student` must be a Ranker, received {type(student).__name__}{hint}")
-    seen = set(student.schema.features(student.sees))
-    encoders = student.encoders
-    while encoders:
-        # The tables of a base come along: those of one width are one variable.
-        encoder = encoders.pop()
-        seen |= set(encoder.features)
-        encoders += [encoder.base] if encoder.base is not None else []
-    hidden = sorted(seen - set(student.schema.features("served")))
-    if hidden:
-        raise ValueError(
-            f"`student` sees privileged features {hidden}: expected a ranker with sees='served' "
-            "and an encoder, and base of it, of served features alone"
-        )
+    student = check_servable(student)
     if two_tower and not isinstance(student.network, TwoTower):
         raise TypeError(
             "`student` must have a TwoTower, whose item side can be run ahead of the requests, "

@@ -23,6 +23,26 @@ def check_table_type(table: str) -> None:
         raise ValueError(f"`table` must be one of {list(TABLE_TYPES)}, received {table!r}")
 
 
+def check_fits(embeddings: np.ndarray, table: TableType) -> None:
+    """Refuses embeddings that a table of a smaller type would make infinite.
+
+    Args:
+      embeddings: finite float32 `[items, width]`.
+      table: the type.
+
+    Raises:
+      ValueError: a number is too large.
+    """
+    largest = np.abs(embeddings).max(initial=0)
+    with np.errstate(over="ignore"):
+        stored_one = largest.astype(tf.as_dtype(table).as_numpy_dtype)
+    if table != "int8" and not np.isfinite(stored_one):
+        raise ValueError(
+            f"`table` '{table}' can't hold the item embeddings: expected numbers up to "
+            f"{float(tf.as_dtype(table).max):g}, received {largest:g}; 'float32' can"
+        )
+
+
 def stored(embeddings: np.ndarray, table: TableType) -> dict[str, np.ndarray]:
     """Embeddings as the table's variables hold them.
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tfpfd import losses
 from tfpfd._keras import keras
 from tfpfd.distillation.losses import CrossEntropy, SoftCrossEntropy, SquaredLogits
-from tfpfd.distillation.losses.reduction import per_row, row_mean
+from tfpfd.distillation.losses.reduction import per_row, row_term
 
 
 def sigmoid(x):
@@ -158,7 +158,7 @@ def test_the_student_of_least_squares_teacher_is_that_of_the_labels():
             tape.watch(weights)
             logits = tf.linalg.matvec(tf.constant(x, tf.float32), weights)
             rows = per_row(SquaredLogits(), tf.constant(target, tf.float32), logits)
-            loss = row_mean(rows, tf.ones([80]), tf.ones([80], tf.bool))
+            loss = row_term(rows, tf.ones([80]), tf.ones([80], tf.bool)).mean
         return tape.gradient(loss, weights).numpy()
 
     np.testing.assert_allclose(gradient(student, teacher), np.zeros(4), atol=1e-5)
@@ -171,29 +171,29 @@ def test_the_student_of_least_squares_teacher_is_that_of_the_labels():
     np.testing.assert_allclose(weights, student, atol=1e-4)
 
 
-def test_row_mean_by_hand():
+def test_row_term_by_hand():
     rows = tf.constant([1.0, 2.0, math.nan, 8.0])
     weights = tf.constant([1.0, 3.0, 5.0, 0.5])
     counted = tf.constant([True, True, False, True])
-    np.testing.assert_allclose(row_mean(rows, weights, counted), (1 + 6 + 4) / 3, rtol=1e-6)
-    np.testing.assert_allclose(row_mean(rows, weights, tf.zeros([4], tf.bool)), 0.0)
+    np.testing.assert_allclose(row_term(rows, weights, counted).mean, (1 + 6 + 4) / 3, rtol=1e-6)
+    np.testing.assert_allclose(row_term(rows, weights, tf.zeros([4], tf.bool)).mean, 0.0)
 
 
-def test_row_mean_sends_no_gradient_to_rows_that_do_not_count():
+def test_row_term_sends_no_gradient_to_rows_that_do_not_count():
     rows = tf.constant([1.0, 2.0, 3.0])
     with tf.GradientTape() as tape:
         tape.watch(rows)
-        out = row_mean(rows, tf.constant([1.0, 1.0, 0.0]), tf.constant([True, False, True]))
+        out = row_term(rows, tf.constant([1.0, 1.0, 0.0]), tf.constant([True, False, True])).mean
     np.testing.assert_allclose(tape.gradient(out, rows), [0.5, 0, 0])
 
 
 @pytest.mark.parametrize("weights", [None, [0.0, 2.0, 0.5, 1.0, 3.0]])
-def test_row_mean_is_the_reduction_of_keras(weights):
+def test_row_term_is_the_reduction_of_keras(weights):
     labels, logits = [1.0, 0.0, 1.0, 0.0, 1.0], [0.3, -1.0, 2.0, 4.0, -0.2]
     stock = keras.losses.BinaryCrossentropy(from_logits=True)
     expected = stock(np.c_[labels], np.c_[logits], sample_weight=weights and np.array(weights))
     rows = tf.constant(values(CrossEntropy(), labels, logits))
-    ours = row_mean(rows, tf.constant(weights or [1.0] * 5), tf.ones([5], tf.bool))
+    ours = row_term(rows, tf.constant(weights or [1.0] * 5), tf.ones([5], tf.bool)).mean
     np.testing.assert_allclose(ours, expected, rtol=1e-5)
 
 
@@ -202,7 +202,7 @@ def test_equals_the_log_loss_of_sklearn():
     labels, logits = random.integers(0, 2, 50), random.normal(size=50)
     weights = random.uniform(0, 3, 50).astype(np.float32)
     rows = values(CrossEntropy(), labels, logits)
-    out = row_mean(tf.constant(rows), tf.constant(weights), tf.ones([50], tf.bool))
+    out = row_term(tf.constant(rows), tf.constant(weights), tf.ones([50], tf.bool)).mean
     # sklearn divides by the sum of the weights, Keras and we by the number of rows.
     expected = sklearn.metrics.log_loss(labels, sigmoid(logits), sample_weight=weights)
     np.testing.assert_allclose(out * 50 / weights.sum(), expected, rtol=1e-5)

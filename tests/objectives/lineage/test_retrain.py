@@ -2,6 +2,8 @@
 
 import dataclasses
 import os
+import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -9,8 +11,11 @@ import pytest
 
 from tfpfd import (
     MLP,
+    Categorical,
     FusedTeachers,
+    Numeric,
     Ranker,
+    Schema,
     Version,
     WarmUp,
     export,
@@ -165,7 +170,7 @@ def test_the_new_student_is_exported_as_any_other(taught, tuesday, two_tower, tm
 
 def test_lists_stay_together(first, tuesday, linear):
     """Losses of lists need the rows of a user in one batch."""
-    schema = first.schema.served().adapt(tuesday, verbose=0)
+    schema = first.schema.served()
     schema = dataclasses.replace(schema, list_key="user_id")
     recorder = Recorder()
     version = retrain(
@@ -209,12 +214,37 @@ def test_a_line_that_cant_be_written_is_refused_before_training(first, monday, m
         retrain(first, monday, make, verbose=0)
 
 
-def test_logits_that_are_not_finite_are_refused(first, monday, linear, tmp_path):
-    student = first.load()
-    student.set_weights([weight * np.nan for weight in student.get_weights()])
-    save_version(tmp_path, student)
+def test_logits_that_are_not_finite_are_refused(first, monday, linear):
+    teacher = first.load()
+    teacher.set_weights([weight * np.nan for weight in teacher.get_weights()])
+    arguments = {"teachers": {"other": teacher}, "scorer": sum_of({"other": 1.0})}
     with pytest.raises(ValueError, match="gives 60 of 60 rows logits that aren't finite"):
-        retrain(tmp_path, monday, linear, verbose=0)
+        retrain(first, monday, linear, verbose=0, **arguments)
+
+
+def test_a_training_that_diverges_writes_nothing(first, monday, linear, tmp_path):
+    line = shutil.copytree(first.path, tmp_path / "0").parent
+    with pytest.raises(ValueError, match="`student` has diverged: "):
+        retrain(line, monday, linear, compile=eagerly(1e38), verbose=0)
+    assert [path.name for path in line.iterdir()] == ["0"]
+    assert retrain(line, monday, linear, compile=eagerly(), verbose=0).number == 1
+
+
+def test_a_student_that_holds_a_teacher_is_refused_before_training(first, monday, linear):
+    def make(schema):
+        student = linear(schema)
+        student.note = SimpleNamespace(teacher=Ranker(TEACHERS, MLP([2]), sees="all", name="t"))
+        return student
+
+    with pytest.raises(ValueError, match=r"student\.note\.teacher is ranker 't', which sees"):
+        retrain(first, monday, make, callbacks=["not reached"], verbose=0)
+
+
+TEACHERS = Schema(
+    user=[Categorical("user_id", dtype="int", vocabulary=(1,))],
+    item=[],
+    privileged={"cross": [Numeric("affinity", boundaries=(0.5,))]},
+)
 
 
 def test_refusals(first, monday, tuesday, linear, tmp_path):

@@ -7,7 +7,7 @@ from tfpfd.distillation.losses.listwise import (
 )
 from tfpfd.distillation.losses.pairwise import PairwiseLogistic, SoftPairwiseLogistic
 from tfpfd.distillation.losses.pointwise import CrossEntropy, SoftCrossEntropy, SquaredLogits
-from tfpfd.distillation.losses.reduction import mean_loss
+from tfpfd.distillation.losses.reduction import Term, mean_loss, term_of
 from tfpfd.distillation.losses.teacher import ConfidenceWeighted, Corrected
 
 __all__ = [
@@ -21,5 +21,7 @@ __all__ = [
     "SoftListwiseSoftmax",
     "SoftPairwiseLogistic",
     "SquaredLogits",
+    "Term",
     "mean_loss",
+    "term_of",
 ]

@@ -8,7 +8,8 @@ from typing import Any
 import tensorflow as tf
 
 from tfpfd._keras import keras
-from tfpfd.distillation.losses.reduction import BatchLoss
+from tfpfd._replicas import gathered, replicas
+from tfpfd.distillation.losses.reduction import BatchLoss, Term
 from tfpfd.distillation.targets import Targets
 
 
@@ -129,36 +130,39 @@ class ListLoss(BatchLoss):
         """
         raise NotImplementedError
 
-    def mean(
+    def term(
         self, truth: tf.Tensor, logits: tf.Tensor, targets: Targets, counted: tf.Tensor
-    ) -> tf.Tensor:
-        """The mean over the lists that say something; see `mean_loss`."""
+    ) -> Term:
+        """What the lists that say something cost, and how many they are; see `term_of`."""
         if targets.lists is None:
             raise ValueError(without_lists(self))
-        ids, weights = targets.lists, targets.weights
+        # A strategy cuts batches at any row, so every replica looks at the lists of all of them.
+        truth, logits, weights, counted, ids = gathered(
+            (truth, logits, targets.weights, counted, targets.lists)
+        )
         complete = tf.reduce_all(counted)
         # Of whole lists one after the other, as in batches of whole lists.
         count = tf.maximum(tf.reduce_sum(ids[-1:] - ids[:1]) + 1, 1)
         size = tf.size(ids, tf.int64) // count
 
-        def of_columns(columns: Iterable[tf.Tensor], lists: Lists) -> tf.Tensor:
+        def of_columns(columns: Iterable[tf.Tensor], lists: Lists) -> Term:
             of_truth, of_logits, of_weights = columns
             cost, speaks = self.of_lists(of_truth, of_logits, of_weights, lists)
-            return cost / tf.maximum(tf.reduce_sum(tf.cast(speaks, cost.dtype)), 1)
+            return Term(cost, tf.reduce_sum(tf.cast(speaks, tf.float32)))
 
-        def equal(logits: tf.Tensor) -> tf.Tensor:
+        def equal(logits: tf.Tensor) -> Term:
             return of_columns((truth, logits, weights), EqualLists(count, size))
 
-        def one_by_one(logits: tf.Tensor) -> tf.Tensor:
+        def one_by_one(logits: tf.Tensor) -> Term:
             return of_columns((truth, logits, weights), Lists(ids - ids[:1]))
 
-        def apart(logits: tf.Tensor) -> tf.Tensor:
+        def apart(logits: tf.Tensor) -> Term:
             *ordered, place = _list_by_list((truth, logits, weights, ids), counted)
             return of_columns(ordered, Lists(place))
 
         @tf.custom_gradient
-        def mean(logits: tf.Tensor) -> tuple[tf.Tensor, Any]:
-            value, slope = tf.cond(
+        def term(logits: tf.Tensor) -> tuple[tuple[tf.Tensor, tf.Tensor], Any]:
+            total, lists, slope = tf.cond(
                 complete & _of_equal_size(ids, count, size),
                 lambda: _differentiated(equal, logits),
                 lambda: tf.cond(
@@ -167,9 +171,10 @@ class ListLoss(BatchLoss):
                     lambda: _differentiated(apart, logits),
                 ),
             )
-            return value, lambda upstream: upstream * slope
+            return (total, lists), lambda upstream, _: upstream * slope
 
-        return mean(logits)
+        total, lists = term(logits)
+        return Term(total / replicas(), lists / replicas())
 
 
 def list_loss_of(loss: keras.losses.Loss) -> ListLoss | None:
@@ -188,17 +193,17 @@ def without_lists(loss: ListLoss) -> str:
 
 
 def _differentiated(
-    function: Callable[[tf.Tensor], tf.Tensor], logits: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """A function's value and its gradient by the logits.
+    function: Callable[[tf.Tensor], Term], logits: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """The parts of a function's term, and the gradient of the total by the logits.
 
     Inside a branch of `tf.cond` it takes half the time of a gradient through the `tf.cond`, which
     hands everything that the branch computed from one `tf.cond` to another.
     """
     with tf.GradientTape() as tape:
         tape.watch(logits)
-        value = function(logits)
-    return value, tf.convert_to_tensor(tape.gradient(value, logits))
+        total, count = function(logits)
+    return total, count, tf.convert_to_tensor(tape.gradient(total, logits))
 
 
 def _one_by_one(ids: tf.Tensor) -> tf.Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -18,6 +18,23 @@ def check_temperature(temperature: float) -> float:
     return temperature
 
 
+class Term(NamedTuple):
+    """A mean over rows or lists, in the two parts that add up over batches and over replicas.
+
+    Attributes:
+      total: scalar, what the rows or lists cost together.
+      count: float32 scalar, how many they are.
+    """
+
+    total: tf.Tensor
+    count: tf.Tensor
+
+    @property
+    def mean(self) -> tf.Tensor:
+        """Scalar; 0 where nothing was counted."""
+        return self.total / tf.maximum(self.count, 1)
+
+
 class BatchLoss(keras.losses.Loss):
     """Base of the losses that need more of a batch than a target and a logit a row.
 
@@ -30,10 +47,10 @@ class BatchLoss(keras.losses.Loss):
     def __init__(self, name: str, **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
 
-    def mean(
+    def term(
         self, truth: tf.Tensor, logits: tf.Tensor, targets: Targets, counted: tf.Tensor
-    ) -> tf.Tensor:
-        """The loss of a batch, a scalar; the arguments are those of `mean_loss`."""
+    ) -> Term:
+        """The loss of a batch; the arguments are those of `term_of`."""
         raise NotImplementedError
 
     def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
@@ -43,14 +60,14 @@ class BatchLoss(keras.losses.Loss):
         )
 
 
-def mean_loss(
+def term_of(
     loss: keras.losses.Loss,
     truth: tf.Tensor,
     logits: tf.Tensor,
     targets: Targets,
     counted: tf.Tensor,
-) -> tf.Tensor:
-    """The loss of a batch.
+) -> Term:
+    """The loss of a batch, as a mean in two parts.
 
     Args:
       loss: any Keras loss, of which each row has a value, or a `BatchLoss`.
@@ -60,7 +77,8 @@ def mean_loss(
       counted: bool `[batch]`, the rows that count.
 
     Returns:
-      A scalar: `row_mean`, or what the `BatchLoss` says.
+      `row_term`, or what the `BatchLoss` says. On several replicas the parts of all of them add up
+      to those of the whole batch.
 
     Raises:
       ValueError: `loss` looks at lists, and `targets` has none.
@@ -68,8 +86,19 @@ def mean_loss(
     if isinstance(loss, BatchLoss):
         # In mixed precision logits are float16.
         truth, logits = (tf.cast(part, tf.float32) for part in (truth, logits))
-        return loss.mean(truth, logits, targets, counted)
-    return row_mean(per_row(loss, truth, logits), targets.weights, counted)
+        return loss.term(truth, logits, targets, counted)
+    return row_term(per_row(loss, truth, logits), targets.weights, counted)
+
+
+def mean_loss(
+    loss: keras.losses.Loss,
+    truth: tf.Tensor,
+    logits: tf.Tensor,
+    targets: Targets,
+    counted: tf.Tensor,
+) -> tf.Tensor:
+    """The loss of a batch as one number, a scalar; arguments and errors are those of `term_of`."""
+    return term_of(loss, truth, logits, targets, counted).mean
 
 
 def per_row(loss: keras.losses.Loss, targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -81,8 +110,8 @@ def per_row(loss: keras.losses.Loss, targets: tf.Tensor, logits: tf.Tensor) -> t
     return tf.reshape(values, [-1])
 
 
-def row_mean(values: tf.Tensor, weights: tf.Tensor, counted: tf.Tensor) -> tf.Tensor:
-    """`Σ weight · value / number of rows counted`, over the rows counted; 0 if there is none.
+def row_term(values: tf.Tensor, weights: tf.Tensor, counted: tf.Tensor) -> Term:
+    """`Σ weight · value`, and the number of rows, over the rows counted.
 
     Args:
       values: `[batch]`.
@@ -90,7 +119,7 @@ def row_mean(values: tf.Tensor, weights: tf.Tensor, counted: tf.Tensor) -> tf.Te
       counted: bool `[batch]`.
 
     Returns:
-      A scalar. When every row counts it is Keras' own reduction, `sum_over_batch_size`.
+      A term, whose mean is Keras' own reduction, `sum_over_batch_size`, when every row counts.
     """
     total = tf.reduce_sum(tf.where(counted, weights * values, tf.zeros_like(values)))
-    return total / tf.maximum(tf.reduce_sum(tf.cast(counted, values.dtype)), 1)
+    return Term(total, tf.reduce_sum(tf.cast(counted, tf.float32)))

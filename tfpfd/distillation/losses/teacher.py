@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfpfd._keras import keras, register
-from tfpfd.distillation.losses.reduction import BatchLoss, mean_loss
+from tfpfd.distillation.losses.reduction import BatchLoss, Term, term_of
 from tfpfd.distillation.targets import Targets
 
 
@@ -140,11 +140,11 @@ class Corrected(BatchLoss):
         self.strength = strength
         self.floor = floor
 
-    def mean(
+    def term(
         self, truth: tf.Tensor, logits: tf.Tensor, targets: Targets, counted: tf.Tensor
-    ) -> tf.Tensor:
-        """The loss of the corrected soft labels; see `mean_loss`."""
-        return mean_loss(self.loss, self.soft_labels(truth, targets), logits, targets, counted)
+    ) -> Term:
+        """The loss of the corrected soft labels; see `term_of`."""
+        return term_of(self.loss, self.soft_labels(truth, targets), logits, targets, counted)
 
     def soft_labels(self, teacher: tf.Tensor, targets: Targets) -> tf.Tensor:
         """f_c, logits `[batch]`, of the teacher's logits `[batch]`."""

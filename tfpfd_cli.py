@@ -1,9 +1,15 @@
-"""The command line: demo, audit, experiment, inspect, refresh of `tfpfd`."""
+"""The command line: demo, audit, experiment, inspect, refresh of `tfpfd`.
+
+It stands beside the package, whose import brings TensorFlow, so that help needs none of it.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
+import tempfile
+from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Annotated
 
@@ -15,20 +21,66 @@ try:
 except ImportError as missing:  # pragma: no cover
     sys.exit(f'The command line needs {missing.name}: pip install "tfpfd[demo]"')
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__import__("tfpfd").__doc__)
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Train recommenders with features you can't serve.",
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tfpfd {installed_version('tfpfd')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _before_commands(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="show it")
+    ] = False,
+) -> None:
+    """Options of `tfpfd` itself; its help is the app's."""
+
+
+def _import_tensorflow() -> None:
+    """Imports TensorFlow and starts it, its log put aside: what a command says is its own.
+
+    The level alone does not do: since 2.20 what is logged before the log is set up ignores it.
+    """
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ and os.environ["TF_CPP_MIN_LOG_LEVEL"] < "2":
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as log:
+        os.dup2(log.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_logical_devices()
+        except BaseException:
+            os.lseek(log.fileno(), 0, os.SEEK_SET)
+            os.write(kept, log.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 @app.command("inspect")
 def inspect_export(
     directory: Annotated[Path, typer.Argument(help="a version, or a model: its newest version")],
     privileged: Annotated[list[str] | None, typer.Option(help="another name to look for")] = None,
+    operation: Annotated[list[str] | None, typer.Option(help="an operation to allow")] = None,
 ) -> None:
     """Show what is inside an export, and prove that nothing privileged is."""
+    _import_tensorflow()
     from tfpfd.serving import inspect
 
     console = Console()
     try:
-        found = inspect(directory, privileged or ())
+        found = inspect(directory, privileged or (), operation or ())
     except (OSError, ValueError) as error:
         console.print(f"[red]error[/]: {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(2) from None
@@ -52,20 +104,23 @@ def inspect_export(
         console.print(f"[red]found[/]: {escape(finding)}", soft_wrap=True)
     if found.findings:
         raise typer.Exit(1)
-    console.print("[green]nothing privileged is inside[/]")
+    colour = "green" if found.stripped else "yellow"
+    console.print(f"[{colour}]{escape(found.verdict)}[/]", soft_wrap=True)
 
 
 @app.command("refresh")
 def refresh_export(
     directory: Annotated[Path, typer.Argument(help="a model, which holds versions")],
     items: Annotated[Path, typer.Option(help="the whole catalogue: raw item features, Parquet")],
+    operation: Annotated[list[str] | None, typer.Option(help="an operation to allow")] = None,
 ) -> None:
     """Write the next version of an export, its item table made of another catalogue."""
+    _import_tensorflow()
     from tfpfd.serving import refresh
 
     console = Console()
     try:
-        version = refresh(directory, items)
+        version = refresh(directory, items, operations=operation or ())
     except (OSError, ValueError, RuntimeError) as error:
         console.print(f"[red]error[/]: {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(2) from None
@@ -81,6 +136,7 @@ def demo(
     data: Annotated[Path | None, typer.Option(help="a local copy of MovieLens-100K")] = None,
 ) -> None:
     """Train, compare, export and serve a student with a privileged teacher on MovieLens-100K."""
+    _import_tensorflow()
     from tfpfd.experiments.movielens import run
 
     console = Console()
@@ -94,6 +150,7 @@ def demo(
 def _list_experiments(wanted: bool) -> None:
     if not wanted:
         return
+    _import_tensorflow()
     from tfpfd.experiments.registry import EXPERIMENTS
 
     table = Table("name", "question", "--data", "seeds")
@@ -119,6 +176,7 @@ def experiment(
     ] = False,
 ) -> None:
     """Run an experiment, or go on with it where it was stopped, and write its report."""
+    _import_tensorflow()
     from tfpfd.experiments.registry import find
     from tfpfd.experiments.results import Results
     from tfpfd.experiments.runner import run_cells
@@ -145,14 +203,18 @@ def audit_rows(
     schema: Annotated[Path | None, typer.Option(help="a file of what Schema.to_json wrote")] = None,
     seeds: Annotated[int, typer.Option(help="trainings of each arm")] = 5,
     metric: Annotated[str, typer.Option(help="auc, group_auc or log_loss")] = "auc",
+    user_key: Annotated[
+        str | None, typer.Option(help="the column of the user id; the list key if not given")
+    ] = None,
     out: Annotated[Path, typer.Option(help="where the report goes")] = Path("audit"),
 ) -> None:
     """Do privileged features help a small student, or is it only regularisation?"""
+    _import_tensorflow()
     from tfpfd.experiments.audit import run
 
     console = Console()
     try:
-        report, page = run(data, schema, seeds, metric, out)
+        report, page = run(data, schema, seeds, metric, out, user_key)
     except (OSError, ValueError) as error:
         console.print(f"[red]error[/]: {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(2) from None

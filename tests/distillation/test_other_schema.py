@@ -1,0 +1,160 @@
+"""Batches that another schema looked up are refused, and so are rows that none did."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+import tfpfd
+from tfpfd import Categorical, Distillation, Numeric, Ranker, Schema, TwoTower
+from tfpfd._keras import keras
+from tfpfd.data import from_rows, from_stream
+from tfpfd.layers import FeatureEncoder
+
+
+def rows(first=0, count=64):
+    """Rows of one day; another first id is another day."""
+    ids = np.arange(count) % 8 + first
+    return pd.DataFrame(
+        {
+            "user": ids,
+            "item": [f"i{one}" for one in ids[::-1]],
+            "dwell": ids / 8,
+            "label": (np.arange(count) % 2).astype(np.float32),
+        }
+    )
+
+
+DECLARED = Schema(
+    user=(Categorical("user", dtype="int", max_size=8),),
+    item=(Categorical("item", max_size=8),),
+    privileged={"post_event": (Numeric("dwell", buckets=4),)},
+)
+
+
+@pytest.fixture
+def today():
+    return DECLARED.adapt(rows(), verbose=0)
+
+
+@pytest.fixture
+def tomorrow():
+    return DECLARED.adapt(rows(first=5), verbose=0)
+
+
+def model_of(schema, kind):
+    encoder = FeatureEncoder(schema, dim=2)
+    student = Ranker(schema, TwoTower([2]), encoder=encoder, name="student")
+    model = student
+    if kind == "distillation":
+        teacher = Ranker(schema, tfpfd.MLP([2]), sees="all", encoder=encoder, name="teacher")
+        model = Distillation(student, teacher)
+    model.compile(optimizer="sgd")
+    return model
+
+
+USES = {
+    "fit": lambda model, batches: model.fit(batches, verbose=0),
+    "evaluate": lambda model, batches: model.evaluate(batches, verbose=0),
+    "predict": lambda model, batches: model.predict(batches, verbose=0),
+    "train_on_batch": lambda model, batches: model.train_on_batch(*next(iter(batches))),
+    "test_on_batch": lambda model, batches: model.test_on_batch(*next(iter(batches))),
+    "predict_on_batch": lambda model, batches: model.predict_on_batch(next(iter(batches))[0]),
+    "call": lambda model, batches: model(next(iter(batches))[0]),
+}
+
+
+@pytest.mark.parametrize("kind", ["ranker", "distillation"])
+@pytest.mark.parametrize("use", USES)
+def test_rows_of_another_day_are_refused(today, tomorrow, use, kind):
+    model = model_of(today, kind)
+    before = [weight.numpy() for weight in model.weights]
+    expected = r"another schema.*(\['user', 'item'|student).*from_rows|another schema.*'user'"
+    with pytest.raises(Exception, match=expected) as refused:
+        USES[use](model, from_rows(rows(first=5), tomorrow))
+    assert "retrain" in str(refused.value)
+    for weight, was in zip(model.weights, before, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), was)
+    USES[use](model, from_rows(rows(first=5), today))
+
+
+@pytest.mark.parametrize("kind", ["ranker", "distillation"])
+def test_validation_rows_of_another_day_are_refused_before_training(today, tomorrow, kind):
+    model = model_of(today, kind)
+    with pytest.raises(ValueError, match=r"another schema.*'user'"):
+        model.fit(from_rows(rows(), today), validation_data=from_rows(rows(), tomorrow), verbose=0)
+
+
+@pytest.mark.parametrize("use", [use for use in USES if use != "call"])
+def test_raw_columns_are_refused(today, use):
+    table = rows()
+    raw = {"user": table["user"].to_numpy(), "item": np.arange(64)}
+    batches = tf.data.Dataset.from_tensor_slices((raw, table["label"].to_numpy())).batch(8)
+    with pytest.raises(Exception, match=r"rows that its schema looked up.*\['item', 'user'\]"):
+        USES[use](model_of(today, "ranker"), batches)
+    if use == "predict":
+        with pytest.raises(ValueError, match="rows that its schema looked up"):
+            model_of(today, "ranker").predict(raw, verbose=0)
+
+
+def test_a_generator_is_checked_too(today, tomorrow):
+    batches = from_rows(rows(), tomorrow, batch_size=8)
+
+    def generator():
+        yield from batches
+
+    with pytest.raises(Exception, match="another schema"):
+        model_of(today, "ranker").fit(generator(), verbose=0)
+
+
+def test_a_stream_says_its_schema_as_rows_do(today, tomorrow):
+    raw = tf.data.Dataset.from_tensor_slices(dict(rows())).batch(8)
+    model = model_of(today, "distillation")
+    model.fit(from_stream(raw, today), verbose=0)
+    with pytest.raises(ValueError, match="another schema"):
+        model.fit(from_stream(raw, tomorrow), verbose=0)
+
+
+def test_only_the_features_that_differ_are_named(today):
+    edges = dataclasses.replace(today.features()["dwell"], boundaries=(0.1, 0.2, 0.3))
+    other = from_rows(rows(), today.replacing({"dwell": edges}))
+    with pytest.raises(ValueError, match=r"ranker 'teacher': features \['dwell'\]"):
+        model_of(today, "distillation").fit(other, verbose=0)
+    # The student doesn't read it.
+    model_of(today, "ranker").fit(other, verbose=0)
+
+
+def test_a_schema_read_from_json_is_the_same(today):
+    again = Schema.from_json(today.to_json())
+    model_of(today, "distillation").fit(from_rows(rows(), again), verbose=0)
+    model_of(again, "ranker").fit(from_rows(rows(), today.served()), verbose=0)
+
+
+def test_the_batch_carries_nothing_but_a_name(today):
+    inputs, _ = next(iter(from_rows(rows(), today)))
+    (mark,) = set(inputs) - {"user", "item", "dwell"}
+    assert inputs[mark].shape == (64, 0)
+    with pytest.raises(ValueError, match="`keep` names '__schema__"):
+        from_rows(rows().assign(**{mark: 0.0}), today, keep=[mark])
+
+
+def test_what_is_learned_is_not_learned_again(today):
+    with pytest.raises(ValueError, match=r"nothing to learn.*'user', 'item', 'dwell'.*retrain"):
+        today.adapt(rows(first=5), verbose=1)
+    half = today.replacing({"item": Categorical("item")})
+    assert half.adapt(rows(first=5), verbose=0).vocabularies["user"] == today.vocabularies["user"]
+
+
+def test_weights_of_another_vocabulary_are_refused(today, tomorrow, tmp_path):
+    path = str(tmp_path / "day.weights.h5")
+    model = model_of(today, "distillation")
+    model.save_weights(path)
+    with pytest.raises(ValueError, match=r"another schema"):
+        model_of(tomorrow, "distillation").load_weights(path)
+    keras.utils.set_random_seed(1)
+    again = model_of(today, "distillation")
+    again.load_weights(path)
+    for one, other in zip(again.weights, model.weights, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())

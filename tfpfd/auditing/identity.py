@@ -1,0 +1,101 @@
+"""What the trainings of an audit depend on, in few words: rows, schema, networks, arguments."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tfpfd.auditing.arms import Recipe
+from tfpfd.auditing.bench import Bench
+from tfpfd.distillation import Ranker
+from tfpfd.schema import Sees
+
+
+def identity(bench: Bench, sees: Sees, resamples: int) -> dict[str, Any]:
+    """What cells must have in common with an audit that goes on from them.
+
+    Not the number of seeds or the sizes: a cell is of one of each.
+
+    Args:
+      bench: of the recipe that was given, before any search.
+      sees: what the distilled student's teacher sees.
+      resamples: of the test users.
+
+    Returns:
+      Arguments as they are, rows, schema and networks as digests, by name.
+    """
+    recipe = bench.recipe
+    numbers = ("learning_rate", "weight", "warm_up", "epochs", "patience")
+    return {
+        "metric": bench.metric,
+        "sees": sees,
+        **{name: _number(getattr(recipe, name)) for name in numbers},
+        "batch_size": int(bench.batch_size),
+        "resamples": int(resamples),
+        "schema": _digest(bench.schema.to_json().encode()),
+        "rows": _rows(bench),
+        "networks": _digest(_networks(bench, recipe, sees).encode()),
+    }
+
+
+def _number(value: Any) -> int | float:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _digest(*parts: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _rows(bench: Bench) -> str:
+    """Digest of all rows as they are looked up, and of whose they are."""
+    parts: list[bytes] = []
+    for rows in (bench.train, bench.validation, bench.test):
+        columns = {**rows.inputs, "labels": rows.labels}
+        if rows.weights is not None:
+            columns["weights"] = rows.weights
+        for name, values in columns.items():
+            parts += [name.encode(), str(values.shape).encode(), values.tobytes()]
+    for part, ids in bench.users.items():
+        hashed = pd.util.hash_pandas_object(pd.Series(ids), index=False).to_numpy()
+        parts += [part.encode(), hashed.tobytes()]
+    return _digest(*parts)
+
+
+def _networks(bench: Bench, recipe: Recipe, sees: Sees) -> str:
+    """The configurations of the student and of its teachers."""
+    student = recipe.student(bench.schema)
+    described = [_described(student)]
+    for view in dict.fromkeys(("served", sees)):
+        teacher = recipe.teacher(bench.schema, view, student)
+        described += [_described(teacher), teacher.encoder is student.encoder]
+    return json.dumps(described, default=lambda value: type(value).__qualname__)
+
+
+def _described(ranker: Ranker) -> Any:
+    try:
+        return _unnumbered(ranker.get_config())
+    except (NotImplementedError, TypeError, ValueError):  # A layer that can't be saved.
+        return type(ranker.network).__qualname__
+
+
+def _unnumbered(config: Any) -> Any:
+    """A configuration without the numbers that Keras gives to layers of the same class."""
+    if isinstance(config, dict):
+        return {
+            key: re.sub(r"_\d+$", "", value)
+            if key == "name" and isinstance(value, str)
+            else _unnumbered(value)
+            for key, value in config.items()
+        }
+    if isinstance(config, list | tuple):
+        return [_unnumbered(value) for value in config]
+    return config

@@ -1,0 +1,88 @@
+"""What looked-up rows say of the schema that looked them up, so that no other one reads them."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Mapping
+
+from tfpfd.schema.features import Categorical, Feature
+
+# No feature can have this name: those begin with a letter.
+SCHEMA = "__schema__"
+"""How the key begins under which a batch says by which schema its rows were looked up.
+
+The key itself says it, so that it costs a step nothing: behind this stand the fingerprints of the
+features. The value is an empty int32 tensor `[batch, 0]`.
+"""
+_DIGITS = 8
+
+
+def fingerprints(
+    features: Iterable[Feature], vocabularies: Mapping[str, Categorical]
+) -> dict[str, str]:
+    """What decides which row of its table a value gets, in 8 hexadecimal digits by feature.
+
+    Args:
+      features: adapted features.
+      vocabularies: the `Categorical` that owns each vocabulary, by name.
+    """
+    owners = {name: _digest(_settings(owner)) for name, owner in vocabularies.items()}
+    return {
+        feature.name: (
+            owners[feature.name]
+            if feature.name in owners
+            else _digest([owners.get(feature.table), _settings(feature)])
+        )
+        for feature in features
+    }
+
+
+def _settings(feature: Feature) -> list[object]:
+    return [type(feature).__name__, dataclasses.asdict(feature)]
+
+
+def _digest(plain: object) -> str:
+    text = json.dumps(plain, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+
+
+def mark_of(prints: Mapping[str, str]) -> str:
+    """The key of a batch whose features have these fingerprints."""
+    return SCHEMA + "".join(sorted(prints.values()))
+
+
+def check_mark(
+    owner: str, prints: Mapping[str, str], names: Collection[str], required: bool
+) -> None:
+    """Refuses a batch that was looked up by another schema than that of its reader.
+
+    Args:
+      owner: what a message calls the reader.
+      prints: fingerprints of the features that it reads, by name.
+      names: of the batch's inputs.
+      required: whether a batch that doesn't say its schema is refused as well.
+
+    Raises:
+      ValueError: naming the features that differ.
+    """
+    marks = [name[len(SCHEMA) :] for name in names if name.startswith(SCHEMA)]
+    if not marks:
+        if required:
+            raise ValueError(
+                f"the inputs of {owner} must be rows that its schema looked up, received columns "
+                f"{sorted(names)} that don't say so, such as raw ids: use "
+                "`tfpfd.data.from_rows(rows, schema)`, `from_stream` or `schema.lookup(columns)`"
+            )
+        return
+    held = {
+        mark[start : start + _DIGITS] for mark in marks for start in range(0, len(mark), _DIGITS)
+    }
+    differing = [name for name, value in prints.items() if name in names and value not in held]
+    if differing:
+        raise ValueError(
+            f"the batch was looked up by another schema than that of {owner}: features "
+            f"{differing} have other vocabularies, bucket edges or settings there; look the rows "
+            "up by the model's own `schema`, or renew the model for new ids by `tfpfd.retrain`"
+        )
