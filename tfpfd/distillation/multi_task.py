@@ -14,6 +14,7 @@ from tfpfd.distillation.losses.reduction import row_term
 from tfpfd.distillation.ranker import Ranker
 from tfpfd.distillation.targets import Targets
 from tfpfd.schema import Numeric
+from tfpfd.schema.mark import columns_of
 
 
 @register
@@ -104,7 +105,7 @@ class MultiTask(LabelledModel):
         if training and missing:
             raise ValueError(
                 f"missing inputs {missing}: the heads are to predict these privileged features, "
-                f"received {sorted(names)}"
+                f"received {columns_of(names)}"
             )
 
     def costs(self, outputs: Mapping[str, tf.Tensor], targets: Targets) -> dict[str, Term]:

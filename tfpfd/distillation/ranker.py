@@ -16,6 +16,7 @@ from tfpfd.distillation.privileged import remember
 from tfpfd.distillation.targets import Targets
 from tfpfd.layers import FeatureEncoder
 from tfpfd.schema import Schema, Sees, Side
+from tfpfd.schema.mark import columns_of
 from tfpfd.schema.schema import SIDES
 
 _PRINT = "schema"
@@ -160,7 +161,7 @@ class Ranker(LabelledModel):
             raise ValueError(
                 f"missing inputs {missing}: ranker '{self.name}' with sees='{self.sees}' needs "
                 "table rows of them (see `tfpfd.data.from_rows`; rows of `schema.served()` have no "
-                f"privileged features), received {sorted(names)}"
+                f"privileged features), received {columns_of(names)}"
             )
 
     def check_batches(self, names: Collection[str], training: bool) -> None:

@@ -12,6 +12,7 @@ from tfpfd._keras import declared_names, keras, register
 from tfpfd.distillation.ranker import Ranker
 from tfpfd.schema import raw_batches
 from tfpfd.schema.batches import Source, rows_of
+from tfpfd.schema.mark import columns_of
 
 _BATCH = 16_384
 
@@ -65,7 +66,7 @@ def check_column(column: str, names: Collection[str], what: str) -> None:
     if column not in names:
         raise ValueError(
             f"missing input '{column}': expected the column of {what}, which "
-            f"tfpfd.data.from_rows(…, keep=['{column}']) passes on, received {sorted(names)}"
+            f"tfpfd.data.from_rows(…, keep=['{column}']) passes on, received {columns_of(names)}"
         )
 
 
@@ -85,7 +86,7 @@ def check_inputs(scorer: keras.layers.Layer, names: Collection[str]) -> None:
     missing = sorted(set(declared_names(scorer)) - set(names))
     if missing:
         raise ValueError(
-            f"missing inputs {missing} of the model '{scorer.name}', received {sorted(names)}"
+            f"missing inputs {missing} of the model '{scorer.name}', received {columns_of(names)}"
         )
 
 

@@ -12,6 +12,7 @@ from tfpfd.data.lists import LIST
 from tfpfd.distillation.targets import Targets
 from tfpfd.schema import Schema, raw_batches
 from tfpfd.schema.batches import Source
+from tfpfd.schema.mark import columns_of
 from tfpfd.schema.validation import check_target
 
 
@@ -70,7 +71,7 @@ def labels_of(
         raise ValueError(
             f"missing labels {missing}: the primary objective is '{label}', and those of the "
             "others are columns that `labels=` (or `keep=`) of from_rows passes on, received "
-            f"{sorted(inputs)}"
+            f"{columns_of(inputs)}"
         )
     return {name: y if name == label else inputs[name] for name in names}
 

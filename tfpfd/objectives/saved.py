@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfpfd._keras import keras, register
 from tfpfd.objectives.frozen import flat
+from tfpfd.schema.mark import columns_of
 
 
 class _Loaded:
@@ -96,7 +97,7 @@ class SavedScorer(keras.layers.Layer):
         if missing:
             raise ValueError(
                 f"missing inputs {missing} of '{self.directory}': expected columns that "
-                f"`keep` of from_rows passes on, received {sorted(names)}"
+                f"`keep` of from_rows passes on, received {columns_of(names)}"
             )
 
     def call(self, inputs: Mapping[str, tf.Tensor], training: bool | None = None) -> tf.Tensor:

@@ -53,6 +53,11 @@ def mark_of(prints: Mapping[str, str]) -> str:
     return SCHEMA + "".join(sorted(prints.values()))
 
 
+def columns_of(names: Iterable[str]) -> list[str]:
+    """The names of a batch's columns, sorted: its inputs without what says their schema."""
+    return sorted(name for name in names if not name.startswith(SCHEMA))
+
+
 def check_mark(
     owner: str, prints: Mapping[str, str], names: Collection[str], required: bool
 ) -> None:
@@ -72,8 +77,9 @@ def check_mark(
         if required:
             raise ValueError(
                 f"the inputs of {owner} must be rows that its schema looked up, received columns "
-                f"{sorted(names)} that don't say so, such as raw ids: use "
-                "`tfpfd.data.from_rows(rows, schema)`, `from_stream` or `schema.lookup(columns)`"
+                f"{columns_of(names)} that don't say so, such as raw ids: use "
+                "`tfpfd.data.from_rows(rows, schema)`, `from_stream` or `schema.lookup(columns)`, "
+                f"and where columns are selected later, keep the key that begins with '{SCHEMA}'"
             )
         return
     held = {
