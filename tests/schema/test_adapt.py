@@ -182,9 +182,18 @@ class TestBoundaries:
         assert whole.learned() == parts.learned()
 
     def test_equal_quantiles_are_merged(self):
-        assert adapted(Numeric("age", buckets=4), [0] * 90 + [1] * 10).boundaries == ()
         assert adapted(Numeric("age", buckets=4), [0] * 60 + [1] * 40).boundaries == (1.0,)
-        assert adapted(Numeric("age", buckets=4), [5, 5]).boundaries == ()
+
+    @pytest.mark.parametrize(("rest", "edge"), [([3] * 10, 3.0), ([7, 2], 2.0)])
+    def test_rare_values_are_parted_from_the_one_that_nearly_all_are(self, rest, edge):
+        assert adapted(Numeric("age", buckets=4), [0] * 90 + rest).boundaries == (edge,)
+
+    @pytest.mark.parametrize("optional", [False, True])
+    def test_one_value_alone_is_warned_of(self, optional):
+        values = [5, 5, None] if optional else [5, 5]
+        with pytest.warns(UserWarning, match=r"column 'age': all values are 5\.0, so .* nothing"):
+            feature = adapted(Numeric("age", buckets=4, optional=optional), values)
+        assert feature.boundaries == ()
 
     def test_missing_values_do_not_count(self):
         feature = Numeric("age", buckets=2, optional=True)

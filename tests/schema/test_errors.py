@@ -177,6 +177,50 @@ def test_a_bad_column_is_named_with_what_was_expected_and_what_came(case):
         SCHEMA.adapt(rows(**{name: values}), verbose=0)
 
 
+def test_bad_columns_are_named_together():
+    with pytest.raises(ValueError, match="column 'age': expected finite numbers") as error:
+        SCHEMA.adapt(rows(age=[1, None, 2], rate=[None] * 3, shop=["a", "b", "c"]), verbose=0)
+    message = str(error.value)
+    assert "; column 'rate': expected finite numbers, received all 3 values NaN" in message
+    assert "; column 'shop': expected non-negative integers, received string" in message
+    assert message.count("\n") == 0
+
+
+def test_columns_without_any_value_are_named_together():
+    empty = {"zip": [None] * 3, "price": [None] * 3, "liked": [None] * 3}
+    message = "column 'zip': .* 3 rows that are all missing; column 'price': .*; column 'liked': "
+    with pytest.raises(ValueError, match=message):
+        SCHEMA.adapt(rows(**empty), verbose=0)
+
+
+PADDED = np.tile([[0, 0, 5, 7], [0, 3, 0, 0], [4, 4, 1, 2], [0, 0, 0, 0]], (10, 1))
+
+
+@pytest.mark.parametrize("of", [np.asarray, lambda rows: rows.tolist(), tf.constant])
+@pytest.mark.parametrize("padded", [PADDED, PADDED[:, ::-1]])
+def test_histories_padded_with_0_are_warned_of(of, padded):
+    schema = Schema(user=(Sequence("clicks", of="item"),), item=(Categorical("item", dtype="int"),))
+    data = {"clicks": of(padded), "item": np.arange(40), "label": np.ones(40)}
+    with pytest.warns(UserWarning, match="column 'clicks': expected -1 .* received 0.* 90 times"):
+        schema.adapt(data, verbose=0)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "clicks",
+    [
+        np.where(PADDED == 0, -1, PADDED),
+        np.where(PADDED == 3, 0, PADDED)[:, [2, 1, 0, 3]],  # 0 is an id: it stands inside too.
+        np.where(PADDED == 0, 9, PADDED),
+        PADDED[:, :2],
+        [row[row > 0].tolist() for row in PADDED],
+    ],
+)
+def test_other_histories_are_not(clicks):
+    schema = Schema(user=(Sequence("clicks", of="item"),), item=(Categorical("item", dtype="int"),))
+    schema.adapt({"clicks": clicks, "item": np.arange(40), "label": np.ones(40)}, verbose=0)
+
+
 FRAME = pd.DataFrame(rows())
 BAD_SOURCES = {
     "a column missing": (

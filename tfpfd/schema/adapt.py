@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -74,11 +75,25 @@ class QuantileLearner:
         self._seen += len(values)
 
     def learned(self) -> Numeric:
-        """The feature with its edges; equal quantiles are merged, so there may be fewer."""
+        """The feature with its edges; equal quantiles are merged, so there may be fewer.
+
+        Where nearly all values are the smallest one, so that all quantiles are, the one edge parts
+        it from the others. A feature of one value has no edge, and is warned of.
+        """
         levels = np.arange(1, self._feature.buckets) / self._feature.buckets
         edges = np.unique(np.quantile(self._sample, levels, method="higher"))
+        smallest = self._sample.min()
         # An edge at the smallest value would leave the bucket below it empty.
-        edges = edges[edges > self._sample.min()]
+        edges = edges[edges > smallest]
+        others = self._sample[self._sample > smallest]
+        if not len(others):
+            warnings.warn(
+                f"column '{self._feature.name}': all values are {smallest}, so that the feature "
+                "tells a model nothing; leave it out, or give its `boundaries`",
+                stacklevel=3,
+            )
+        elif not len(edges):
+            edges = others.min(keepdims=True)
         return dataclasses.replace(self._feature, boundaries=tuple(edges.tolist()))
 
 

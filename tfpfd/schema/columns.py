@@ -7,6 +7,7 @@ rows of several values are padded with it to a rectangle. A served request write
 from __future__ import annotations
 
 import itertools
+import warnings
 from typing import Any, Literal, NoReturn
 
 import numpy as np
@@ -56,7 +57,26 @@ def _rectangle(name: str, values: Any, kind: Kind) -> np.ndarray:
     width = max(int(lengths.max(initial=0)), 1)
     out = np.full((len(lengths), width), MISSING[kind], dtype=object if kind == "string" else None)
     out[np.arange(width) < lengths[:, None]] = checked
+    if kind == "int":
+        _warn_of_padding(name, out)
     return out.astype(checked.dtype) if kind != "string" else out
+
+
+def _warn_of_padding(name: str, rows: np.ndarray) -> None:
+    """Warns of 0 as padding, as Keras writes it: here it is an id like any other."""
+    zero = rows == 0
+    # Ids of a history are seldom the same; those of one that is padded are, at its ends alone.
+    if rows.shape[1] < 3 or len(rows) < 20 or zero.sum() < 0.1 * (rows >= 0).sum():
+        return
+    seen = np.logical_or.accumulate(rows > 0, axis=1)
+    coming = np.logical_or.accumulate(rows[:, ::-1] > 0, axis=1)[:, ::-1]
+    if not (zero & seen & coming).any():
+        warnings.warn(
+            f"column '{name}': expected -1 where a row has no value, received 0, which is an id "
+            f"here, at the ends of rows alone, {zero.sum()} times: if it is padding, pad with -1 "
+            "(`pad_sequences(…, value=-1)`) or give lists of their own lengths",
+            stacklevel=3,
+        )
 
 
 def is_missing(values: np.ndarray) -> np.ndarray:

@@ -26,6 +26,7 @@ from tfpfd.schema.validation import (
     check_target,
     features_of,
     groups_of,
+    refuse_columns,
     refuse_what_is_known,
 )
 
@@ -171,18 +172,20 @@ class Schema:
         """Checks raw columns and brings them into the form that `lookup` takes.
 
         Raises:
-          ValueError: naming the column, what was expected and what came.
+          ValueError: naming the columns, what was expected and what came.
         """
-        return {
-            f.name: column(
-                f.name,
-                raw[f.name],
-                self.kind(f),
-                several=f.length is not None,
-                optional=f.optional,
-            )
-            for f in features
-        }
+        checked: dict[str, np.ndarray] = {}
+        refused: list[str] = []
+        for f in features:
+            several = f.length is not None
+            try:
+                checked[f.name] = column(
+                    f.name, raw[f.name], self.kind(f), several=several, optional=f.optional
+                )
+            except ValueError as error:
+                refused.append(str(error))
+        refuse_columns(refused)
+        return checked
 
     def target(self, raw: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray | None]:
         """Labels `[rows]`, NaN on rows without one, and weights `[rows]` or None; float32.

@@ -151,9 +151,22 @@ def refuse_what_is_known(features: Mapping[str, Feature]) -> None:
 
 
 def check_all_missing(held: Mapping[str, int], rows: int) -> None:
-    """Refuses a column in which no row holds a value."""
-    for name, count in held.items():
-        if count == 0:
-            raise ValueError(
-                f"column '{name}': expected values, received {rows} rows that are all missing"
-            )
+    """Refuses columns in which no row holds a value."""
+    refuse_columns(
+        [
+            f"column '{name}': expected values, received {rows} rows that are all missing"
+            for name, count in held.items()
+            if count == 0
+        ]
+    )
+
+
+def refuse_columns(refused: list[str]) -> None:
+    """Raises one error for all columns that are refused, so that none has to wait for another.
+
+    Args:
+      refused: why, by column; what each says behind a semicolon is help, and given once.
+    """
+    if refused:
+        others = "".join(f"; {reason.split(';')[0]}" for reason in refused[1:])
+        raise ValueError(refused[0] + others)
