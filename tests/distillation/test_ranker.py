@@ -271,13 +271,6 @@ def test_a_frozen_encoder_stays_frozen_when_loaded(schema, linear, tmp_path):
     assert len(ranker.trainable_weights) == len(again.trainable_weights) == 2
 
 
-def test_a_sequential_is_no_network(schema):
-    network = keras.Sequential([keras.layers.Dense(1)])
-    message = r"`network` must be a layer .*\['user', 'item'\].* received a Sequential"
-    with pytest.raises(TypeError, match=message):
-        Ranker(schema, network)
-
-
 class Unrepeatable(keras.layers.Layer):
     """A behaviour encoder that doesn't say what it was made of."""
 

@@ -9,14 +9,16 @@ import tensorflow as tf
 
 from tfpfd._keras import COUNTED_ONCE, declared_inputs, freeze, keras, register
 from tfpfd.distillation.contracts import check_loss
-from tfpfd.distillation.labelled import LabelledModel, check_plain
+from tfpfd.distillation.labelled import LabelledModel
 from tfpfd.distillation.losses import SoftCrossEntropy, Term, term_of
+from tfpfd.distillation.parts import check_plain
 from tfpfd.distillation.privileged import remember
 from tfpfd.distillation.ranker import Ranker
 from tfpfd.distillation.schedule import WarmUp
 from tfpfd.distillation.schemas import check_same_features, rankers_of
 from tfpfd.distillation.scores import check_inputs
 from tfpfd.distillation.targets import Targets
+from tfpfd.layers.contract import representation_width
 
 
 @register
@@ -102,7 +104,7 @@ class Distillation(LabelledModel):
         self.head = None
         if auxiliary_head:
             self.head = keras.layers.Dense(1, name="auxiliary_head", dtype="float32")
-            self.head.build((None, student.network.units[-1]))
+            self.head.build((None, representation_width(student.network)))
         self.step = self.add_weight(
             name="step",
             shape=(),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import contextlib
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import tensorflow as tf
 
@@ -19,10 +21,8 @@ from tfpfd.distillation.contracts import check_loss, check_metric
 from tfpfd.distillation.losses import CrossEntropy, Term
 from tfpfd.distillation.losses.lists import ListLoss, list_loss_of, without_lists
 from tfpfd.distillation.schemas import rankers_of
-from tfpfd.distillation.sharding import sharded_weight
+from tfpfd.distillation.stored import StoredModel
 from tfpfd.distillation.targets import Targets
-
-_OWN = ("tfpfd.", "keras.", "tf_keras.")
 
 
 def inputs_of(name: str, data: Any) -> Any:
@@ -33,39 +33,34 @@ def inputs_of(name: str, data: Any) -> Any:
       data: its value.
 
     Raises:
-      TypeError: for a data frame, whose raw values no model reads.
+      TypeError: for anything that no model reads, such as a data frame.
     """
     parts = data.element_spec if isinstance(data, tf.data.Dataset) else data
     inputs = parts[0] if isinstance(parts, tuple) and parts else parts
-    if isinstance(inputs, pd.DataFrame):
+    # Anything else, such as a generator, is looked at when its batches come.
+    if isinstance(inputs, pd.DataFrame | np.ndarray | tf.Tensor | tf.TypeSpec | list | tuple):
+        kind = inputs if isinstance(inputs, tf.TypeSpec) else type(inputs).__name__
         raise TypeError(
-            f"`{name}` must be batches of rows that were looked up, received a DataFrame: use "
-            "tfpfd.data.from_rows(rows, schema)"
+            f"`{name}` must be batches of rows that were looked up, whose inputs are a dict by "
+            f"feature, received a {kind}: use tfpfd.data.from_rows(rows, schema)"
         )
     return inputs
 
 
-def check_plain(owner: str, ranker: Any) -> None:
-    """Refuses a part of a model whose class changes how it is trained, which nobody would call.
+@contextlib.contextmanager
+def _traced_anew(model: keras.Model) -> Iterator[None]:
+    """Lets Keras make its functions again if one fails.
 
-    Args:
-      owner: what a message calls it.
-      ranker: the part; other layers than a `LabelledModel` have no such methods.
-
-    Raises:
-      TypeError: naming the method.
+    What fails while it is traced leaves a function that good batches couldn't use either.
     """
-    for name in ("costs", "loss_of", "targets_of", "compute_loss"):
-        defined = next((k for k in type(ranker).__mro__ if name in vars(k)), object)
-        if isinstance(ranker, LabelledModel) and not defined.__module__.startswith(_OWN):
-            raise TypeError(
-                f"{owner} is a {type(ranker).__name__} with a `{name}` of its own, which is called "
-                "when it is fitted alone, not here: expected a ranker that is trained by "
-                "`compile(loss=…)`"
-            )
+    try:
+        yield
+    except Exception:
+        model.train_function = model.test_function = model.predict_function = None
+        raise
 
 
-class LabelledModel(keras.Model):
+class LabelledModel(StoredModel):
     """Base of the models that `fit` trains on labels of which some may be missing.
 
     A subclass says what a batch costs (`costs`, a mean for each name in `terms`), what the means
@@ -86,22 +81,6 @@ class LabelledModel(keras.Model):
     def __init__(self, **kwargs: Any) -> None:
         # In mixed precision Keras would make columns of scores in a batch float16.
         super().__init__(autocast=False, **kwargs)
-
-    def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
-        """Saves the model, as in Keras.
-
-        Raises:
-          ValueError: weights lie in parts on several parameter servers: Keras would write a file
-            that can't be loaded.
-        """
-        name = sharded_weight(self)
-        if name is not None and str(filepath).endswith(".keras"):
-            raise ValueError(
-                f"{name} lies in parts on several servers, which a .keras file can't hold: use "
-                "`tfpfd.save_version` or `tfpfd.export` for a student, which join them, and "
-                "`save_weights` or `BackupAndRestore` to go on training"
-            )
-        super().save(filepath, *args, **kwargs)
 
     def targets_of(self, x: Any, y: tf.Tensor, sample_weight: Any) -> Targets:
         """What a batch says beside its features."""
@@ -230,7 +209,8 @@ class LabelledModel(keras.Model):
         if isinstance(x, tf.data.Dataset):
             # It is shuffled already, or isn't; Keras 3 warns of its own default, which is True.
             kwargs.setdefault("shuffle", False)
-        with epochs_of(self, kwargs.get("callbacks"), kwargs.get("initial_epoch", 0)) as callbacks:
+        first = kwargs.get("initial_epoch", 0)
+        with _traced_anew(self), epochs_of(self, kwargs.get("callbacks"), first) as callbacks:
             return super().fit(x, y, *args, **{**kwargs, "callbacks": callbacks})
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
@@ -243,13 +223,23 @@ class LabelledModel(keras.Model):
           ValueError: as of `fit`.
         """
         self._check("x", x, training=False)
-        return super().evaluate(x, *args, **kwargs)
+        with _traced_anew(self):
+            return super().evaluate(x, *args, **kwargs)
 
     def train_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """A step on one batch; as in Keras, refused as by `fit`."""
-        # Here too: what is refused while it is traced would leave a function that can't be used.
-        self._check("x", x, training=True)
-        return super().train_on_batch(x, *args, **kwargs)
+        with _traced_anew(self):
+            return super().train_on_batch(x, *args, **kwargs)
+
+    def test_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """The loss and the metrics of one batch; as in Keras, refused as by `evaluate`."""
+        with _traced_anew(self):
+            return super().test_on_batch(x, *args, **kwargs)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """The logits of one batch; as in Keras, refused as by `predict`."""
+        with _traced_anew(self):
+            return super().predict_on_batch(x)
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """A step of Keras, of which nothing happens unless there is a batch.
@@ -283,7 +273,8 @@ class LabelledModel(keras.Model):
         inputs = inputs_of("x", x)
         if isinstance(inputs, Mapping):
             self.check_predicted(list(inputs))
-        return super().predict(x, *args, **kwargs)
+        with _traced_anew(self):
+            return super().predict(x, *args, **kwargs)
 
     def predict_step(self, data: Any) -> Any:
         """What `predict` returns of a batch: needs no more features than what is served."""

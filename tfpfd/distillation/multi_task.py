@@ -8,11 +8,13 @@ from typing import Any
 import tensorflow as tf
 
 from tfpfd._keras import keras, register
-from tfpfd.distillation.labelled import LabelledModel, check_plain
+from tfpfd.distillation.labelled import LabelledModel
 from tfpfd.distillation.losses import Term, term_of
 from tfpfd.distillation.losses.reduction import row_term
+from tfpfd.distillation.parts import check_plain
 from tfpfd.distillation.ranker import Ranker
 from tfpfd.distillation.targets import Targets
+from tfpfd.layers.contract import representation_width
 from tfpfd.schema import Numeric
 from tfpfd.schema.mark import columns_of
 
@@ -68,7 +70,7 @@ class MultiTask(LabelledModel):
             rows = student.schema.table_rows(feature)
             width = 1 if isinstance(feature, Numeric) else rows
             head = keras.layers.Dense(width, name=name, dtype="float32")
-            head.build((None, student.network.units[-1]))
+            head.build((None, representation_width(student.network)))
             self.heads.append(head)
         self.built = True
 

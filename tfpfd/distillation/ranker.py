@@ -6,20 +6,19 @@ from collections.abc import Collection, Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from tfpfd._keras import freeze, keras, register
 from tfpfd.distillation.labelled import LabelledModel
 from tfpfd.distillation.losses import Term, term_of
 from tfpfd.distillation.privileged import remember
+from tfpfd.distillation.stored import SchemaPrint, check_whole
 from tfpfd.distillation.targets import Targets
 from tfpfd.layers import FeatureEncoder
+from tfpfd.layers.contract import build_network
 from tfpfd.schema import Schema, Sees, Side
 from tfpfd.schema.mark import columns_of
 from tfpfd.schema.schema import SIDES
-
-_PRINT = "schema"
 
 
 def encoded_once(
@@ -63,15 +62,14 @@ class Ranker(LabelledModel):
 
     Raises:
       ValueError: `encoder` was made for other features of the same name, `own` names a feature
-        that it doesn't hold, or `network` is in use by another ranker.
-      TypeError: `network` is a `keras.Sequential`, which can't take the sides.
+        that it doesn't hold, or `network` is in use by another ranker or makes no logits `[batch]`.
+      TypeError: `network` is no layer, or a `keras.Sequential` or functional model.
     """
 
     terms = ("label_loss",)
     shown = ()  # It is the loss.
     prefixes = ("",)
     _unbuilt: Any = None
-    _refused = False
 
     def __init__(
         self,
@@ -100,6 +98,8 @@ class Ranker(LabelledModel):
         ]
         self._build_network()
         self.built = True
+        # TensorFlow's checkpoints find it by this attribute.
+        self.schema_print = SchemaPrint(self)
         hidden = set(features) - set(schema.features("served"))
         if hidden:
             parts = [encoder for encoder in self.encoders if hidden & set(encoder.features)]
@@ -126,17 +126,7 @@ class Ranker(LabelledModel):
             side: (None, sum(self._width(name) for name in names))
             for side, names in self._names_by_side().items()
         }
-        if isinstance(self.network, keras.Sequential):
-            raise TypeError(
-                "`network` must be a layer that makes logits [batch] of the encoded sides "
-                f"{list(shapes)}, a dict of [batch, width], such as TwoTower or MLP, received a "
-                "Sequential, which takes one tensor"
-            )
-        if self.network.built:
-            raise ValueError(
-                "`network` is in use by another ranker: expected a network of this ranker's own"
-            )
-        self.network.build(shapes)
+        build_network(self.network, shapes)
         if not self.network.trainable:
             freeze(self.network)
 
@@ -242,8 +232,9 @@ class Ranker(LabelledModel):
 
     def save_own_variables(self, store: Any) -> None:
         """Writes beside the weights which vocabularies their rows are of; called by Keras."""
+        check_whole(self)
         super().save_own_variables(store)
-        store[_PRINT] = np.frombuffer(self._fingerprint().encode(), np.uint8)
+        self.schema_print.write(store)
 
     def load_own_variables(self, store: Any) -> None:
         """Refuses weights of other vocabularies; called by Keras.
@@ -251,22 +242,7 @@ class Ranker(LabelledModel):
         Raises:
           ValueError: the rows of the tables are of other values.
         """
-        held = {key: store[key] for key in store.keys()}
-        told = held.pop(_PRINT, None)  # Missing in files from before it was written.
-        if told is not None:
-            self._refused = bytes(np.asarray(told)).decode() != self._fingerprint()
-        # Keras 3 comes by again on another path, finds nothing there, and would forget the error.
-        if self._refused:
-            raise ValueError(
-                f"the weights of ranker '{self.name}' are of another schema: vocabularies, bucket "
-                f"edges or settings of features out of {list(self.schema.features(self.sees))} "
-                "differ; load them into a model of the schema that they were trained with, or "
-                "renew that model for new ids by `tfpfd.retrain`"
-            )
-        super().load_own_variables(held)
-
-    def _fingerprint(self) -> str:
-        return self.schema.fingerprint(self.schema.features(self.sees))
+        super().load_own_variables(self.schema_print.read(store))
 
     def get_config(self) -> dict[str, Any]:
         if self._unbuilt is None:

@@ -14,6 +14,7 @@ from tfpfd._keras import keras
 from tfpfd.distillation import Ranker
 from tfpfd.distillation.labelled import LabelledModel
 from tfpfd.distillation.ranker import encoded_once
+from tfpfd.distillation.stored import SchemaPrint
 from tfpfd.layers import FeatureEncoder, TwoTower
 from tfpfd.layers.networks import Encoded
 from tfpfd.objectives.multi_objective import check_rankers
@@ -164,6 +165,7 @@ class FusedTowers(Ranker):
         # A plain object: the towers are parts of `network`.
         self._rankers = SimpleNamespace(all=list(rankers.values()))
         self.built = True
+        self.schema_print = SchemaPrint(self)
 
     @property
     def encoders(self) -> list[FeatureEncoder]:

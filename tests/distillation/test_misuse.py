@@ -1,0 +1,77 @@
+"""What would train the wrong thing in silence is refused, and the right thing works afterwards."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfpfd import Distillation, MultiTask, Ranker
+from tfpfd._keras import keras
+
+
+@pytest.mark.parametrize("kind", ["frozen", "outside"])
+def test_a_frozen_teacher_that_says_nan_changes_no_student(make, batches_of, kind):
+    model = make("frozen")
+    if kind == "outside":
+        numbers = keras.layers.Lambda(lambda inputs: tf.cast(inputs["age"], tf.float32) / 0.0)
+        numbers.trainable = False
+        model = Distillation(model.student, numbers)
+    else:
+        model.teacher.set_weights([np.full_like(w, np.nan) for w in model.teacher.get_weights()])
+    model.compile("sgd")
+    before = model.student.get_weights()
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=r"the frozen teacher .* aren't finite"
+    ):
+        model.fit(batches_of(8, 4), verbose=0)
+    for one, other in zip(model.student.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+class Own(Ranker):
+    """A ranker with a training of its own."""
+
+    def costs(self, outputs, targets):
+        return super().costs(2 * outputs, targets)
+
+
+@pytest.mark.parametrize("place", ["student", "teacher", "multi_task"])
+def test_a_ranker_with_costs_of_its_own_is_fitted_alone(schema, linear, batches_of, place):
+    own = Own(schema, linear(), sees="all" if place == "teacher" else "served")
+    with pytest.raises(TypeError, match=r"is a Own with a `costs` of its own"):
+        if place == "multi_task":
+            MultiTask(own)
+        elif place == "student":
+            Distillation(own, Ranker(schema, linear(), sees="all"))
+        else:
+            Distillation(Ranker(schema, linear()), own)
+    own.compile("sgd")
+    own.fit(batches_of(8, 4), verbose=0)
+
+
+def served_alone(schema, batches):
+    privileged = schema.features("privileged")
+    return batches.map(lambda x, y: ({k: v for k, v in x.items() if k not in privileged}, y))
+
+
+WRONG = {
+    "served columns alone": served_alone,
+    "no inputs": lambda schema, batches: batches.map(lambda x, y: y),
+    "inputs by place": lambda schema, batches: batches.map(
+        lambda x, y: ((x["age"], x["clicks"]), y)
+    ),
+    "no labels": lambda schema, batches: batches.map(lambda x, y: x),
+}
+
+
+@pytest.mark.parametrize("generator", [False, True])
+@pytest.mark.parametrize("wrong", WRONG)
+def test_the_right_batches_train_after_wrong_ones(make, schema, batches_of, wrong, generator):
+    model = make("shared")
+    model.compile("sgd")
+    batches = WRONG[wrong](schema, batches_of(8, 4))
+    with pytest.raises((ValueError, TypeError)):
+        model.fit(iter(batches) if generator else batches, verbose=0)
+    assert int(model.step) == 0
+    model.fit(batches_of(8, 4), verbose=0)
+    assert int(model.step) == 2
+    assert np.isfinite(model.evaluate(batches_of(8, 4), verbose=0)).all()
