@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,17 @@ def check_number(name: str, value: Any, most: float = math.inf) -> None:
         raise ValueError(
             f"`{name}` must be a finite number from 0 {upper}, received {plain(value)!r}"
         )
+
+
+def names_in(argument: str, names: Iterable[str]) -> list[str]:
+    """The names that an argument lists; refuses one string, whose letters would be taken.
+
+    Raises:
+      TypeError: naming the argument.
+    """
+    if isinstance(names, str):
+        raise TypeError(f"`{argument}` must be names in a list, received {names!r}")
+    return list(names)
 
 
 def check_ids(name: str, values: Any, count: int) -> np.ndarray:

@@ -235,7 +235,7 @@ class TestKeep:
             from_rows(frame.assign(score=[np.nan] * 2 + [0.0] * 17), SCHEMA, keep=["score"])
         with pytest.raises(ValueError, match="column 'score': expected numbers, received string"):
             from_rows(frame.assign(score="high"), SCHEMA, keep=["score"])
-        with pytest.raises(ValueError, match="`keep` must be a list of columns, received the str"):
+        with pytest.raises(TypeError, match="`keep` must be names in a list, received "):
             from_rows(frame, SCHEMA, keep="score")
         stream = tf.data.Dataset.from_tensor_slices(dict(frame)).batch(4)
         with pytest.raises(ValueError, match="missing column 'scores'"):

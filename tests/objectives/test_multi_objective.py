@@ -213,7 +213,7 @@ class TestLabels:
             from_rows(rows, SCHEMA, labels=["age"])
         with pytest.raises(ValueError, match="`labels` names 'kept', which `keep` names too"):
             from_rows(rows, SCHEMA, keep=["kept"], labels=["kept"])
-        with pytest.raises(ValueError, match="`labels` must be a list of columns"):
+        with pytest.raises(TypeError, match="`labels` must be names in a list, received "):
             from_rows(rows, SCHEMA, labels="kept")
 
     def test_missing_column(self, model, rows):

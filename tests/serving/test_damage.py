@@ -22,6 +22,7 @@ from tfpfd import (
     lineage,
     refresh,
     save_version,
+    saved_scores,
 )
 
 ITEMS = {"item_id": ["i1", "i2"], "price": [1.0, 2.0]}
@@ -294,3 +295,21 @@ def test_schemas_of_a_version_that_were_forged(line, tmp_path):
         record["files"]["schema.json"] = hashlib.sha256(other).hexdigest()
         (directory / "version.json").write_text(json.dumps(record))
         one_line(lambda: Version.read(directory).schema)
+
+
+@pytest.mark.parametrize("name", ["saved_model.pb", "variables/variables.data-00000-of-00001"])
+def test_rows_are_not_scored_by_what_was_damaged(good, tmp_path, name):
+    rows = {
+        "user_id": ["u1"],
+        "kinds": [["u2"]],
+        "clicks": [["i1"]],
+        **{k: v[:1] for k, v in ITEMS.items()},
+    }
+    copy = tmp_path / "1"
+    shutil.copytree(good, copy)
+    assert saved_scores(copy, rows).shape == (1,)
+    damaged = bytearray((copy / name).read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    (copy / name).write_bytes(damaged)
+    with pytest.raises(ValueError, match=f"isn't what was exported: file '{name}' was changed"):
+        saved_scores(copy, rows)

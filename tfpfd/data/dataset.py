@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfpfd._arguments import check_integer
+from tfpfd._arguments import check_integer, names_in
 from tfpfd.data.epochs import orders
 from tfpfd.data.lists import LIST, batches_of_lists, hashed, numbered
 from tfpfd.schema import Schema, raw_batches
@@ -54,6 +54,7 @@ def from_rows(
       further `labels` are in the inputs as float32 `[batch]`.
 
     Raises:
+      TypeError: `keep` or `labels` is one string.
       ValueError: naming the column, what was expected and what came; no row with a label of a kind;
         `by_list` without a list key in the schema, or `keep` or `labels` naming a column that the
         schema uses otherwise.
@@ -108,7 +109,7 @@ def from_stream(
     Raises:
       ValueError: a column is missing, or of another rank or type, or `keep` or `labels` names a
         column that the schema uses otherwise.
-      TypeError: `raw` doesn't yield dicts.
+      TypeError: `raw` doesn't yield dicts, or `keep` or `labels` is one string.
       tf.errors.InvalidArgumentError: while it is read, naming the column, what was expected and
         what came, as `from_rows` does.
     """
@@ -141,11 +142,7 @@ def _column_names(schema: Schema, keep: Sequence[str], labels: Sequence[str]) ->
     """Every column needed; refuses columns to pass on that would stand in another's place."""
     taken = {*schema.features(), schema.label, schema.weight, LIST}
     for argument, names in (("keep", keep), ("labels", labels)):
-        if isinstance(names, str):
-            raise ValueError(
-                f"`{argument}` must be a list of columns, received the string {names!r}"
-            )
-        for name in names:
+        for name in names_in(argument, names):
             if argument == "labels" and name in keep:
                 raise ValueError(
                     f"`labels` names '{name}', which `keep` names too: expected it in one of them"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from tfpfd._arguments import names_in
 from tfpfd.schema import Schema
 
 
@@ -49,6 +50,7 @@ def sample_unexposed(
       ValueError: a column is missing, an id is missing or of another type in another frame, an
         item stands twice in `items`, `per_row` is below 1, or a user was shown every item.
     """
+    keep = names_in("keep", keep)
     shown = rows if exposed is None else exposed
     for name, frame, columns in (
         ("rows", rows, {user, item, *keep}),

@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfpfd._arguments import names_in
 from tfpfd._keras import freeze, keras, register
 from tfpfd.distillation.labelled import LabelledModel
 from tfpfd.distillation.losses import Term, term_of
@@ -85,7 +86,7 @@ class Ranker(LabelledModel):
         self.schema = schema
         self.network = network
         self.sees = sees
-        self.own = list(own)
+        self.own = names_in("own", own)
         self.encoder = FeatureEncoder(schema, features) if encoder is None else encoder
         self._check_encoder()
         held = self.encoder.features

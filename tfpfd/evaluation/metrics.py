@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from tfpfd._arguments import names_in
 from tfpfd.evaluation.intervals import FloatArray, user_bootstrap
 
 
@@ -177,7 +178,7 @@ def evaluate_rows(
         "log_loss": lambda w: log_loss(labels, probabilities, w),
         "ece": lambda w: expected_calibration_error(labels, probabilities, sample_weight=w),
     }
-    if unknown := [name for name in metrics if name not in known]:
+    if unknown := [name for name in names_in("metrics", metrics) if name not in known]:
         raise ValueError(f"`metrics` names {unknown}: expected names out of {list(known)}")
     return {name: user_bootstrap(known[name], users, multiplicities) for name in metrics}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpfd._arguments import check_integer
+from tfpfd._arguments import check_integer, names_in
 from tfpfd._keras import freeze, keras, register
 from tfpfd.layers.behaviour import MeanPooling, masked_mean
 from tfpfd.layers.tables import Tables
@@ -53,7 +53,7 @@ class FeatureEncoder(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         known = schema.features()
-        names = list(schema.features("served") if features is None else features)
+        names = names_in("features", schema.features("served") if features is None else features)
         _check_known("features", names, known)
         _check_known("dims", dims or {}, {feature.table for feature in known.values()})
         self.schema = schema

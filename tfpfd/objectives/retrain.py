@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import tensorflow as tf
 
+from tfpfd._arguments import names_in
 from tfpfd._keras import keras
 from tfpfd._versions import check_writable
 from tfpfd.data import from_rows
@@ -103,6 +104,7 @@ def retrain(
       "Multi-objective Learning to Rank by Model Distillation", KDD 2024 (arXiv 2407.07181), on
       self-distillation.
     """
+    keep = names_in("keep", keep)
     version = _version(previous)
     teachers = _checked_teachers(teachers, scorer)
     if scorer is not None and scorer.trainable:

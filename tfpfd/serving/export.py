@@ -11,6 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfpfd._arguments import names_in
 from tfpfd._versions import check_writable
 from tfpfd.distillation import Ranker
 from tfpfd.schema import Side
@@ -98,19 +99,21 @@ def export(
 
     Raises:
       ImportError: `warm_up=True` without tensorflow-serving-api.
-      TypeError: `student` is no ranker with a two-tower network, or `details` isn't JSON.
+      TypeError: `student` is no ranker with a two-tower network, `details` isn't JSON, or
+        `attributes` or `operations` is one string.
       ValueError: the student sees privileged features or holds what does, or has diverged; `items`
         has bad rows, `table` is no type of table or can't hold their embeddings, or `attributes`
         names no features of the item.
       OSError: `path` can't be written.
       RuntimeError: something privileged was found in the files written; nothing is published.
     """
+    operations = names_in("operations", operations)
     if side is not None:
         if items is not None:
             raise ValueError("`items` must be None for one `side` alone: a table needs both towers")
         made = tower(student, side)
     elif items is not None:
-        made = two_tower(student, k, table, list(attributes))
+        made = two_tower(student, k, table, names_in("attributes", attributes))
     elif isinstance(student, Mapping):
         made = expected_value(student, price)
     else:
@@ -136,7 +139,7 @@ def export(
             embed = functions["item_embedding"]
             return fill(directory, embed, served, items, parts, facts, verbose)
 
-    version = publish(Path(path), write, served, details, requests, list(operations))
+    version = publish(Path(path), write, served, details, requests, operations)
     if verbose and not requests and warm_up is None:
         print('No warm-up requests for TF Serving were written: pip install "tfpfd[serving]"')
     return version

@@ -14,6 +14,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
+from tfpfd._arguments import names_in
 from tfpfd.schema import Schema
 from tfpfd.serving.manifest import (
     EXTRA,
@@ -108,9 +109,7 @@ def inspect(
       FileNotFoundError: there is no SavedModel.
       ValueError: it can't be read: it was damaged, or is no export's.
     """
-    for argument, names in (("privileged", privileged), ("operations", operations)):
-        if isinstance(names, str):
-            raise TypeError(f"`{argument}` must be names in a list, received {names!r}")
+    privileged, operations = names_in("privileged", privileged), names_in("operations", operations)
     directory = latest(Path(path))
     manifest = read_manifest(directory) or {}
     # Before anything else is read: what was damaged isn't worth it, and may do harm.

@@ -11,6 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfpfd._arguments import names_in
 from tfpfd._locks import alone_in
 from tfpfd._versions import check_writable
 from tfpfd.schema.batches import Source
@@ -66,7 +67,7 @@ def refresh(
             f"`path` must be the directory of a model, which holds versions, received '{base}', "
             "which is a version itself"
         )
-    operations = list(operations)
+    operations = names_in("operations", operations)
     found = inspect(base, operations=operations)
     schema = found.schema
     if schema is None:

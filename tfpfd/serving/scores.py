@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfpfd.schema import raw_batches
 from tfpfd.schema.batches import Source, rows_of
-from tfpfd.serving.manifest import read_schema
+from tfpfd.serving.manifest import changes, read_manifest, read_schema
 from tfpfd.serving.versions import latest
 
 BATCH = 4096
@@ -38,9 +38,13 @@ def saved_scores(path: str | Path, rows: Source) -> np.ndarray:
     Raises:
       FileNotFoundError: there is no export at `path`.
       ValueError: naming the column, what was expected and what came; `rows` is empty; the export
-        is of a tower alone, or of several rankers.
+        is of a tower alone, or of several rankers, or isn't as it was written.
     """
     directory = latest(Path(path))
+    manifest = read_manifest(directory) or {}
+    # Versions from before there were hashes have none to go by.
+    if changed := changes(directory, manifest) if manifest.get("files") else []:
+        raise ValueError(f"'{directory}' isn't what was exported: {'; '.join(changed)}")
     schema = read_schema(directory)
     model = tf.saved_model.load(str(directory))  # It owns the variables.
     signatures = model.signatures
