@@ -12,13 +12,9 @@ from tfpfd.evaluation import evaluate_rows
 @pytest.mark.parametrize("argument", ["attributes", "operations"])
 def test_of_an_export(schema, tmp_path, argument):
     student = Ranker(schema, TwoTower([2]))
+    items = pd.DataFrame() if argument == "attributes" else None
     with pytest.raises(TypeError, match=f"`{argument}` must be names in a list, received 'Dawsn'"):
-        tfpfd.export(
-            student,
-            None if argument == "operations" else pd.DataFrame(),
-            tmp_path,
-            **{argument: "Dawsn"},
-        )
+        tfpfd.export(student, items, tmp_path, **{argument: "Dawsn"})
     assert list(tmp_path.iterdir()) == []
 
 

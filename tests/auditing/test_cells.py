@@ -1,6 +1,8 @@
 """Audits that were killed and go on, and folders that aren't theirs."""
 
 import dataclasses
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -30,7 +32,7 @@ def rows(seed, count=200):
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def data():
     schema = Schema(
         user=[Categorical("user_id", dtype="int")],
@@ -119,28 +121,47 @@ def same(report, other):
         np.testing.assert_equal(getattr(size, name), getattr(expected, name))
 
 
-@pytest.fixture
-def untrained(monkeypatch):
-    """Trainings that do nothing, by arm and seed."""
-    done = []
+def idle(done):
+    """A training that does nothing, and notes its arm and seed."""
 
-    def untrained(arm, recipe, schema, train, validation, seed, callbacks):
+    def train(arm, recipe, schema, rows, validation, seed, callbacks):
         done.append((arm.name, seed))
         student = recipe.student(schema)
         teacher = arm.teacher and recipe.teacher(schema, arm.teacher, student)
         return bench.Trained(student, teacher, losses=(0.7, 0.6), steps=2)
 
-    monkeypatch.setattr(bench, "train", untrained)
+    return train
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    """Trainings that do nothing, by arm and seed."""
+    done = []
+    monkeypatch.setattr(bench, "train", idle(done))
     return done
 
 
-def test_more_seeds_and_sizes_train_what_they_add(data, untrained, tmp_path):
-    run(data, tmp_path)
-    untrained.clear()
-    run(data, tmp_path, seeds=3)
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory):
+    """The folder of an audit that is done."""
+    out = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(bench, "train", idle([]))
+        run(data, out)
+    return out
+
+
+@pytest.fixture
+def folder(finished, tmp_path):
+    """One to be changed."""
+    return Path(shutil.copytree(finished, tmp_path / "audit"))
+
+
+def test_more_seeds_and_sizes_train_what_they_add(data, untrained, folder):
+    run(data, folder, seeds=3)
     assert untrained == [(arm, 2) for arm in ARMS]
     untrained.clear()
-    run(data, tmp_path, sizes=(0.5, 1))
+    run(data, folder, sizes=(0.5, 1))
     assert untrained == [(arm, seed) for seed in (0, 1) for arm in ARMS]
 
 
@@ -177,17 +198,15 @@ def other_schema(data):
     ],
 )
 def test_cells_of_another_audit_are_refused_before_training(
-    data, untrained, tmp_path, changed, named
+    data, untrained, folder, changed, named
 ):
-    run(data, tmp_path)
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
-    untrained.clear()
+    before = {path: path.read_bytes() for path in folder.rglob("*.*")}
     with pytest.raises(ValueError, match="holds cells of an audit with another") as refused:
-        run(**{"data": data, "out": tmp_path, **changed(data)})
+        run(**{"data": data, "out": folder, **changed(data)})
     assert named in str(refused.value)
     assert "\n" not in str(refused.value)
     assert untrained == []
-    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before
+    assert {path: path.read_bytes() for path in folder.rglob("*.*")} == before
 
 
 @pytest.mark.parametrize(
@@ -201,28 +220,26 @@ def test_cells_of_another_audit_are_refused_before_training(
     ],
     ids=["empty", "half", "a changed byte", "another cell's", "text"],
 )
-def test_a_damaged_cell_is_refused_before_training(data, untrained, tmp_path, damage):
-    run(data, tmp_path)
-    cell, other = (tmp_path / "cells" / f"size=1.0,seed={s},arm=self.npz" for s in (0, 1))
+def test_a_damaged_cell_is_refused_before_training(data, untrained, folder, damage):
+    cell, other = (folder / "cells" / f"size=1.0,seed={s},arm=self.npz" for s in (0, 1))
     cell.write_bytes(damage(cell.read_bytes(), other.read_bytes()))
-    untrained.clear()
     with pytest.raises(ValueError, match=r"arm=self.npz' can't be read as a cell .*: delete it"):
-        run(data, tmp_path)
+        run(data, folder)
     assert untrained == []
     cell.unlink()
-    run(data, tmp_path)
+    run(data, folder)
     assert untrained == [("self", 0)]
 
 
-def test_a_folder_without_its_manifest_or_with_a_damaged_one_is_refused(data, untrained, tmp_path):
-    run(data, tmp_path)
-    manifest = tmp_path / "cells" / "audit.json"
+def test_a_folder_without_its_manifest_or_with_a_damaged_one_is_refused(data, untrained, folder):
+    manifest = folder / "cells" / "audit.json"
     manifest.write_text("{")
     with pytest.raises(ValueError, match=r"audit.json' can't be read"):
-        run(data, tmp_path)
+        run(data, folder)
     manifest.unlink()
     with pytest.raises(ValueError, match=r"holds cells without the audit.json"):
-        run(data, tmp_path)
+        run(data, folder)
+    assert untrained == []
 
 
 def test_nothing_is_left_behind_where_no_training_ended(data, trained, tmp_path):

@@ -111,8 +111,11 @@ batches = {
     for by_list in (False, True)
 }
 
+# Workers differ from replicas in how they talk, not in what a model says: one model of each kind.
+names = ["ranker", "soft lists", "objectives"] if kind == "workers" else list(MODELS)
 found = {}
-for name, (make, loss) in MODELS.items():
+for name in names:
+    make, loss = MODELS[name]
     for optimizer, rule in OPTIMIZERS.items() if name == "ranker" else [("sgd", OPTIMIZERS["sgd"])]:
         keras.utils.set_random_seed(0)
         with STRATEGY.scope():
@@ -121,11 +124,14 @@ for name, (make, loss) in MODELS.items():
         # Lists of three rows, in batches of six: every other list is cut by two replicas.
         fed = batches[name in ("lists", "pairs", "soft lists", "corrected")]
         history = model.fit(fed, epochs=2, verbose=0).history
-        shown = model.evaluate(fed, verbose=0, return_dict=True)
+        # What is shown doesn't depend on the optimizer.
+        again = optimizer == "sgd"
+        shown = model.evaluate(fed, verbose=0, return_dict=True) if again else {}
         for place, weight in enumerate(model.get_weights()):
             found[f"{name}, {optimizer}: weight {place}"] = weight
         for metric, values in history.items():
             found[f"{name}, {optimizer}: {metric}"] = np.array(values)
-            found[f"{name}, {optimizer}: evaluated {metric}"] = np.array(shown[metric])
+        for metric, value in shown.items():
+            found[f"{name}, {optimizer}: evaluated {metric}"] = np.array(value)
 if os.environ.get("TF_CONFIG", "").find('"index": 1') < 0:
     np.savez(out, **found)

@@ -135,7 +135,9 @@ class Smart(keras.layers.Layer):
 
 
 def test_a_network_that_asks_its_teacher(schema, teacher, tmp_path):
-    student = Ranker(schema, Smart(teacher))
+    # As wide as that of the teacher, whose network reads it.
+    encoder = FeatureEncoder(schema, behaviour=SelfAttention(2, 4))
+    student = Ranker(schema, Smart(teacher), encoder=encoder)
     message = refusal_of(student, tmp_path)
     assert message == (
         "`student` holds what knows privileged features: student.network.t is ranker 'teacher', "
