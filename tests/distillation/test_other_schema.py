@@ -99,6 +99,15 @@ def test_raw_columns_are_refused(today, use):
             model_of(today, "ranker").predict(raw, verbose=0)
 
 
+@pytest.mark.parametrize("raw", [np.arange(8), np.arange(8.0, dtype=np.float32)])
+def test_a_call_on_raw_columns_is_refused(today, raw):
+    model = model_of(today, "ranker")
+    with pytest.raises(
+        ValueError, match=r"input 'user': expected table rows, int32.* (int64|float32)"
+    ):
+        model({"user": raw, "item": np.arange(8, dtype=np.int32)})
+
+
 def test_a_generator_is_checked_too(today, tomorrow):
     batches = from_rows(rows(), tomorrow, batch_size=8)
 

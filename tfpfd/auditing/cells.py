@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from tfpfd._files import write_whole
 from tfpfd._locks import alone_in
 
 Arrays = dict[str, np.ndarray]
@@ -104,10 +105,10 @@ class Cells:
     def _write(self, folder: Path, name: str, arrays: Arrays) -> None:
         if not (folder / MANIFEST).exists():
             text = json.dumps(self._described, indent=2, ensure_ascii=False)
-            _replace(folder / MANIFEST, text.encode())
+            write_whole(folder / MANIFEST, text.encode())
         stream = io.BytesIO()
         np.savez_compressed(stream, **arrays, **{_NAME: np.array(name)})
-        _replace(self._path(folder, name), stream.getvalue())
+        write_whole(self._path(folder, name), stream.getvalue())
 
     def _check_manifest(self, folder: Path) -> None:
         """Refuses the cells of another audit."""
@@ -149,10 +150,3 @@ def _read(path: Path, name: str) -> Arrays:
             "again, or choose another `out`"
         ) from None
     return arrays
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Writes a file aside and moves it into place, so that no kill leaves half of it."""
-    aside = path.with_name(path.name + ".part")
-    aside.write_bytes(content)
-    os.replace(aside, path)

@@ -24,17 +24,22 @@ from tfpfd.evaluation.ranking import (
     ranks_of_relevant,
     recall_at_k,
 )
+from tfpfd.evaluation.rivals import BiasModel, CatalogueRival, ease, item_knn, popularity
 
 __all__ = [
+    "BiasModel",
+    "CatalogueRival",
     "Interval",
     "Irreproducibility",
     "auc",
     "confidence_interval",
+    "ease",
     "evaluate_catalogue",
     "evaluate_rows",
     "expected_calibration_error",
     "group_auc",
     "irreproducibility",
+    "item_knn",
     "list_attention",
     "list_exposure",
     "list_ndcg",
@@ -44,6 +49,7 @@ __all__ = [
     "multiplicities",
     "ndcg_at_k",
     "paired_difference",
+    "popularity",
     "ranks_of_relevant",
     "recall_at_k",
     "reliability",

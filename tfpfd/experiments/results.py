@@ -7,7 +7,6 @@ import csv
 import io
 import json
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 
+from tfpfd._files import write_whole
 from tfpfd._locks import alone_in
 from tfpfd.evaluation import Interval, confidence_interval
 from tfpfd.experiments.experiment import Cell, Experiment, Metrics, Setting
@@ -166,15 +166,15 @@ class Results:
             stream = io.BytesIO()
             np.savez_compressed(stream, **arrays)
             self._arrays(cell).parent.mkdir(exist_ok=True)
-            _replace(self._arrays(cell), stream.getvalue())
+            write_whole(self._arrays(cell), stream.getvalue())
         first = {name: repr(float(value.flat[0])) for name, value in values.items()}
         numbers = [*(first.get(name, "") for name in self.metrics), f"{seconds:.3f}"]
         line = [*self._key(cell), *numbers]
         if not self._lines:
-            _replace(self._manifest, json.dumps(self._described, indent=2).encode())
-            _replace(self._file, _csv_line(self._columns))
+            write_whole(self._manifest, json.dumps(self._described, indent=2).encode())
+            write_whole(self._file, _csv_line(self._columns))
         elif self._cut is not None:
-            _replace(self._file, self._cut)
+            write_whole(self._file, self._cut)
         self._cut = None
         with self._file.open("ab") as file:
             file.write(_csv_line(line))
@@ -293,10 +293,3 @@ def _csv_line(fields: Sequence[str]) -> bytes:
     stream = io.StringIO(newline="")
     csv.writer(stream, lineterminator="\n").writerow(fields)
     return stream.getvalue().encode()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Writes a file aside and moves it into place, so that no kill leaves half of it."""
-    aside = path.with_name(path.name + ".part")
-    aside.write_bytes(content)
-    os.replace(aside, path)

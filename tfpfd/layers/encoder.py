@@ -116,9 +116,16 @@ class FeatureEncoder(keras.layers.Layer):
           `[batch, width]` by feature, for the features of this encoder that are in `inputs`.
 
         Raises:
-          ValueError: `inputs` say that another schema looked them up.
+          ValueError: `inputs` say that another schema looked them up, or are of another type than
+            table rows, such as raw ids.
         """
         self.schema.check_inputs(f"encoder '{self.name}'", inputs, self.features, required=False)
+        for name in self.features:
+            if name in inputs and tf.as_dtype(inputs[name].dtype) != tf.int32:
+                raise ValueError(
+                    f"input '{name}': expected table rows, int32, as `schema.lookup` returns them, "
+                    f"received {tf.as_dtype(inputs[name].dtype).name}"
+                )
         ids = {
             name: inputs[name] if feature.length is not None else inputs[name][:, None]
             for name, feature in self.features.items()
