@@ -75,3 +75,23 @@ def test_the_right_batches_train_after_wrong_ones(make, schema, batches_of, wron
     model.fit(batches_of(8, 4), verbose=0)
     assert int(model.step) == 2
     assert np.isfinite(model.evaluate(batches_of(8, 4), verbose=0)).all()
+
+
+@pytest.mark.parametrize("wrong", [2.0, -1.0])
+@pytest.mark.parametrize("of", [np.asarray, list])
+def test_labels_in_arrays_are_checked(make, inputs_of, wrong, of):
+    model = make("shared")
+    model.compile("sgd")
+    labels = of([1.0, wrong, np.nan, 0.5])
+    inputs, good = inputs_of(4), np.float32([1, 0, np.nan, 0.5])
+    message = f"`y` must have values in .*received 1 outside, such as {wrong}"
+    for use in (
+        lambda: model.fit(inputs, labels, verbose=0),
+        lambda: model.fit(inputs, good, validation_data=(inputs, labels), verbose=0),
+        lambda: model.evaluate(inputs, labels, verbose=0),
+        lambda: model.evaluate(inputs, y=labels, verbose=0),
+    ):
+        with pytest.raises(ValueError, match=message):
+            use()
+    assert int(model.step) == 0
+    model.fit(inputs, good, validation_data=(inputs, good), verbose=0)

@@ -23,6 +23,7 @@ from tfpfd.distillation.losses.lists import ListLoss, list_loss_of, without_list
 from tfpfd.distillation.schemas import rankers_of
 from tfpfd.distillation.stored import StoredModel
 from tfpfd.distillation.targets import Targets
+from tfpfd.schema.validation import LABELS
 
 
 def inputs_of(name: str, data: Any) -> Any:
@@ -45,6 +46,17 @@ def inputs_of(name: str, data: Any) -> Any:
             f"feature, received a {kind}: use tfpfd.data.from_rows(rows, schema)"
         )
     return inputs
+
+
+def _check_labels(labels: Any) -> None:
+    """Refuses labels in an array that `from_rows` would have refused."""
+    if isinstance(labels, np.ndarray | list | pd.Series):
+        values = np.asarray(labels, np.float32)
+        outside = values[(values < 0) | (values > 1)]
+        if outside.size:
+            raise ValueError(
+                f"`y` must have {LABELS}, received {outside.size} outside, such as {outside[0]}"
+            )
 
 
 @contextlib.contextmanager
@@ -194,15 +206,20 @@ class LabelledModel(StoredModel):
 
         Raises:
           TypeError: rows came that were not looked up.
-          ValueError: a feature or a column of scores or labels is not among the inputs, a loss
+          ValueError: a label in an array is out of [0, 1], a feature or a column of scores or
+            labels is not among the inputs, a loss
             looks at lists, of which the batches say nothing, or `BackupAndRestore` saves in the
             middle of an epoch.
         """
         # Here, as what is raised while training stands behind pages of Keras's own.
         check_strategy()
         self._check("x", x, training=True)
-        if kwargs.get("validation_data") is not None:
-            self._check("validation_data", kwargs["validation_data"], training=False)
+        _check_labels(y)
+        validation = kwargs.get("validation_data")
+        if validation is not None:
+            self._check("validation_data", validation, training=False)
+            if isinstance(validation, tuple) and len(validation) > 1:
+                _check_labels(validation[1])
         if kwargs.get("class_weight") is not None:
             given = kwargs.pop("class_weight")
             x, kwargs = with_class_weights(given, x, y, kwargs)
@@ -223,6 +240,7 @@ class LabelledModel(StoredModel):
           ValueError: as of `fit`.
         """
         self._check("x", x, training=False)
+        _check_labels(args[0] if args else kwargs.get("y"))
         with _traced_anew(self):
             return super().evaluate(x, *args, **kwargs)
 
