@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from tfpfd import Categorical, Ranker, Schema, TwoTower
+from tfpfd import Categorical, Ranker, Schema, TwoTower, losses
 from tfpfd.data import LIST, from_rows, from_stream
 
 SCHEMA = Schema(
@@ -39,6 +39,13 @@ def flat(batches):
     return [value for batch in batches for value in batch]
 
 
+def counted(dataset):
+    """The numbers of the lists in the only batch, counted from that of the first row."""
+    ((inputs, _),) = dataset
+    assert inputs[LIST].dtype == tf.int64
+    return (inputs[LIST] - inputs[LIST][0]).numpy().tolist()
+
+
 def same(ids):
     """Which pairs of rows share a list: what the numbers of lists mean."""
     ids = np.asarray(ids)
@@ -47,9 +54,8 @@ def same(ids):
 
 class TestLists:
     def test_numbers_by_hand(self, frame):
-        ((inputs, _),) = from_rows(frame, SCHEMA)
-        assert inputs[LIST].dtype == tf.int64
-        assert inputs[LIST].numpy().tolist() == np.repeat(range(7), SIZES).tolist()
+        dataset = from_rows(frame, SCHEMA, by_list=True)
+        assert counted(dataset) == np.repeat(range(7), SIZES).tolist()
 
     @pytest.mark.parametrize(
         "keys",
@@ -68,13 +74,29 @@ class TestLists:
     def test_keys_of_any_hashable_type(self, frame, keys):
         # As a column: NumPy would make a rectangle of the tuples.
         columns = dict(frame[:5].assign(request=pd.Series(keys)).items())
-        ((inputs, _),) = from_rows(columns, SCHEMA)
-        assert inputs[LIST].numpy().tolist() == [0, 1, 0, 1, 2]
+        dataset = from_rows(columns, SCHEMA, by_list=True)
+        assert counted(dataset) == [0, 0, 1, 1, 2]
+        assert users_of(dataset) == [[0, 2, 1, 3, 4]]
 
     def test_a_list_in_two_parts_of_the_source(self, frame):
         parts = [dict(frame[:2].items()), dict(frame[2:].items())]
-        ((inputs, _),) = from_rows(parts, SCHEMA)
-        assert inputs[LIST].numpy().tolist() == np.repeat(range(7), SIZES).tolist()
+        assert (
+            counted(from_rows(parts, SCHEMA, by_list=True)) == np.repeat(range(7), SIZES).tolist()
+        )
+
+    def test_datasets_that_are_put_together_keep_their_lists_apart(self, frame):
+        one, other = (from_rows(frame, SCHEMA, by_list=True) for _ in range(2))
+        ((inputs, _),) = one.concatenate(other).rebatch(99)
+        requests = np.repeat(range(2 * len(SIZES)), SIZES * 2)
+        np.testing.assert_array_equal(same(inputs[LIST]), same(requests))
+
+    def test_batches_that_cut_lists_say_nothing_of_them(self, frame):
+        ((inputs, _),) = from_rows(frame, SCHEMA)
+        assert LIST not in inputs
+        ranker = Ranker(SCHEMA, TwoTower([2]))
+        ranker.compile("sgd", loss=losses.ListwiseSoftmax())
+        with pytest.raises(ValueError, match=r"ListwiseSoftmax looks at whole lists.*by_list=True"):
+            ranker.evaluate(from_rows(frame, SCHEMA, 4), verbose=0)
 
     def test_only_if_the_schema_has_a_key(self, frame):
         schema = Schema(user=SCHEMA.user, item=SCHEMA.item)
@@ -93,9 +115,9 @@ class TestLists:
         assert one == other
 
     def test_a_ranker_ignores_them(self, frame):
-        ((inputs, _),) = from_rows(frame, SCHEMA, keep=["score"])
+        ((inputs, _),) = from_rows(frame, SCHEMA, by_list=True, keep=["score"])
         ranker = Ranker(SCHEMA, TwoTower([2]))
-        features = {name: inputs[name] for name in SCHEMA.features()}
+        features = {k: v for k, v in inputs.items() if k not in (LIST, "score")}
         np.testing.assert_array_equal(ranker(inputs), ranker(features))
 
     @pytest.mark.parametrize("key", [None, np.nan])

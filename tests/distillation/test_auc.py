@@ -29,7 +29,14 @@ def test_by_hand():
 
 @pytest.mark.parametrize(
     ("rate", "mean", "spread"),
-    [(0.5, 0, 1), (0.01, -4.6, 0.5), (0.001, -6.9, 0.3), (0.001, 0, 0.01), (0.01, 0, 1e-3)],
+    [
+        (0.5, 0, 1),
+        (0.01, -4.6, 0.5),
+        (0.001, -6.9, 0.3),
+        (0.001, 0, 0.01),
+        (0.01, 0, 1e-3),
+        (0.01, -7, 0.1),
+    ],
 )
 def test_rare_labels_and_narrow_logits(rate, mean, spread):
     random = np.random.default_rng(0)
@@ -58,6 +65,11 @@ def test_it_is_the_default_and_right_from_the_first_epoch_on():
         shown = model.evaluate(batches, verbose=0, return_dict=True)["auc"]
         exact = sklearn.metrics.roc_auc_score(frame["label"], model.predict(batches, verbose=0))
         assert shown == pytest.approx(exact, abs=1e-3)
+
+
+@pytest.mark.parametrize(("label", "weight"), [(-1.0, 1.0), (2.0, 1.0), (1.0, -1.0)])
+def test_labels_and_weights_that_are_none_show(label, weight):
+    assert math.isnan(area([1, 0, label], [1.0, 0, 2], [1.0, 1, weight]))
 
 
 def test_state():

@@ -33,10 +33,22 @@ def test_a_step_is_that_of_sample_weights(make, inputs_of, weighted, as_arrays):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("given", [{0: 1.0}, {0: 1, 1: -1}, {0: 1, 1: np.nan}, {0: 1, 1: 1, 2: 1}])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {0: 1.0},
+        {0: 1, 1: -1},
+        {0: 1, 1: np.nan},
+        {0: 1, 1: 1, 2: 1},
+        {0.5: 1, 1: 1},
+        {"0": 1, "1": 1},
+        {0: "1", 1: 1},
+        "balanced",
+    ],
+)
 def test_others_are_refused(make, batches_of, given):
     model = make("shared")
     model.compile("sgd")
-    with pytest.raises(ValueError, match="`class_weight` must have a weight of at least 0"):
+    with pytest.raises(ValueError, match="`class_weight` must be a dict with a weight of"):
         model.fit(batches_of(8, 4), class_weight=given, verbose=0)
     assert int(model.step) == 0

@@ -139,6 +139,12 @@ def test_metrics_that_do_not_fit(metric, message):
     assert len(str(caught.value).splitlines()) == 1
 
 
+@pytest.mark.parametrize("metrics", [keras.metrics.MeanSquaredError(), "accuracy", {"": []}])
+def test_metrics_come_in_a_list(make, metrics):
+    with pytest.raises(TypeError, match=r"`metrics` must be .* objects in a list"):
+        make("shared").compile("sgd", metrics=metrics)
+
+
 def test_parts_of_tensorflow_ranking(make, batches_of):
     """They take flat rows for lists of one row: the loss is 0 and nothing is learned."""
     ranking = pytest.importorskip("tensorflow_ranking", exc_type=ImportError).keras

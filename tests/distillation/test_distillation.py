@@ -513,8 +513,17 @@ def test_swapped_student_and_teacher_are_refused(make):
     model = make("independent")
     with pytest.raises(ValueError, match=r"`student` must be .*sees='all'.*swapped"):
         Distillation(model.teacher, model.student)
-    with pytest.raises(ValueError, match="`student` must be another ranker than `teacher`"):
+    with pytest.raises(ValueError, match="must be two rankers, received the same one"):
         Distillation(model.student, model.student)
+
+
+def test_a_teacher_that_knows_no_more_is_warned_of(schema, linear):
+    served = schema.served()
+    student = Ranker(served, linear())
+    with pytest.warns(UserWarning, match="`teacher` sees='all', but .* no privileged features"):
+        Distillation(student, Ranker(served, linear(), sees="all"))
+    with pytest.raises(ValueError, match="`sees` is 'privileged', but `schema` has no privileged"):
+        Ranker(served, linear(), sees="privileged")
 
 
 def test_a_functional_teacher_gets_the_inputs_that_it_names(make, inputs_of):

@@ -141,10 +141,35 @@ def test_a_schema_read_from_json_is_the_same(today):
     model_of(again, "ranker").fit(from_rows(rows(), today.served()), verbose=0)
 
 
-def test_the_batch_carries_nothing_but_a_name(today):
+def test_a_batch_of_two_schemas_is_refused_by_both(today, tomorrow):
+    ((one, _),) = from_rows(rows(), today)
+    ((other, _),) = from_rows(rows(first=5), tomorrow)
+    for schema in (today, tomorrow):
+        with pytest.raises(ValueError, match="another schema"):
+            model_of(schema, "ranker").predict({**one, **other}, verbose=0)
+
+
+def test_a_batch_of_two_lookups_of_one_schema(today):
+    columns = {"user": np.arange(4), "item": np.array([f"i{n}" for n in range(4)])}
+    sides = [today.lookup({name: tf.constant(values)}) for name, values in columns.items()]
+    whole = today.lookup({name: tf.constant(values) for name, values in columns.items()})
+    model = model_of(today, "ranker")
+    np.testing.assert_array_equal(model({**sides[0], **sides[1]}), model(whole))
+    np.testing.assert_array_equal(model({**sides[0], **whole}), model(whole))
+
+
+def test_batches_can_be_taken_apart_and_made_anew(today):
+    batches = from_rows(rows(), today, 8)
+    again = batches.unbatch().shuffle(64).batch(16)
+    model = model_of(today, "distillation")
+    assert model.evaluate(again, verbose=0) == pytest.approx(model.evaluate(batches, verbose=0))
+
+
+def test_the_batch_carries_hardly_more_than_a_name(today):
     inputs, _ = next(iter(from_rows(rows(), today)))
     (mark,) = set(inputs) - {"user", "item", "dwell"}
-    assert inputs[mark].shape == (64, 0)
+    assert inputs[mark].dtype == tf.int8
+    assert not inputs[mark].numpy().any()
     with pytest.raises(ValueError, match="`keep` names '__schema__"):
         from_rows(rows().assign(**{mark: 0.0}), today, keep=[mark])
 

@@ -54,6 +54,11 @@ def test_a_network_that_fails_on_the_sides(schema):
         Ranker(schema, Says(lambda x: tf.matmul(x, x)))
 
 
+def test_a_network_that_can_not_be_built_for_the_sides(schema):
+    with pytest.raises(ValueError, match="received Dense, which fails on them"):
+        Ranker(schema, keras.layers.Dense(1))
+
+
 def functional():
     inputs = {side: keras.Input([8], name=side) for side in ("user", "item")}
     return keras.Model(inputs, keras.layers.Dense(1)(inputs["user"]))

@@ -201,8 +201,31 @@ PADDED = np.tile([[0, 0, 5, 7], [0, 3, 0, 0], [4, 4, 1, 2], [0, 0, 0, 0]], (10, 
 def test_histories_padded_with_0_are_warned_of(of, padded):
     schema = Schema(user=(Sequence("clicks", of="item"),), item=(Categorical("item", dtype="int"),))
     data = {"clicks": of(padded), "item": np.arange(40), "label": np.ones(40)}
-    with pytest.warns(UserWarning, match="column 'clicks': expected -1 .* received 0.* 90 times"):
+    with pytest.warns(UserWarning, match="column 'clicks': expected -1 .* received 90 times 0"):
         schema.adapt(data, verbose=0)
+
+
+def test_one_0_inside_is_no_proof_of_an_id():
+    schema = Schema(user=(Sequence("clicks", of="item"),), item=(Categorical("item", dtype="int"),))
+    padded = np.pad(np.random.default_rng(0).integers(1, 50, (40, 6)), ((0, 0), (4, 0)))
+    padded[3, 7] = 0
+    with pytest.warns(UserWarning, match="column 'clicks': .* received 160 times 0"):
+        schema.adapt({"clicks": padded, "item": np.arange(40), "label": np.ones(40)}, verbose=0)
+
+
+def test_padding_with_minus_1_is_the_same_in_any_container():
+    schema = Schema(user=(Sequence("clicks", of="item"),), item=(Categorical("item", dtype="int"),))
+    padded = np.where(PADDED == 0, -1, PADDED)
+    forms = [padded, list(padded), padded.tolist(), tf.constant(padded), pa.array(padded.tolist())]
+    frames = [
+        pd.DataFrame({"item": np.arange(40), "label": 1.0}).assign(clicks=list(padded)),
+        *({"clicks": form, "item": np.arange(40), "label": np.ones(40)} for form in forms),
+    ]
+    adapted = [schema.adapt(frame, verbose=0) for frame in frames]
+    assert len({one.to_json() for one in adapted}) == 1
+    with pytest.raises(ValueError, match="column 'clicks': expected non-negative integers"):
+        # Of their own lengths, rows aren't padded.
+        schema.adapt({"clicks": [[-1, 3], [4]], "item": [3, 4], "label": [1, 0]}, verbose=0)
 
 
 @pytest.mark.filterwarnings("error")
@@ -210,7 +233,8 @@ def test_histories_padded_with_0_are_warned_of(of, padded):
     "clicks",
     [
         np.where(PADDED == 0, -1, PADDED),
-        np.where(PADDED == 3, 0, PADDED)[:, [2, 1, 0, 3]],  # 0 is an id: it stands inside too.
+        np.random.default_rng(1).integers(0, 4, (40, 5)),  # 0 is an id: it stands inside too.
+        np.random.default_rng(2).integers(0, 4, (40, 3)),
         np.where(PADDED == 0, 9, PADDED),
         PADDED[:, :2],
         [row[row > 0].tolist() for row in PADDED],

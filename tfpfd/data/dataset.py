@@ -49,9 +49,9 @@ def from_rows(
     Returns:
       A dataset of `(inputs, labels)`, or `(inputs, labels, weights)` if the schema has a weight:
       int32 `[batch]` or `[batch, length]` by feature, float32 `[batch]`, float32 `[batch]`. A row
-      without a label has the label NaN. If the schema has a list key, the inputs say under
-      `tfpfd.data.LIST` which rows share a list, as int64 `[batch]`; columns to `keep` and
-      further `labels` are in the inputs as float32 `[batch]`.
+      without a label has the label NaN. With `by_list` the inputs say under `tfpfd.data.LIST` which
+      rows share a list, as int64 `[batch]`; columns to `keep` and further `labels` are in the
+      inputs as float32 `[batch]`.
 
     Raises:
       TypeError: `keep` or `labels` is one string.
@@ -62,11 +62,38 @@ def from_rows(
     check_integer("batch_size", batch_size, least=1)
     if by_list and schema.list_key is None:
         raise ValueError("`by_list` needs to know the lists: declare `list_key` in the schema")
+    columns, lists = looked_up(source, schema, keep, labels)
+    if by_list and lists is not None:
+        return prefetched(batches_of_lists(columns, lists, batch_size, shuffle, seed))
+    # Without a word of lists: batches that cut them would make what looks at lists silently wrong.
+    return batched(columns, len(columns[1]), batch_size, shuffle, seed)
+
+
+def looked_up(
+    source: Source, schema: Schema, keep: Sequence[str] = (), labels: Sequence[str] = ()
+) -> tuple[Any, np.ndarray | None]:
+    """All rows, checked and looked up, in their order.
+
+    Args:
+      source: as of `from_rows`, like the others.
+      schema: an adapted schema.
+      keep: columns of numbers to pass through.
+      labels: columns of further labels.
+
+    Returns:
+      `(inputs, labels)` or `(inputs, labels, weights)`, arrays `[rows, ...]`, and int64 `[rows]`
+      the number of each row's list, from 0 in the order in which lists appear; None if the schema
+      has no list key.
+
+    Raises:
+      TypeError: as of `from_rows`.
+      ValueError: as of `from_rows`.
+    """
     names = _column_names(schema, keep, labels)
     parts, keys = [], []
     for raw in raw_batches(source, names):
         if rows_of(raw):
-            parts.append(_looked_up(schema, raw, keep, labels))
+            parts.append(_look_up(schema, raw, keep, labels))
             if schema.list_key is not None:
                 keys.append(raw[schema.list_key])
     if not parts:
@@ -79,12 +106,7 @@ def from_rows(
                 f"label column '{name}': expected a label in at least one row, received "
                 f"{rows} rows without one (NaN)"
             )
-    if schema.list_key is not None:
-        columns[0][LIST] = numbered(schema.list_key, keys)
-    if by_list:
-        lists = columns[0][LIST]
-        return prefetched(batches_of_lists(columns, lists, batch_size, shuffle, seed))
-    return batched(columns, rows, batch_size, shuffle, seed)
+    return columns, None if schema.list_key is None else numbered(schema.list_key, keys)
 
 
 def from_stream(
@@ -104,7 +126,8 @@ def from_stream(
       labels: columns of further labels; see `from_rows`.
 
     Returns:
-      A dataset as `from_rows` returns it, in the order and with the batches of `raw`.
+      A dataset as `from_rows` returns it, in the order and with the batches of `raw`. If the schema
+      has a list key, the inputs say under `tfpfd.data.LIST` which rows share a list.
 
     Raises:
       ValueError: a column is missing, or of another rank or type, or `keep` or `labels` names a
@@ -194,7 +217,7 @@ def _numbers(name: str, batch: Any) -> tf.Tensor:
     return tf.cast(values, tf.float32)
 
 
-def _looked_up(schema: Schema, raw: Any, keep: Sequence[str], further: Sequence[str]) -> tuple:
+def _look_up(schema: Schema, raw: Any, keep: Sequence[str], further: Sequence[str]) -> tuple:
     columns = schema.columns(raw, schema.features().values())
     # Now, also where a strategy calls the function that makes the data set while it traces.
     with tf.init_scope():

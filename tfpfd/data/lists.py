@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,8 +17,12 @@ from tfpfd.schema.columns import series_of
 LIST = "__list__"
 """Where the inputs of a batch say which rows share a list: int64 `[batch]`.
 
-Numbers are equal where rows share a list, and different elsewhere in the epoch too.
+Numbers are equal where rows share a list, and different elsewhere: in the epoch, and in other
+datasets, so that those of several may be put together.
 """
+_MOST_LISTS = 2**32
+# Where no key of `from_stream` is, hashed or an integer as it is.
+_first_numbers = itertools.count(-(2**63), _MOST_LISTS)
 
 
 def numbered(name: str, keys: Sequence[Any]) -> np.ndarray:
@@ -80,7 +85,7 @@ def batches_of_lists(
     Args:
       columns: `(inputs, labels)` or `(inputs, labels, weights)`, arrays `[rows, ...]`.
       lists: `[rows]` the number of each row's list, from 0. Batches number lists anew, in the order
-        of the epoch.
+        of the epoch, from a number that no other dataset of this process has.
       size: rows that a batch holds at most, unless a single list has more.
       shuffle: whether every epoch has another order of lists; rows of a list keep theirs.
       seed: of the order.
@@ -89,6 +94,7 @@ def batches_of_lists(
     with tf.init_scope():  # A graph that is being traced can't hold more than 2 GB.
         held = tf.nest.map_structure(lambda column: tf.constant(column[order]), columns)
     counts = np.bincount(lists)
+    first_number = next(_first_numbers)
     sizes, starts = (tf.constant(part, tf.int64) for part in (counts, np.cumsum(counts) - counts))
 
     def batches(chosen: tf.Tensor) -> tf.data.Dataset:
@@ -112,7 +118,7 @@ def batches_of_lists(
         index = tf.ragged.range(first, first + tf.gather(sizes, chosen))
         inputs, *others = tf.nest.map_structure(lambda c: tf.gather(c, index.values), held)
         # Counted one by one, losses of lists need neither sort nor number them.
-        return ({**inputs, LIST: before + index.value_rowids()}, *others)
+        return ({**inputs, LIST: first_number + before + index.value_rowids()}, *others)
 
     # One element holds the order of an epoch, which is cut into batches.
     epoch = tf.data.Dataset.range(len(counts)).batch(len(counts))

@@ -24,8 +24,11 @@ class AUC(keras.metrics.Metric):
     `asinh(logit / .01)`: .2 % of a logit wide, and .00002 around 0. So rare positives and the
     narrow logits of an untrained model are told apart, where `keras.metrics.AUC(from_logits=True)`
     has 200 thresholds evenly spaced in probability, most of which lie beside the logits of rare
-    positives. The area depends on nothing but the rows: not on batch size, order, or number of
-    replicas. Logits that aren't finite give NaN, and so do rows of one class alone.
+    positives. Where all logits lie closer together than that, at most a fifth of a percent of their
+    distance from 0 apart, they count as equal; `sklearn.metrics.roc_auc_score` of the predictions
+    then says more. The area depends on nothing but the rows: not on batch size, order, or number of
+    replicas. Logits that aren't finite give NaN, and so do rows of one class alone, labels out of
+    [0, 1] and negative weights.
 
     Example: labels 1, 0, 0, 1 and logits 2, 1, 3, 3: of four pairs one is wrong and one is equal,
     (1 + 0 + 1 + .5) / 4 = .625.
@@ -57,7 +60,8 @@ class AUC(keras.metrics.Metric):
         weights = tf.ones_like(labels) if sample_weight is None else sample_weight
         weights = tf.reshape(tf.cast(weights, tf.float64), [-1])
         # A row that counts and has no finite logit must show.
-        unknown = tf.logical_not(tf.math.is_finite(logits)) & (weights > 0)
+        unknown = tf.logical_not(tf.math.is_finite(logits) & (labels >= 0) & (labels <= 1))
+        unknown = (unknown & (weights > 0)) | (weights < 0)
         weights = tf.where(unknown, tf.constant(float("nan"), tf.float64), weights)
         places = tf.asinh(tf.clip_by_value(logits, -_LARGEST, _LARGEST) / _NARROW)
         largest = tf.asinh(_LARGEST / _NARROW)

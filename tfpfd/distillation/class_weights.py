@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,12 +31,15 @@ def with_class_weights(
     Raises:
       ValueError: other classes or weights, or batches from something else than a dataset or arrays.
     """
-    given = {int(label): float(weight) for label, weight in dict(class_weight).items()}
-    if set(given) != {0, 1} or not all(0 <= w < np.inf for w in given.values()):
+    usable = isinstance(class_weight, Mapping) and set(class_weight) == {0, 1}
+    if not usable or not all(
+        isinstance(w, numbers.Real) and 0 <= w < np.inf for w in class_weight.values()
+    ):
         raise ValueError(
-            "`class_weight` must have a weight of at least 0 for each of the classes 0 and 1, "
-            f"received {dict(class_weight)}"
+            "`class_weight` must be a dict with a weight of at least 0 for each of the classes 0 "
+            f"and 1, received {class_weight!r}"
         )
+    given = {label: float(class_weight[label]) for label in (0, 1)}
 
     def weights_of(labels: Any, weights: Any = None) -> tf.Tensor:
         labels = tf.reshape(tf.cast(labels, tf.float32), [-1])

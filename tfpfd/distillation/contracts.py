@@ -77,6 +77,22 @@ def check_loss(argument: str, loss: Any, soft: bool = False) -> None:
         )
 
 
+def metrics_in(metrics: Any) -> list[keras.metrics.Metric]:
+    """The metrics that `compile` was given.
+
+    Raises:
+      TypeError: no list of metrics.
+      ValueError: as of `check_metric`.
+    """
+    if not isinstance(metrics, list | tuple):
+        raise TypeError(
+            f"`metrics` must be keras.metrics.Metric objects in a list, received {metrics!r}"
+        )
+    for metric in metrics:
+        check_metric(metric)
+    return list(metrics)
+
+
 def check_metric(metric: Any) -> None:
     """Refuses a metric that can't be one of labels and logits of flat rows.
 

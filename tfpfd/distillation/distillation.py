@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -76,10 +77,19 @@ class Distillation(LabelledModel):
             raise TypeError(f"`student` must be a Ranker, received {student!r}")
         if not isinstance(teacher, keras.layers.Layer):
             raise TypeError(f"`teacher` must be a Keras model, received {teacher!r}")
-        if student is teacher or student.sees != "served":
+        if student is teacher:
+            raise ValueError("`student` and `teacher` must be two rankers, received the same one")
+        if student.sees != "served":
             raise ValueError(
-                "`student` must be another ranker than `teacher` and see served features, "
-                f"received one with sees='{student.sees}': are student and teacher swapped?"
+                "`student` must be a ranker of served features, received one with "
+                f"sees='{student.sees}': are student and teacher swapped?"
+            )
+        hidden = student.schema.features("privileged")
+        if isinstance(teacher, Ranker) and teacher.sees == "all" and not hidden:
+            warnings.warn(
+                "`teacher` sees='all', but its schema has no privileged features: it knows no "
+                "more than the student; say sees='served' if that is meant",
+                stacklevel=2,
             )
         check_plain("`student`", student)
         check_plain("`teacher`", teacher)

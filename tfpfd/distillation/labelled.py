@@ -17,7 +17,7 @@ from tfpfd.data.lists import LIST
 from tfpfd.distillation.auc import AUC
 from tfpfd.distillation.board import Board
 from tfpfd.distillation.class_weights import with_class_weights
-from tfpfd.distillation.contracts import check_loss, check_metric
+from tfpfd.distillation.contracts import check_loss, metrics_in
 from tfpfd.distillation.losses import CrossEntropy, Term
 from tfpfd.distillation.losses.lists import ListLoss, list_loss_of, without_lists
 from tfpfd.distillation.schemas import rankers_of
@@ -142,9 +142,7 @@ class LabelledModel(StoredModel):
         check_strategy()
         label_loss = CrossEntropy() if loss is None else loss
         check_loss("loss", label_loss)
-        watchers = [AUC()] if metrics is None else list(metrics)
-        for metric in watchers:
-            check_metric(metric)
+        watchers = [AUC()] if metrics is None else metrics_in(metrics)
         for name in ("loss_weights", "weighted_metrics"):
             if kwargs.get(name) is not None:
                 raise TypeError(f"`{name}` has no meaning here: `metrics` are weighted already")

@@ -83,6 +83,11 @@ class Ranker(LabelledModel):
     ) -> None:
         super().__init__(**kwargs)
         features = schema.features(sees)
+        if not features:
+            raise ValueError(
+                f"`sees` is '{sees}', but `schema` has no privileged features: expected some, as "
+                "`schema.served()` leaves them out"
+            )
         self.schema = schema
         self.network = network
         self.sees = sees

@@ -113,7 +113,7 @@ def irreproducibility(
       retrainings: at least two, each [rows] scores; or, with `rows`, scorers: rankers or other
         Keras models or layers from inputs to logits [batch].
       lists: [rows] ids of the lists, integers or strings, rows in any order. With `rows` by default
-        the list ids in the batches, which are there if the schema has a `list_key`.
+        the list ids in the batches, which whole lists have (`by_list=True`).
       rows: batches to score, as `tfpfd.data.from_rows` makes them. They are read once, so that all
         scorers see the rows in one order even if batches are shuffled.
       top_k: length of the part of a list that counts for the top-k change.
@@ -215,8 +215,8 @@ def _codes(lists: ArrayLike | None, rows: int) -> NDArray[np.intp]:
     """[rows] numbers of the lists, from 0."""
     if lists is None:
         raise ValueError(
-            "`lists` must say which rows share a list, received none: give ids, or `rows` of a "
-            "schema with a `list_key`"
+            "`lists` must say which rows share a list, received none: give ids, or `rows` that "
+            "`tfpfd.data.from_rows(…, by_list=True)` made"
         )
     ids = np.asarray(lists)
     if ids.shape != (rows,):

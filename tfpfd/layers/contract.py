@@ -42,10 +42,10 @@ def build_network(network: Any, shapes: Mapping[str, tuple[None, int]]) -> None:
         raise ValueError(
             "`network` is in use by another ranker: expected a network of this ranker's own"
         )
-    network.build(shapes)
     # Other rows could be summed up in logits, or broadcast against labels, without a word.
     sides = {side: tf.zeros([_ROWS, shape[1]]) for side, shape in shapes.items()}
     try:
+        network.build(shapes)
         logits = tf.nest.flatten(network(sides, training=False))
     except Exception as error:
         raise ValueError(f"{expected}{name}, which fails on them (see above)") from error

@@ -63,7 +63,8 @@ def aggregate_labels(
     if per == "list" and LIST not in inputs_spec:
         raise ValueError(
             "`per` is 'list', but the batches don't say which rows share one: declare `list_key` "
-            "in the schema, or draw per='row'"
+            "in the schema and make them with `tfpfd.data.from_rows(…, by_list=True)`, or draw "
+            "per='row'"
         )
 
     def drawn(batch: tuple, seeds: tf.Tensor) -> tuple[Any, ...]:

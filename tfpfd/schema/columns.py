@@ -52,8 +52,9 @@ def column(name: str, values: Any, kind: Kind, *, several: bool, optional: bool)
 
 def _rectangle(name: str, values: Any, kind: Kind) -> np.ndarray:
     flat, lengths = _flatten(name, values)
-    # A rectangle comes padded already; in a list of values, a missing one is an error.
-    checked = _single(name, flat, kind, optional=_is_rectangle(values))
+    # Rows of one length come padded already; else, in a list of values, a missing one is an error.
+    padded = bool(len(lengths)) and lengths[0] > 1 and bool((lengths == lengths[0]).all())
+    checked = _single(name, flat, kind, optional=padded)
     width = max(int(lengths.max(initial=0)), 1)
     out = np.full((len(lengths), width), MISSING[kind], dtype=object if kind == "string" else None)
     out[np.arange(width) < lengths[:, None]] = checked
@@ -65,16 +66,19 @@ def _rectangle(name: str, values: Any, kind: Kind) -> np.ndarray:
 def _warn_of_padding(name: str, rows: np.ndarray) -> None:
     """Warns of 0 as padding, as Keras writes it: here it is an id like any other."""
     zero = rows == 0
-    # Ids of a history are seldom the same; those of one that is padded are, at its ends alone.
-    if rows.shape[1] < 3 or len(rows) < 20 or zero.sum() < 0.1 * (rows >= 0).sum():
+    if rows.shape[1] < 3 or len(rows) < 8:
         return
-    seen = np.logical_or.accumulate(rows > 0, axis=1)
-    coming = np.logical_or.accumulate(rows[:, ::-1] > 0, axis=1)[:, ::-1]
-    if not (zero & seen & coming).any():
+    inside = np.logical_or.accumulate(rows > 0, axis=1)
+    inside &= np.logical_or.accumulate(rows[:, ::-1] > 0, axis=1)[:, ::-1]
+    at_ends = int((zero & ~inside).sum())
+    # An id that is a share q of what stands inside begins or ends a row q / (1 - q) times.
+    share = (zero & inside).sum() / max(inside.sum(), 1)
+    expected = len(rows) * 2 * share / (1 - min(share, 0.9))
+    if at_ends >= 0.1 * (rows >= 0).sum() and at_ends > 3 * expected:
         warnings.warn(
-            f"column '{name}': expected -1 where a row has no value, received 0, which is an id "
-            f"here, at the ends of rows alone, {zero.sum()} times: if it is padding, pad with -1 "
-            "(`pad_sequences(…, value=-1)`) or give lists of their own lengths",
+            f"column '{name}': expected -1 where a row has no value, received {at_ends} times 0, "
+            "an id like any other, at the ends of rows and seldom inside: if it is padding, pad "
+            "with -1 (`pad_sequences(…, value=-1)`) or give lists of their own lengths",
             stacklevel=3,
         )
 
@@ -84,10 +88,6 @@ def is_missing(values: np.ndarray) -> np.ndarray:
     if values.dtype == object:
         return values == ""
     return values < 0 if values.dtype.kind == "i" else np.isnan(values)
-
-
-def _is_rectangle(values: Any) -> bool:
-    return isinstance(values, np.ndarray | tf.Tensor) and len(values.shape) == 2
 
 
 def series_of(name: str, values: Any) -> pd.Series:
@@ -231,8 +231,8 @@ def _check_missing(name: str, missing: np.ndarray, kind: Kind, optional: bool) -
     _refuse(
         name,
         _EXPECTED[kind],
-        f"{count} {len(missing)} values {what}; fill them or leave them out, or, if each row "
-        "holds one, declare the feature with optional=True",
+        f"{count} {len(missing)} values {what}; fill them or leave them out, or, if it is a "
+        "feature of one value a row, declare it with optional=True",
     )
 
 

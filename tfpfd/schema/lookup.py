@@ -60,7 +60,7 @@ class Lookup(tf.Module):
 
         Returns:
           int32 table rows of the features that are in `raw`: `[batch]`, or `[batch, length]` with 0
-          behind the values. Beside them stands an empty `[batch, 0]` under a key that says which
+          behind the values. Beside them stands int8 `[batch]` of 0 under a key that says which
           schema looked them up, so that a model of another one refuses them.
 
         Raises:
@@ -71,7 +71,7 @@ class Lookup(tf.Module):
             return {}
         rows = tf.shape(next(iter(ids.values())))[0]
         mark = mark_of({name: self._fingerprints[name] for name in ids})
-        return {**ids, mark: tf.zeros([rows, 0], tf.int32)}
+        return {**ids, mark: tf.zeros([rows], tf.int8)}
 
     def signature(self) -> dict[str, tf.TensorSpec]:
         """Shapes and types of the raw columns."""

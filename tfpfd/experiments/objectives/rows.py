@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tfpfd._keras import keras
 from tfpfd.auditing.rows import scores_of
-from tfpfd.data.dataset import from_rows, prefetched
+from tfpfd.data.dataset import looked_up, prefetched
 from tfpfd.data.lists import LIST, batches_of_lists
 from tfpfd.schema import Schema
 
@@ -40,8 +40,9 @@ class ListRows:
         keep: Sequence[str] = (),
     ) -> ListRows:
         """Checks and looks up all rows of a frame; the arguments are those of `from_rows`."""
-        (columns,) = from_rows(frame, schema, max(len(frame), 1), keep=keep, labels=labels)
-        return cls(*tf.nest.map_structure(lambda column: column.numpy(), columns))
+        (inputs, found), lists = looked_up(frame, schema, keep=keep, labels=labels)
+        assert lists is not None  # These schemas have a list key.
+        return cls({**inputs, LIST: lists}, found)
 
     @property
     def lists(self) -> np.ndarray:
