@@ -33,15 +33,30 @@ def check_number(name: str, value: Any, most: float = math.inf) -> None:
         )
 
 
+def check_above_0(name: str, value: Any) -> None:
+    """Refuses anything but a finite number above 0."""
+    check_number(name, value)
+    if value == 0:
+        raise ValueError(f"`{name}` must be above 0, received {plain(value)!r}")
+
+
+def check_flag(name: str, value: Any) -> None:
+    """Refuses anything but True and False: a string such as "no" would be true."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"`{name}` must be True or False, received {value!r}")
+
+
 def names_in(argument: str, names: Iterable[str]) -> list[str]:
     """The names that an argument lists; refuses one string, whose letters would be taken.
 
     Raises:
       TypeError: naming the argument.
     """
-    if isinstance(names, str):
-        raise TypeError(f"`{argument}` must be names in a list, received {names!r}")
-    return list(names)
+    # A copy: of a generator, names come but once.
+    held = list(names) if isinstance(names, Iterable) and not isinstance(names, str) else None
+    if held is None or not all(isinstance(name, str) for name in held):
+        raise TypeError(f"`{argument}` must be names in a list, received {held or names!r}")
+    return held
 
 
 def check_ids(name: str, values: Any, count: int) -> np.ndarray:

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tfpfd import Categorical, Numeric, Schema, Sequence
-from tfpfd.data import from_rows, from_stream
+from tfpfd.data import LIST, from_rows, from_stream
 from tfpfd.schema.mark import SCHEMA as SCHEMA_KEY
 
 SCHEMA = Schema(
@@ -125,7 +125,7 @@ class TestShuffle:
         schema = dataclasses.replace(SCHEMA, list_key="user")
         workers = {"worker": ["a:1", "b:1"]}
         monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": workers}))
-        with pytest.raises(ValueError, match=r"`shuffle=True` needs a `seed`.* 2 workers"):
+        with pytest.raises(ValueError, match=r"`seed` must be given.* 2 workers"):
             from_rows(frame, schema, shuffle=True, by_list=by_list)
         for cluster, seed in (
             (workers, 1),
@@ -269,6 +269,9 @@ class TestGraphs:
         }
         traced, eager = tf.function(ways[way], autograph=False)(), ways[way]()
         for one, other in zip(traced, eager, strict=True):
+            if way == "lists":  # Numbered anew: they are lists of two datasets.
+                for inputs, *_ in (one, other):
+                    inputs[LIST] -= inputs[LIST][0]
             tf.nest.map_structure(np.testing.assert_array_equal, one, other)
         assert flat(users(traced)) == list(range(ROWS))
 

@@ -126,6 +126,19 @@ class TestLists:
         with pytest.raises(ValueError, match=r"'request': expected a list key .*1 of 19 missing"):
             from_rows(frame, SCHEMA)
 
+    def test_keys_in_parts_of_several_types(self, frame):
+        keys = [np.array([2**60, 2**60 + 1]), np.array([2**60 + 2, 2**60], np.uint64)]
+        parts = [
+            dict(frame[i : i + 2].assign(request=k).items())
+            for i, k in zip((0, 2), keys, strict=True)
+        ]
+        assert counted(from_rows(parts, SCHEMA, by_list=True)) == [0, 0, 1, 2]
+        parts[1]["request"] = ["1", "2"]
+        with pytest.raises(
+            ValueError, match=r"'request': expected list keys of one kind, received"
+        ):
+            from_rows(parts, SCHEMA)
+
     def test_keys_that_are_not_hashable(self, frame):
         frame["request"] = [[]] * len(frame)
         with pytest.raises(ValueError, match="'request': expected hashable list keys, received"):
@@ -222,6 +235,36 @@ class TestByList:
         assert first[0] != first[1] != first[2]
         assert epochs(1) == first
         assert epochs(2) != first
+
+    @pytest.mark.parametrize("shuffle", [False, True])
+    def test_every_epoch_has_as_many_batches(self, shuffle):
+        """Keras 2 would leave out lists of an epoch that has more batches than the first one."""
+        random = np.random.default_rng(0)
+        for case in range(30):
+            sizes = random.integers(1, random.integers(2, 30), random.integers(1, 60))
+            sizes *= random.integers(1, 3)
+            requests = np.repeat(np.arange(len(sizes)), sizes)
+            columns = {"user": 0, "item": "a", "label": 1.0}
+            frame = pd.DataFrame({"request": requests}).assign(**columns)
+            size = int(random.integers(1, 80))
+            dataset = from_rows(
+                frame, SCHEMA, size, shuffle, seed=case, by_list=True, keep=["request"]
+            )
+            for _ in range(4):
+                batches = [inputs["request"].numpy() for inputs, _ in dataset]
+                assert len(batches) == len(dataset)
+                assert all(len(b) <= size or len(set(b)) == 1 for b in batches)
+                assert all(len(b) for b in batches)
+                assert sum(len(set(b)) for b in batches) == len(sizes)
+                assert sum(map(len, batches)) == len(frame)
+
+    def test_keras_trains_on_all_of_every_epoch(self, frame):
+        dataset = from_rows(frame, SCHEMA, 7, shuffle=True, seed=7, by_list=True)
+        ranker = Ranker(SCHEMA, TwoTower([2]))
+        ranker.compile("sgd", loss=losses.ListwiseSoftmax())
+        history = ranker.fit(dataset, epochs=8, verbose=0)
+        assert len(history.epoch) == 8
+        assert int(np.asarray(ranker.optimizer.iterations)) == 8 * len(dataset)
 
     def test_needs_a_list_key(self, frame):
         with pytest.raises(

@@ -33,6 +33,22 @@ def test_a_step_is_that_of_sample_weights(make, inputs_of, weighted, as_arrays):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
 
 
+def test_a_step_on_one_batch_is_that_of_fit(make, inputs_of):
+    found = []
+    for way in ("fit", "train_on_batch"):
+        keras.utils.set_random_seed(0)
+        model = make("shared")
+        model.compile(keras.optimizers.SGD(0.1), run_eagerly=True)
+        if way == "fit":
+            data = tf.data.Dataset.from_tensors((inputs_of(6), LABELS, WEIGHTS))
+            model.fit(data, verbose=0, class_weight={0: 0.5, 1: 3})
+        else:
+            model.train_on_batch(inputs_of(6), LABELS, WEIGHTS, class_weight={0: 0.5, 1: 3})
+        found.append(model.get_weights())
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
+
+
 @pytest.mark.parametrize(
     "given",
     [

@@ -497,7 +497,7 @@ def test_a_custom_loss_on_labels(make):
 
 @pytest.mark.parametrize("weight", [-0.5, 2, "x"])
 def test_weight_is_checked(make, weight):
-    with pytest.raises(ValueError, match=r"`weight` must be in \[0, 1\], received"):
+    with pytest.raises(ValueError, match=r"`weight` must be a finite number from 0 to 1, received"):
         make(weight=weight)
 
 

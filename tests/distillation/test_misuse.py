@@ -77,6 +77,73 @@ def test_the_right_batches_train_after_wrong_ones(make, schema, batches_of, wron
     assert np.isfinite(model.evaluate(batches_of(8, 4), verbose=0)).all()
 
 
+@pytest.mark.parametrize("wrong", [-1.0, np.nan, np.inf])
+def test_weights_in_arrays_are_checked(make, inputs_of, wrong):
+    model = make("shared")
+    model.compile("sgd")
+    inputs, labels = inputs_of(4), np.float32([1, 0, np.nan, 0.5])
+    weights = np.float32([1, 2, wrong, 1])
+    message = f"`sample_weight` must have finite values of at least 0, received 1 .* {wrong}"
+    for use in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match=message):
+            use(inputs, labels, sample_weight=weights, verbose=0)
+    assert int(model.step) == 0
+
+
+@pytest.mark.parametrize(
+    ("labels", "weights", "message"),
+    [
+        ([1.0, 5.0], [1.0, 1.0], "labels: expected values in .*5"),
+        ([1.0, 0.0], [1.0, -2.0], "weights: expected finite values of at least 0.*-2"),
+        ([1.0, 0.0], [1.0, np.nan], "weights: expected finite values of at least 0.*nan"),
+    ],
+)
+def test_labels_and_weights_that_a_map_spoilt(make, inputs_of, labels, weights, message):
+    model = make("shared")
+    model.compile("sgd")
+    before = [weight.numpy() for weight in model.trainable_variables]
+    batch = (inputs_of(2), np.float32(labels), np.float32(weights))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        model.fit(tf.data.Dataset.from_tensors(batch), verbose=0)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        model.train_on_batch(*batch)
+    for one, other in zip(model.trainable_variables, before, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other)
+
+
+@pytest.mark.parametrize("shape", [(4, 2), (4, 1, 1)])
+def test_labels_of_other_shapes_are_refused(make, inputs_of, shape):
+    model = make("shared")
+    model.compile("sgd")
+    batches = tf.data.Dataset.from_tensors((inputs_of(4), np.zeros(shape, np.float32)))
+    message = rf"the labels of `x` must have the shape \[batch\], received shape \({shape[0]}, "
+    with pytest.raises(ValueError, match=message):
+        model.fit(batches, verbose=0)
+    by_objective = tf.data.Dataset.from_tensors((inputs_of(4), {"a": np.zeros(4, np.float32)}))
+    with pytest.raises(ValueError, match=r"the labels of `x` .* received dict"):
+        model.fit(by_objective, verbose=0)
+
+
+def test_arguments_by_position(make, batches_of):
+    seen = []
+    model = make("shared")
+    model.compile("sgd")
+    callback = keras.callbacks.LambdaCallback(on_epoch_end=lambda *of: seen.append(of))
+    model.fit(batches_of(8, 4), None, None, 2, 0, [callback])
+    assert len(seen) == 2
+    assert np.isfinite(model.evaluate(batches_of(8, 4), None, None, 0)).all()
+
+
+def test_generators_of_sequences(make, batches_of):
+    model = make("shared")
+    model.compile("sgd", run_eagerly=False)
+    batches = batches_of(8, 4)
+    model.fit((batch for batch in batches), verbose=0)
+    assert int(model.step) == 2
+    found = model.predict((batch for batch in batches), verbose=0)
+    np.testing.assert_allclose(found, model.predict(batches, verbose=0), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("wrong", [2.0, -1.0])
 @pytest.mark.parametrize("of", [np.asarray, list])
 def test_labels_in_arrays_are_checked(make, inputs_of, wrong, of):

@@ -113,7 +113,7 @@ def test_errors(schema, linear):
     )
     with pytest.raises(ValueError, match=r"another schema: \['user_id', 'item_id'\] differ"):
         Ranker(other, linear(), encoder=encoder)
-    with pytest.raises(ValueError, match="TwoTower needs a user and an item side"):
+    with pytest.raises(ValueError, match="fails on them: TwoTower needs a user and an item side"):
         Ranker(schema, TwoTower([2]), sees="privileged")
     network = linear()
     Ranker(schema, network)

@@ -26,13 +26,13 @@ def test_float32_scalar():
 
 @pytest.mark.parametrize("weight", [-0.1, 1.1, float("nan"), "x", None])
 def test_weight_is_checked(weight):
-    with pytest.raises(ValueError, match=r"`weight` must be in \[0, 1\], received"):
+    with pytest.raises(ValueError, match=r"`weight` must be a finite number from 0 to 1, received"):
         WarmUp(weight)
 
 
 @pytest.mark.parametrize("steps", [-1, 1.5, "3", None])
 def test_steps_are_checked(steps):
-    with pytest.raises(ValueError, match="`steps` must be a non-negative integer, received"):
+    with pytest.raises(ValueError, match="`steps` must be an integer of at least 0, received"):
         WarmUp(0.5, steps)
 
 

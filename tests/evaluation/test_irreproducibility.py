@@ -200,7 +200,7 @@ def rankers_and_rows():
 
 def test_models_are_scored_on_rows(rankers_and_rows):
     rankers, frame, schema = rankers_and_rows
-    rows = tfpfd.data.from_rows(frame, schema, batch_size=5)
+    rows = tfpfd.data.from_rows(frame, schema, batch_size=5, by_list=True)
     (inputs, _), = tfpfd.data.from_rows(frame, schema, batch_size=12)  # fmt: skip
     scores = [ranker(inputs).numpy() for ranker in rankers]
 
@@ -233,7 +233,7 @@ def test_lists_of_several_batches_stay_apart(rankers_and_rows, shuffle):
 
 def test_shuffled_batches_are_read_once(rankers_and_rows):
     rankers, frame, schema = rankers_and_rows
-    rows = tfpfd.data.from_rows(frame, schema, batch_size=5, shuffle=True)
+    rows = tfpfd.data.from_rows(frame, schema, batch_size=5, shuffle=True, by_list=True)
 
     found = irreproducibility([rankers[0]] * 2, rows=rows)
 
@@ -325,7 +325,7 @@ def layer(outputs):
         ),
         (
             lambda: irreproducibility([layer(tf.zeros(2))] * 2, rows=[({}, None)]),
-            "`lists` must say which rows share a list, received none: .* `list_key`",
+            "`lists` must say which rows share a list, received none: .*by_list=True",
         ),
     ],
 )

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfpfd._arguments import check_integer, names_in
+from tfpfd._arguments import check_flag, check_integer, names_in
 from tfpfd.data.epochs import orders
 from tfpfd.data.lists import LIST, batches_of_lists, hashed, numbered
 from tfpfd.schema import Schema, raw_batches
 from tfpfd.schema.batches import Source, check_columns, rows_of
 from tfpfd.schema.columns import column
 from tfpfd.schema.mark import SCHEMA
-from tfpfd.schema.validation import LABELS, WEIGHTS, check_target
+from tfpfd.schema.validation import LABELS, WEIGHTS, check_target, checked
 
 
 def from_rows(
@@ -40,7 +40,9 @@ def from_rows(
       seed: of the order; several workers that train in step need one, the same in each.
       by_list: whether the rows of a list, which share the schema's list key, stand together in one
         batch, as losses of lists need it. A batch then holds whole lists of `batch_size` rows at
-        most together, a longer list is a batch of its own, and lists are shuffled whole.
+        most together, a longer list is a batch of its own, and lists are shuffled whole. Shuffled
+        batches are as many in every epoch: nearly full where lists are much shorter than a batch,
+        and a third full or more where they aren't.
       keep: columns of numbers to pass through beside the features, such as the scores of a
         teacher trained before.
       labels: columns of further labels in [0, 1], those of secondary objectives; unlike those to
@@ -60,6 +62,11 @@ def from_rows(
         schema uses otherwise.
     """
     check_integer("batch_size", batch_size, least=1)
+    check_flag("shuffle", shuffle)
+    check_flag("by_list", by_list)
+    if seed is not None:
+        check_integer("seed", seed, least=0)
+    keep, labels = names_in("keep", keep), names_in("labels", labels)
     if by_list and schema.list_key is None:
         raise ValueError("`by_list` needs to know the lists: declare `list_key` in the schema")
     columns, lists = looked_up(source, schema, keep, labels)
@@ -136,6 +143,7 @@ def from_stream(
       tf.errors.InvalidArgumentError: while it is read, naming the column, what was expected and
         what came, as `from_rows` does.
     """
+    keep, labels = names_in("keep", keep), names_in("labels", labels)
     check_columns(raw.element_spec, _column_names(schema, keep, labels))
 
     def look_up(batch: Any) -> tuple:
@@ -165,7 +173,7 @@ def _column_names(schema: Schema, keep: Sequence[str], labels: Sequence[str]) ->
     """Every column needed; refuses columns to pass on that would stand in another's place."""
     taken = {*schema.features(), schema.label, schema.weight, LIST}
     for argument, names in (("keep", keep), ("labels", labels)):
-        for name in names_in(argument, names):
+        for name in names:
             if argument == "labels" and name in keep:
                 raise ValueError(
                     f"`labels` names '{name}', which `keep` names too: expected it in one of them"
@@ -181,29 +189,18 @@ def _column_names(schema: Schema, keep: Sequence[str], labels: Sequence[str]) ->
 def _label(name: str, batch: Any) -> tf.Tensor:
     labels = _numbers(name, batch)
     valid = ((labels >= 0) & (labels <= 1)) | tf.math.is_nan(labels)
-    return _checked(f"label column {name}: expected {LABELS}", labels, valid)
+    return checked(f"label column {name}: expected {LABELS}", labels, valid)
 
 
 def _weight(name: str, batch: Any) -> tf.Tensor:
     weights = _numbers(name, batch)
     valid = tf.math.is_finite(weights) & (weights >= 0)
-    return _checked(f"weight column {name}: expected {WEIGHTS}", weights, valid)
+    return checked(f"weight column {name}: expected {WEIGHTS}", weights, valid)
 
 
 def _kept(name: str, batch: Any) -> tf.Tensor:
     numbers = _numbers(name, batch)
-    return _checked(f"column {name}: expected finite numbers", numbers, tf.math.is_finite(numbers))
-
-
-def _checked(expected: str, values: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
-    """The values, where reading a batch that holds others fails and names the first of them."""
-    # Without quotes around a name, since TensorFlow would escape them.
-    received = [f"{expected}, received", tf.boolean_mask(values, ~valid)]
-    # A control dependency, so that no rewriting of the pipeline takes the check away.
-    with tf.control_dependencies(
-        [tf.debugging.Assert(tf.reduce_all(valid), received, summarize=1)]
-    ):
-        return tf.identity(values)
+    return checked(f"column {name}: expected finite numbers", numbers, tf.math.is_finite(numbers))
 
 
 def _numbers(name: str, batch: Any) -> tf.Tensor:

@@ -26,17 +26,36 @@ _STAMPS = itertools.count(1)
 def orders(rows: int, seed: int | None) -> tf.data.Dataset:
     """The order of an epoch, as the only element; every epoch has another one.
 
-    Outside of a model's `fit`, each iteration is the next epoch.
-
     Args:
       rows: how many there are.
-      seed: of the orders; None for TensorFlow's own, see `tf.random.set_seed`.
+      seed: as of `seeds`.
 
     Returns:
       A dataset of one tensor: int64 `[rows]`, each row once.
 
     Raises:
-      ValueError: no seed, where several workers are to share the rows of one order.
+      ValueError: as of `seeds`.
+    """
+
+    def order(key: tf.Tensor) -> tf.Tensor:
+        return tf.random.experimental.stateless_shuffle(tf.range(rows, dtype=tf.int64), key)
+
+    return seeds(seed).map(order)
+
+
+def seeds(seed: int | None) -> tf.data.Dataset:
+    """What is drawn in an epoch begins with, as the only element; every epoch has another one.
+
+    Outside of a model's `fit`, each iteration is the next epoch.
+
+    Args:
+      seed: of all epochs; None for TensorFlow's own, see `tf.random.set_seed`.
+
+    Returns:
+      A dataset of one tensor: int64 `[2]`, a seed of TensorFlow's stateless functions.
+
+    Raises:
+      ValueError: no seed, where several workers are to draw alike.
     """
     if seed is None:
         _check_alone()
@@ -45,12 +64,11 @@ def orders(rows: int, seed: int | None) -> tf.data.Dataset:
         base = tf.constant(seed, tf.int64)
     passes = f"tfpfd_passes_{next(_NAMES)}"
 
-    def order(_: Any) -> tf.Tensor:
+    def key(_: Any) -> tf.Tensor:
         epoch, times = tf.unstack(_begun(passes))
-        key = tf.random.experimental.stateless_fold_in(tf.stack([base, epoch]), times)
-        return tf.random.experimental.stateless_shuffle(tf.range(rows, dtype=tf.int64), key)
+        return tf.random.experimental.stateless_fold_in(tf.stack([base, epoch]), times)
 
-    return tf.data.Dataset.from_tensors(0).map(order)
+    return tf.data.Dataset.from_tensors(0).map(key)
 
 
 def _check_alone() -> None:
@@ -60,9 +78,9 @@ def _check_alone() -> None:
     workers = len(cluster.get("worker", ())) + len(cluster.get("chief", ()))
     if workers > 1 and not cluster.get("ps"):
         raise ValueError(
-            f"`shuffle=True` needs a `seed`, the same in each of the {workers} workers that "
-            "TF_CONFIG names, received None: else each has an order of its own, and rows are seen "
-            "twice or not at all"
+            f"`seed` must be given, the same in each of the {workers} workers that TF_CONFIG "
+            "names, received None: else each draws an order of its own, and rows are seen twice or "
+            "not at all"
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,15 @@ def numbered(name: str, keys: Sequence[Any]) -> np.ndarray:
     """
     # A Series may hold tuples, which are keys of more than one part.
     parts = [part if isinstance(part, pd.Series) else series_of(name, part) for part in keys]
+    if len({part.dtype for part in parts}) > 1:
+        # One type for all would be floats for integers of two kinds, and lose digits.
+        parts = [part.astype(object) for part in parts]
+        kinds = {pd.api.types.infer_dtype(part, skipna=True) for part in parts} - {"empty"}
+        if kinds & {"string", "bytes"} and len(kinds) > 1:
+            raise ValueError(
+                f"column '{name}': expected list keys of one kind, received {sorted(kinds)} in "
+                "different parts of the rows"
+            )
     column = pd.concat(parts, ignore_index=True)
     try:
         numbers, _ = pd.factorize(column)
@@ -80,7 +89,10 @@ def hashed(name: str, keys: tf.Tensor) -> tf.Tensor:
 def batches_of_lists(
     columns: Any, lists: np.ndarray, size: int, shuffle: bool, seed: int | None
 ) -> tf.data.Dataset:
-    """Batches of whole lists, as many in a row as fit.
+    """Batches of whole lists, as many in every epoch.
+
+    In the given order, batches have as many lists in a row as fit. Shuffled ones are cut evenly:
+    see `_even`.
 
     Args:
       columns: `(inputs, labels)` or `(inputs, labels, weights)`, arrays `[rows, ...]`.
@@ -89,6 +101,10 @@ def batches_of_lists(
       size: rows that a batch holds at most, unless a single list has more.
       shuffle: whether every epoch has another order of lists; rows of a list keep theirs.
       seed: of the order.
+
+    Returns:
+      A dataset that says how many batches it has. Keras 2 takes those of the first epoch for all,
+      and would leave out lists, or end, where another order made more or fewer of them.
     """
     order = np.argsort(lists, kind="stable")
     with tf.init_scope():  # A graph that is being traced can't hold more than 2 GB.
@@ -96,20 +112,19 @@ def batches_of_lists(
     counts = np.bincount(lists)
     first_number = next(_first_numbers)
     sizes, starts = (tf.constant(part, tf.int64) for part in (counts, np.cumsum(counts) - counts))
+    batch_of, batches = (_even if shuffle else _greedy)(counts, size)
 
-    def batches(chosen: tf.Tensor) -> tf.data.Dataset:
-        """Of lists `[lists]` in the order of an epoch."""
-        ends = tf.cumsum(tf.gather(sizes, chosen))
-        # A batch that begins with a list ends before `after`, or holds that list alone.
-        fitting = ends - tf.gather(sizes, chosen) + size
-        after = tf.searchsorted(ends, fitting, side="right", out_type=tf.int64)
-        after = tf.maximum(after, tf.range(1, len(counts) + 1, dtype=tf.int64))
-        after = tf.concat([after, [len(counts)]], axis=0)
-        return (
-            tf.data.Dataset.range(len(counts))
-            .scan(tf.constant(0, tf.int64), lambda at, _: (after[at], (at, after[at])))
-            .take_while(lambda first, end: first < len(counts))
-            .map(lambda first, end: (first, chosen[first:end]))
+    def cut(chosen: tf.Tensor) -> tf.data.Dataset:
+        """Batches of lists `[lists]` in the order of an epoch."""
+        batch = batch_of(chosen)
+        together = tf.argsort(batch, stable=True)
+        ends = tf.cumsum(tf.math.unsorted_segment_sum(tf.ones_like(batch), batch, batches))
+        ends = tf.concat([[0], ends], axis=0)
+        # They come where their first lists stand.
+        places = tf.range(len(counts), dtype=tf.int64)
+        first = tf.math.unsorted_segment_min(places, batch, batches)
+        return tf.data.Dataset.from_tensor_slices(tf.argsort(first)).map(
+            lambda one: tf.gather(chosen, together[ends[one] : ends[one + 1]])
         )
 
     def rows(before: tf.Tensor, chosen: tf.Tensor) -> Any:
@@ -124,4 +139,52 @@ def batches_of_lists(
     epoch = tf.data.Dataset.range(len(counts)).batch(len(counts))
     if shuffle:
         epoch = orders(len(counts), seed)
-    return epoch.flat_map(batches).map(rows, tf.data.AUTOTUNE)
+    numbered_anew = epoch.flat_map(cut).scan(
+        tf.constant(0, tf.int64),
+        lambda before, chosen: (before + tf.size(chosen, tf.int64), (before, chosen)),
+    )
+    dataset = numbered_anew.map(rows, tf.data.AUTOTUNE)
+    return dataset.apply(tf.data.experimental.assert_cardinality(batches))
+
+
+_BatchOf = Callable[[tf.Tensor], tf.Tensor]
+"""From lists `[lists]` in the order of an epoch to the batch of each, int64, in any order."""
+
+
+def _greedy(counts: np.ndarray, most: int) -> tuple[_BatchOf, int]:
+    """As many lists in a row as fit; a longer one is a batch of its own."""
+    ends = np.cumsum(counts)
+    firsts = [0]
+    while firsts[-1] < len(counts):
+        fitting = ends[firsts[-1]] - counts[firsts[-1]] + most
+        firsts.append(max(int(np.searchsorted(ends, fitting, side="right")), firsts[-1] + 1))
+    batches = len(firsts) - 1
+    batch = tf.constant(np.repeat(np.arange(batches), np.diff(firsts)), tf.int64)
+    return lambda chosen: tf.gather(batch, chosen), batches
+
+
+def _even(counts: np.ndarray, most: int) -> tuple[_BatchOf, int]:
+    """Long lists are batches of their own, and the others are cut evenly: as many in any order.
+
+    Of R rows in B batches, the list that begins in row r of an epoch is in batch ⌊r · B / R⌋. Let g
+    divide all sizes and L be the largest. Lists begin at multiples of g, so that at most ⌈t / g⌉ of
+    them do within t = R / B rows, which makes g ⌈t / g⌉ - g + L rows at most. No batch is empty
+    if t ≥ L.
+    """
+    sizes, numbers = np.unique(counts[2 * counts <= most], return_counts=True)
+    rows = np.cumsum(sizes * numbers)
+    divisors = np.gcd.accumulate(sizes)
+    batches = -(-rows // (divisors * ((most - sizes + divisors) // divisors)))
+    usable = np.flatnonzero(rows >= sizes * batches)
+    largest, total, even = (
+        (int(part[usable[-1]]) if len(usable) else 0) for part in (sizes, rows, batches)
+    )
+    small = tf.constant(np.where(counts <= largest, counts, 0), tf.int64)
+
+    def batch_of(chosen: tf.Tensor) -> tf.Tensor:
+        own = tf.gather(small, chosen)
+        begins = tf.cumsum(own, exclusive=True)
+        alone = tf.cumsum(tf.cast(own == 0, tf.int64), exclusive=True)
+        return tf.where(own > 0, begins * even // max(total, 1), even + alone)
+
+    return batch_of, even + int((counts > largest).sum())

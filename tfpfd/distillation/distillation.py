@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfpfd._arguments import check_flag
 from tfpfd._keras import COUNTED_ONCE, declared_inputs, freeze, keras, register
 from tfpfd.distillation.contracts import check_loss
 from tfpfd.distillation.labelled import LabelledModel
@@ -91,6 +92,8 @@ class Distillation(LabelledModel):
                 "more than the student; say sees='served' if that is meant",
                 stacklevel=2,
             )
+        check_flag("mutual", mutual)
+        check_flag("auxiliary_head", auxiliary_head)
         check_plain("`student`", student)
         check_plain("`teacher`", teacher)
         check_same_features(
@@ -196,6 +199,10 @@ class Distillation(LabelledModel):
         else:
             given = declared_inputs(self.teacher, inputs)
             teacher = self.teacher(given, training=training and self.teacher.trainable)
+        if teacher.shape.rank == 0:
+            raise ValueError(
+                f"the teacher '{self.teacher.name}' must give logits [batch], received one number"
+            )
         teacher = tf.cast(tf.reshape(teacher, [-1]), tf.float32)
         if not self.teacher.trainable:
             # Else its NaN would be every weight's of the student after one step.

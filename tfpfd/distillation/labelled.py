@@ -6,8 +6,6 @@ import contextlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import tensorflow as tf
 
 from tfpfd._keras import check_strategy, keras, regularization
@@ -18,45 +16,12 @@ from tfpfd.distillation.auc import AUC
 from tfpfd.distillation.board import Board
 from tfpfd.distillation.class_weights import with_class_weights
 from tfpfd.distillation.contracts import check_loss, metrics_in
+from tfpfd.distillation.given import by_name, check_arrays, check_targets, inputs_of
 from tfpfd.distillation.losses import CrossEntropy, Term
 from tfpfd.distillation.losses.lists import ListLoss, list_loss_of, without_lists
 from tfpfd.distillation.schemas import rankers_of
 from tfpfd.distillation.stored import StoredModel
 from tfpfd.distillation.targets import Targets
-from tfpfd.schema.validation import LABELS
-
-
-def inputs_of(name: str, data: Any) -> Any:
-    """What `fit` was given as the inputs of its batches, or their types; by feature as a rule.
-
-    Args:
-      name: of the argument.
-      data: its value.
-
-    Raises:
-      TypeError: for anything that no model reads, such as a data frame.
-    """
-    parts = data.element_spec if isinstance(data, tf.data.Dataset) else data
-    inputs = parts[0] if isinstance(parts, tuple) and parts else parts
-    # Anything else, such as a generator, is looked at when its batches come.
-    if isinstance(inputs, pd.DataFrame | np.ndarray | tf.Tensor | tf.TypeSpec | list | tuple):
-        kind = inputs if isinstance(inputs, tf.TypeSpec) else type(inputs).__name__
-        raise TypeError(
-            f"`{name}` must be batches of rows that were looked up, whose inputs are a dict by "
-            f"feature, received a {kind}: use tfpfd.data.from_rows(rows, schema)"
-        )
-    return inputs
-
-
-def _check_labels(labels: Any) -> None:
-    """Refuses labels in an array that `from_rows` would have refused."""
-    if isinstance(labels, np.ndarray | list | pd.Series):
-        values = np.asarray(labels, np.float32)
-        outside = values[(values < 0) | (values > 1)]
-        if outside.size:
-            raise ValueError(
-                f"`y` must have {LABELS}, received {outside.size} outside, such as {outside[0]}"
-            )
 
 
 @contextlib.contextmanager
@@ -183,8 +148,17 @@ class LabelledModel(StoredModel):
         for ranker in rankers_of(self if self.served is None else getattr(self, self.served)):
             ranker.check_inputs(names)
 
+    def _check_one_label(self) -> None:
+        """Refuses `class_weight` where a row has more than one label."""
+        if len(self.prefixes) > 1 and self.served is None:
+            raise ValueError(
+                "`class_weight` must be left out where there are labels of several objectives, as "
+                "it says not whose classes: give rows a weight, or objectives `weights`"
+            )
+
     def _check(self, argument: str, data: Any, training: bool) -> None:
         inputs = inputs_of(argument, data)
+        check_targets(argument, data)
         if isinstance(inputs, Mapping):
             self.check_batches(list(inputs), training)
             if self._board is not None and LIST not in inputs and self._list_losses():
@@ -211,14 +185,17 @@ class LabelledModel(StoredModel):
         """
         # Here, as what is raised while training stands behind pages of Keras's own.
         check_strategy()
+        kwargs = by_name(keras.Model.fit, (x, y, *args), kwargs)
+        x, y = kwargs.pop("x"), kwargs.pop("y")
         self._check("x", x, training=True)
-        _check_labels(y)
+        check_arrays(y, kwargs.get("sample_weight"))
         validation = kwargs.get("validation_data")
         if validation is not None:
             self._check("validation_data", validation, training=False)
-            if isinstance(validation, tuple) and len(validation) > 1:
-                _check_labels(validation[1])
+            if isinstance(validation, tuple):
+                check_arrays(*validation[1:])
         if kwargs.get("class_weight") is not None:
+            self._check_one_label()
             given = kwargs.pop("class_weight")
             x, kwargs = with_class_weights(given, x, y, kwargs)
         if isinstance(x, tf.data.Dataset):
@@ -226,7 +203,7 @@ class LabelledModel(StoredModel):
             kwargs.setdefault("shuffle", False)
         first = kwargs.get("initial_epoch", 0)
         with _traced_anew(self), epochs_of(self, kwargs.get("callbacks"), first) as callbacks:
-            return super().fit(x, y, *args, **{**kwargs, "callbacks": callbacks})
+            return super().fit(x, y, **{**kwargs, "callbacks": callbacks})
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """The loss and the metrics of rows; as in Keras, with batches as `fit` takes them.
@@ -237,15 +214,21 @@ class LabelledModel(StoredModel):
           TypeError: rows came that were not looked up.
           ValueError: as of `fit`.
         """
-        self._check("x", x, training=False)
-        _check_labels(args[0] if args else kwargs.get("y"))
+        kwargs = by_name(keras.Model.evaluate, (x, *args), kwargs)
+        self._check("x", kwargs["x"], training=False)
+        check_arrays(kwargs.get("y"), kwargs.get("sample_weight"))
         with _traced_anew(self):
-            return super().evaluate(x, *args, **kwargs)
+            return super().evaluate(**kwargs)
 
     def train_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """A step on one batch; as in Keras, refused as by `fit`."""
+        kwargs = by_name(keras.Model.train_on_batch, (x, *args), kwargs)
+        if kwargs.get("class_weight") is not None:
+            self._check_one_label()
+            given = kwargs.pop("class_weight")
+            _, kwargs = with_class_weights(given, kwargs["x"], kwargs.get("y"), kwargs)
         with _traced_anew(self):
-            return super().train_on_batch(x, *args, **kwargs)
+            return super().train_on_batch(**kwargs)
 
     def test_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """The loss and the metrics of one batch; as in Keras, refused as by `evaluate`."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfpfd._arguments import check_number
 from tfpfd._keras import keras, register
 from tfpfd.distillation.labelled import LabelledModel
 from tfpfd.distillation.losses import Term, term_of
@@ -57,14 +58,13 @@ class MultiTask(LabelledModel):
             raise ValueError(
                 f"`student` must see served features, received one with sees='{student.sees}'"
             )
-        if weight < 0:
-            raise ValueError(f"`weight` must be at least 0, received {weight}")
+        check_number("weight", weight)
         check_plain("`student`", student)
         self._features = {f.name: f for f in student.schema.sides["privileged"]}
         if not self._features:
             raise ValueError("`student` has a schema without privileged features to predict")
         self.student = student
-        self.weight = weight
+        self.weight = float(weight)
         self.heads = []
         for name, feature in self._features.items():
             rows = student.schema.table_rows(feature)

@@ -13,13 +13,13 @@ from tfpfd._keras import freeze, keras, register
 from tfpfd.distillation.labelled import LabelledModel
 from tfpfd.distillation.losses import Term, term_of
 from tfpfd.distillation.privileged import remember
-from tfpfd.distillation.stored import SchemaPrint, check_whole
 from tfpfd.distillation.targets import Targets
 from tfpfd.layers import FeatureEncoder
 from tfpfd.layers.contract import build_network
 from tfpfd.schema import Schema, Sees, Side
 from tfpfd.schema.mark import columns_of
-from tfpfd.schema.schema import SIDES
+from tfpfd.schema.prints import SchemaPrint
+from tfpfd.schema.schema import SIDES, check_schema
 
 
 def encoded_once(
@@ -64,7 +64,8 @@ class Ranker(LabelledModel):
     Raises:
       ValueError: `encoder` was made for other features of the same name, `own` names a feature
         that it doesn't hold, or `network` is in use by another ranker or makes no logits `[batch]`.
-      TypeError: `network` is no layer, or a `keras.Sequential` or functional model.
+      TypeError: `schema` is no schema, `encoder` no encoder, or `network` no layer, or a
+        `keras.Sequential` or functional model.
     """
 
     terms = ("label_loss",)
@@ -82,6 +83,10 @@ class Ranker(LabelledModel):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        check_schema(schema)
+        if encoder is not None and not isinstance(encoder, FeatureEncoder):
+            hint = "; pass `ranker.encoder`" if isinstance(encoder, Ranker) else ""
+            raise TypeError(f"`encoder` must be a FeatureEncoder, received {encoder!r}{hint}")
         features = schema.features(sees)
         if not features:
             raise ValueError(
@@ -105,7 +110,13 @@ class Ranker(LabelledModel):
         self._build_network()
         self.built = True
         # TensorFlow's checkpoints find it by this attribute.
-        self.schema_print = SchemaPrint(self)
+        # Columns of its kernels come by side and feature, its last ones by objective.
+        sides = {
+            side: [(name, schema.fingerprints[name]) for name in names]
+            for side, names in self._names_by_side().items()
+        }
+        parts = [sides, self.own, list(getattr(network, "objectives", ()))]
+        self.schema_print = SchemaPrint(f"ranker '{self.name}'", parts)
         hidden = set(features) - set(schema.features("served"))
         if hidden:
             parts = [encoder for encoder in self.encoders if hidden & set(encoder.features)]
@@ -235,20 +246,6 @@ class Ranker(LabelledModel):
     def watched(self, outputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """The logits."""
         return {"": outputs}
-
-    def save_own_variables(self, store: Any) -> None:
-        """Writes beside the weights which vocabularies their rows are of; called by Keras."""
-        check_whole(self)
-        super().save_own_variables(store)
-        self.schema_print.write(store)
-
-    def load_own_variables(self, store: Any) -> None:
-        """Refuses weights of other vocabularies; called by Keras.
-
-        Raises:
-          ValueError: the rows of the tables are of other values.
-        """
-        super().load_own_variables(self.schema_print.read(store))
 
     def get_config(self) -> dict[str, Any]:
         if self._unbuilt is None:

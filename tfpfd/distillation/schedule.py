@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfpfd._arguments import check_integer, check_number
 from tfpfd._keras import register
 
 
@@ -26,10 +27,8 @@ class WarmUp:
     """
 
     def __init__(self, weight: float = 0.5, steps: int | np.integer = 0) -> None:
-        if not isinstance(weight, int | float | np.floating) or not 0 <= weight <= 1:
-            raise ValueError(f"`weight` must be in [0, 1], received {weight!r}")
-        if not isinstance(steps, int | np.integer) or steps < 0:
-            raise ValueError(f"`steps` must be a non-negative integer, received {steps!r}")
+        check_number("weight", weight, most=1)
+        check_integer("steps", steps, least=0)
         self.weight = float(weight)
         self.steps = int(steps)
 

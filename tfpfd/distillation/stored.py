@@ -5,81 +5,43 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Any
 
-import numpy as np
-import tensorflow as tf
-
 from tfpfd._keras import keras
 from tfpfd.distillation.schemas import rankers_of
 from tfpfd.distillation.sharding import sharded_weight
+from tfpfd.schema.prints import SchemaPrint
 
-_KEY = "schema"
 _LEGACY = (".h5", ".hdf5", ".keras")
 
 
-class SchemaPrint(tf.train.experimental.PythonState):
-    """What stands beside the weights of a ranker: the fingerprint of its schema.
+class StoredModel(keras.Model):
+    """Base of models that refuse files which they couldn't read again, or that aren't theirs.
 
-    A checkpoint of TensorFlow holds it as the state of this object, a file of Keras under a key
-    of the ranker's own. Files from before it was written say nothing, and are taken.
-
-    Args:
-      ranker: a model with `schema`, and with `sees`, its view of the schema.
+    A subclass whose weights are of something that their shapes don't tell says so by its
+    `schema_print`.
     """
 
-    def __init__(self, ranker: Any) -> None:
-        super().__init__()
-        self._owner = f"ranker '{ranker.name}'"
-        self._features = tuple(ranker.schema.features(ranker.sees))
-        self._print = ranker.schema.fingerprint(self._features)
-        self._refused = False
+    schema_print: SchemaPrint | None = None
 
-    def write(self, store: Any) -> None:
-        """Adds it to the variables of a ranker that Keras is about to write."""
-        store[_KEY] = np.frombuffer(self._print.encode(), np.uint8)
-
-    def read(self, store: Any) -> dict[str, Any]:
-        """The variables in a store without it.
+    def save_own_variables(self, store: Any) -> None:
+        """Writes beside the weights what they are of; called by Keras.
 
         Raises:
-          ValueError: the rows of the tables are of other values.
+          ValueError: weights lie in parts on several parameter servers.
         """
-        held = {key: store[key] for key in store.keys()}
-        told = held.pop(_KEY, None)
-        if told is not None:
-            self._check(bytes(np.asarray(told)))
-        elif self._refused:
-            # Keras 3 comes by again on another path, finds nothing there, and forgets the error.
-            raise ValueError(self._message())
-        return held
+        check_whole(self)
+        super().save_own_variables(store)
+        if self.schema_print is not None:
+            self.schema_print.write(store)
 
-    def forget(self) -> None:
-        """Another file is about to be read."""
-        self._refused = False
+    def load_own_variables(self, store: Any) -> None:
+        """Refuses weights of something else; called by Keras.
 
-    def serialize(self) -> bytes:
-        """For a checkpoint of TensorFlow."""
-        return self._print.encode()
-
-    def deserialize(self, value: bytes) -> None:
-        """From a checkpoint of TensorFlow; refuses it as `read` does."""
-        self._check(value)
-
-    def _check(self, told: bytes) -> None:
-        self._refused = told.decode() != self._print
-        if self._refused:
-            raise ValueError(self._message())
-
-    def _message(self) -> str:
-        return (
-            f"the weights of {self._owner} are of another schema: vocabularies, bucket edges or "
-            f"settings of features out of {list(self._features)} differ; load them into a model of "
-            "the schema that they were trained with, or renew that model for new ids by "
-            "`tfpfd.retrain`"
+        Raises:
+          ValueError: they are of other vocabularies, or in another order.
+        """
+        super().load_own_variables(
+            store if self.schema_print is None else self.schema_print.read(store)
         )
-
-
-class StoredModel(keras.Model):
-    """Base of models that refuse files which they couldn't read again, or that aren't theirs."""
 
     def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
         """Saves the model, as in Keras.
@@ -109,9 +71,25 @@ class StoredModel(keras.Model):
             which they are.
         """
         _check_format(filepath)
-        for ranker in rankers_of(self):
-            ranker.schema_print.forget()
-        return super().load_weights(filepath, *args, **kwargs)
+        prints = [print for part in self._parts() if (print := getattr(part, "schema_print", None))]
+        for print in prints:
+            print.forget()
+        # Keras 3 goes on after what it can't load.
+        before = None if sharded_weight(self) else self.get_weights()
+        try:
+            return super().load_weights(filepath, *args, **kwargs)
+        except Exception as error:
+            if before is not None:
+                self.set_weights(before)
+            refused = next((print for print in prints if print.refused), None)
+            if refused is None:
+                raise
+            raise ValueError(refused.message) from error
+
+    def _parts(self) -> list[Any]:
+        """What weights are of, besides the model itself: rankers and their encoders."""
+        rankers = rankers_of(self)
+        return [self, *rankers, *(encoder for ranker in rankers for encoder in ranker.encoders)]
 
 
 def check_whole(model: keras.Model) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfpfd.schema.validation import LABELS, WEIGHTS, checked
+
 
 class Targets:
     """The labels of a batch, of which some may be missing.
@@ -25,9 +27,13 @@ class Targets:
     ) -> None:
         y = tf.reshape(tf.cast(y, tf.float32), [-1])
         self.labelled = tf.logical_not(tf.math.is_nan(y))
-        self.labels = tf.where(self.labelled, y, tf.zeros_like(y))
-        weights = tf.ones_like(y) if sample_weight is None else tf.cast(sample_weight, tf.float32)
-        self.weights = tf.reshape(weights, [-1])
+        labels = tf.where(self.labelled, y, tf.zeros_like(y))
+        self.labels = checked(f"labels: expected {LABELS}", labels, (labels >= 0) & (labels <= 1))
+        self.weights = tf.ones_like(y)
+        if sample_weight is not None:
+            weights = tf.reshape(tf.cast(sample_weight, tf.float32), [-1])
+            valid = tf.math.is_finite(weights) & (weights >= 0)
+            self.weights = checked(f"weights: expected {WEIGHTS}", weights, valid)
         self.lists = None if lists is None else tf.reshape(tf.cast(lists, tf.int64), [-1])
 
     def of(self, prefix: str) -> Targets:

@@ -48,7 +48,9 @@ def build_network(network: Any, shapes: Mapping[str, tuple[None, int]]) -> None:
         network.build(shapes)
         logits = tf.nest.flatten(network(sides, training=False))
     except Exception as error:
-        raise ValueError(f"{expected}{name}, which fails on them (see above)") from error
+        # Keras wraps what a layer says.
+        said = [line for line in str(error).splitlines() if line and "encountered" not in line]
+        raise ValueError(f"{expected}{name}, which fails on them: {' '.join(said[:1])}") from error
     found = [tuple(getattr(part, "shape", ("no tensor",))) for part in logits]
     if any(shape != (_ROWS,) for shape in found) or not found:
         raise ValueError(f"{expected}{name}, which makes {found} of {_ROWS} rows")

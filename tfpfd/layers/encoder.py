@@ -7,11 +7,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpfd._arguments import check_integer, names_in
+from tfpfd._arguments import check_integer, check_number, names_in
 from tfpfd._keras import freeze, keras, register
 from tfpfd.layers.behaviour import MeanPooling, masked_mean
 from tfpfd.layers.tables import Tables
 from tfpfd.schema import Schema, Sequence
+from tfpfd.schema.prints import SchemaPrint
+from tfpfd.schema.schema import check_schema
 
 
 @register
@@ -52,6 +54,7 @@ class FeatureEncoder(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        check_schema(schema)
         known = schema.features()
         names = names_in("features", schema.features("served") if features is None else features)
         _check_known("features", names, known)
@@ -63,7 +66,8 @@ class FeatureEncoder(keras.layers.Layer):
             check_integer(f"dims['{name}']", width, least=1)
         self.dim = int(dim)
         self.dims = {name: int(width) for name, width in (dims or {}).items()}
-        self.l2 = l2
+        check_number("l2", l2)
+        self.l2 = float(l2)
         self.base = base
         self.behaviour = behaviour or MeanPooling(name="behaviour", dtype=self.dtype_policy.name)
         _check_behaviour(self.behaviour)
@@ -77,6 +81,9 @@ class FeatureEncoder(keras.layers.Layer):
             # Building by a call works alike on all Keras generations, whatever the layer holds.
             pooler(tf.zeros([1, 1, self._tables(name).dim]), valid=tf.ones([1, 1], tf.bool))
         self.built = True
+        # Rows of its tables come by feature. TensorFlow's checkpoints find it by this attribute.
+        of = [(name, schema.fingerprints[name]) for name in names]
+        self.schema_print = SchemaPrint(f"encoder '{self.name}'", of)
 
     def _new_tables(self) -> list[Tables]:
         by_width: dict[int, dict[str, int]] = {}
@@ -127,7 +134,7 @@ class FeatureEncoder(keras.layers.Layer):
                     f"received {tf.as_dtype(inputs[name].dtype).name}"
                 )
         ids = {
-            name: inputs[name] if feature.length is not None else inputs[name][:, None]
+            name: _of_known_width(inputs[name], feature.length)
             for name, feature in self.features.items()
             if name in inputs
         }
@@ -160,6 +167,19 @@ class FeatureEncoder(keras.layers.Layer):
             return self._poolers[name](rows, valid=valid)
         single = self.features[name].length is None
         return tf.squeeze(rows, 1) if single else masked_mean(rows, valid)
+
+    def save_own_variables(self, store: Any) -> None:
+        """Writes beside the weights which vocabularies their rows are of; called by Keras."""
+        super().save_own_variables(store)
+        self.schema_print.write(store)
+
+    def load_own_variables(self, store: Any) -> None:
+        """Refuses weights of other vocabularies; called by Keras.
+
+        Raises:
+          ValueError: the rows of the tables are of other values.
+        """
+        super().load_own_variables(self.schema_print.read(store))
 
     def like(
         self, schema: Schema, features: Iterable[str], base: FeatureEncoder | None
@@ -195,6 +215,13 @@ class FeatureEncoder(keras.layers.Layer):
         if not encoder.trainable:
             freeze(encoder)
         return encoder
+
+
+def _of_known_width(rows: tf.Tensor, length: int | None) -> tf.Tensor:
+    """Table rows `[batch, values]`; of generators, Keras 2 doesn't know how wide a sequence is."""
+    if length is None:
+        return rows[:, None]
+    return rows if rows.shape[1] is not None else tf.ensure_shape(rows, [None, length])
 
 
 def _check_behaviour(behaviour: Any) -> None:

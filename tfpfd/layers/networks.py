@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpfd._arguments import plain
+from tfpfd._arguments import check_above_0, check_flag, check_number, plain
 from tfpfd._keras import KERAS_3, keras, register, tf_variable
 
 Encoded = Mapping[str, tf.Tensor]
@@ -104,10 +104,14 @@ class TwoTower(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.units = check_units(units)
-        self.scale = scale
-        self.l2 = l2
-        self.batch_norm = batch_norm
-        self.use_bias = use_bias
+        check_above_0("scale", scale)
+        check_number("l2", l2)
+        check_flag("batch_norm", batch_norm)
+        check_flag("use_bias", use_bias)
+        self.scale = float(scale)
+        self.l2 = float(l2)
+        self.batch_norm = bool(batch_norm)
+        self.use_bias = bool(use_bias)
 
     def build(self, input_shape: Mapping[str, tuple]) -> None:
         widths = {side: shape[-1] for side, shape in input_shape.items()}
@@ -209,8 +213,10 @@ class MLP(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.units = check_units(units)
-        self.l2 = l2
-        self.batch_norm = batch_norm
+        check_number("l2", l2)
+        check_flag("batch_norm", batch_norm)
+        self.l2 = float(l2)
+        self.batch_norm = bool(batch_norm)
 
     def build(self, input_shape: Mapping[str, tuple]) -> None:
         width = sum(shape[-1] for shape in input_shape.values())

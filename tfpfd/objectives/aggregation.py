@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
+from tfpfd.data.epochs import seeds
 from tfpfd.data.lists import LIST
 from tfpfd.objectives.labels import labels_of
 from tfpfd.objectives.weights import check_shares
@@ -67,16 +68,19 @@ def aggregate_labels(
             "per='row'"
         )
 
-    def drawn(batch: tuple, seeds: tf.Tensor) -> tuple[Any, ...]:
+    def drawn(batch: tuple, key: tf.Tensor) -> tuple[Any, ...]:
         inputs, y, *rest = batch
         columns = labels_of(schema.label, weights, inputs, y)
         labels = tf.stack([tf.reshape(column, [-1]) for column in columns.values()], axis=1)
         count = tf.shape(labels)[0]
         place = tf.unique(inputs[LIST]).idx if per == "list" else tf.range(count)
-        draws = tf.gather(tf.random.stateless_uniform([count], seeds), place)
+        draws = tf.gather(tf.random.stateless_uniform([count], key), place)
         chosen = tf.searchsorted(bounds, draws, side="right")
         return inputs, tf.gather(labels, chosen, batch_dims=1), *rest
 
-    seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2)
-    pairs = tf.data.Dataset.zip((batches, seeds))
+    def of_batches(key: tf.Tensor) -> tf.data.Dataset:
+        fold_in = tf.random.experimental.stateless_fold_in
+        return tf.data.Dataset.range(tf.int64.max).map(lambda batch: fold_in(key, batch))
+
+    pairs = tf.data.Dataset.zip((batches, seeds(seed).flat_map(of_batches)))
     return pairs.map(drawn, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)

@@ -14,12 +14,12 @@ from tfpfd._keras import keras
 from tfpfd.distillation import Ranker
 from tfpfd.distillation.labelled import LabelledModel
 from tfpfd.distillation.ranker import encoded_once
-from tfpfd.distillation.stored import SchemaPrint
 from tfpfd.layers import FeatureEncoder, TwoTower
 from tfpfd.layers.networks import Encoded
 from tfpfd.objectives.multi_objective import check_rankers
 from tfpfd.objectives.weights import checked_weights
 from tfpfd.schema import Side
+from tfpfd.schema.prints import SchemaPrint
 
 
 def fused(scores: Mapping[str, Any], weights: Mapping[str, float]) -> np.ndarray:
@@ -165,7 +165,7 @@ class FusedTowers(Ranker):
         # A plain object: the towers are parts of `network`.
         self._rankers = SimpleNamespace(all=list(rankers.values()))
         self.built = True
-        self.schema_print = SchemaPrint(self)
+        self.schema_print = SchemaPrint(f"ranker '{self.name}'", list(rankers))
 
     @property
     def encoders(self) -> list[FeatureEncoder]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfpfd._arguments import check_integer
@@ -168,7 +169,8 @@ class PLE(ObjectiveNetwork):
         **kwargs: Any,
     ) -> None:
         super().__init__(objectives, head_units, **kwargs)
-        if not levels or any(isinstance(units, int) for units in levels):
+        levels = [list(units) if np.ndim(units) == 1 else units for units in levels]
+        if not levels or any(not isinstance(units, list) for units in levels):
             raise ValueError(
                 "`levels` must hold the widths of an expert's layers for each level, such as "
                 f"[[256], [128]], received {levels!r}"

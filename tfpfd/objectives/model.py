@@ -16,6 +16,7 @@ from tfpfd.distillation.schemas import rankers_of
 from tfpfd.distillation.targets import Targets
 from tfpfd.objectives.labels import ObjectiveTargets, labels_of
 from tfpfd.objectives.weighting import FixedWeights, Multipliers
+from tfpfd.schema.prints import SchemaPrint
 
 
 class ObjectivesModel(LabelledModel):
@@ -44,6 +45,7 @@ class ObjectivesModel(LabelledModel):
         super().__init__(**kwargs)
         self.label = label
         self.objectives = tuple(objectives)
+        self.schema_print = SchemaPrint(f"model '{self.name}'", list(self.objectives))
         weighting.check(label, self.objectives)
         self.weighting = weighting
         self.terms = self.shown = tuple(f"{name}_loss" for name in self.objectives)

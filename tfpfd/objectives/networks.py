@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfpfd._arguments import check_number
 from tfpfd._keras import keras, register
 from tfpfd.layers.networks import Encoded, check_units, dense_stack, joined
 
@@ -42,7 +43,8 @@ class ObjectiveNetwork(keras.layers.Layer):
         self.objectives = tuple(objectives)
         none = isinstance(head_units, Sequence) and not head_units
         self.head_units = () if none else check_units(head_units, "head_units")
-        self.l2 = l2
+        check_number("l2", l2)
+        self.l2 = float(l2)
         self.batch_norm = batch_norm
 
     def build(self, input_shape: Mapping[str, tuple]) -> None:

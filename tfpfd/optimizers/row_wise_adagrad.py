@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import Any
 
 import tensorflow as tf
 
+from tfpfd._arguments import check_number
 from tfpfd._keras import SparseOptimizer, add_to_rows, register, tf_variable
 
 
@@ -46,8 +48,9 @@ class RowWiseAdagrad(SparseOptimizer):
     ) -> None:
         given = {"initial_accumulator_value": initial_accumulator_value, "epsilon": epsilon}
         for argument, value in given.items():
-            if value < 0:
-                raise ValueError(f"`{argument}` must be at least 0, received {value}")
+            check_number(argument, value)
+        if isinstance(learning_rate, numbers.Real):
+            check_number("learning_rate", learning_rate)
         super().__init__(learning_rate, name, **kwargs)
         self.initial_accumulator_value = initial_accumulator_value
         self.epsilon = epsilon

@@ -72,7 +72,7 @@ def _warn_of_padding(name: str, rows: np.ndarray) -> None:
     inside &= np.logical_or.accumulate(rows[:, ::-1] > 0, axis=1)[:, ::-1]
     at_ends = int((zero & ~inside).sum())
     # An id that is a share q of what stands inside begins or ends a row q / (1 - q) times.
-    share = (zero & inside).sum() / max(inside.sum(), 1)
+    share = ((zero & inside).sum() + 2) / (inside.sum() + 2)  # Of few values no more is known.
     expected = len(rows) * 2 * share / (1 - min(share, 0.9))
     if at_ends >= 0.1 * (rows >= 0).sum() and at_ends > 3 * expected:
         warnings.warn(

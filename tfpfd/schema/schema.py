@@ -140,7 +140,8 @@ class Schema:
         return Lookup(features, self.vocabularies)
 
     @functools.cached_property
-    def _fingerprints(self) -> dict[str, str]:
+    def fingerprints(self) -> dict[str, str]:
+        """What decides which rows of their tables the values of features get, by feature."""
         return fingerprints(self.features().values(), self.vocabularies)
 
     def check_inputs(
@@ -157,16 +158,8 @@ class Schema:
         Raises:
           ValueError: naming the features that differ.
         """
-        prints = {name: self._fingerprints[name] for name in features}
+        prints = {name: self.fingerprints[name] for name in features}
         check_mark(owner, prints, names, required)
-
-    def fingerprint(self, features: Iterable[str]) -> str:
-        """What decides which rows of their tables the values of features get, in hex digits.
-
-        Args:
-          features: their names; the order doesn't count.
-        """
-        return "".join(sorted(self._fingerprints[name] for name in features))
 
     def columns(self, raw: Mapping[str, Any], features: Iterable[Feature]) -> dict[str, np.ndarray]:
         """Checks raw columns and brings them into the form that `lookup` takes.
@@ -331,3 +324,13 @@ class Schema:
         except RecursionError:
             raise ValueError("a schema must be JSON that isn't nested without end") from None
         return cls.from_dict(plain)
+
+
+def check_schema(schema: Any) -> None:
+    """Refuses what is no schema.
+
+    Raises:
+      TypeError: naming the argument.
+    """
+    if not isinstance(schema, Schema):
+        raise TypeError(f"`schema` must be a tfpfd.Schema, received {schema!r}")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from tfpfd.schema.columns import column
 from tfpfd.schema.features import Categorical, Feature, Numeric, Sequence
@@ -170,3 +171,14 @@ def refuse_columns(refused: list[str]) -> None:
     if refused:
         others = "".join(f"; {reason.split(';')[0]}" for reason in refused[1:])
         raise ValueError(refused[0] + others)
+
+
+def checked(expected: str, values: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
+    """The values, where reading a batch that holds others fails and names the first of them."""
+    # Without quotes around a name, since TensorFlow would escape them.
+    received = [f"{expected}, received", tf.boolean_mask(values, ~valid)]
+    # A control dependency, so that no rewriting of the pipeline takes the check away.
+    with tf.control_dependencies(
+        [tf.debugging.Assert(tf.reduce_all(valid), received, summarize=1)]
+    ):
+        return tf.identity(values)

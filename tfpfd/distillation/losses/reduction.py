@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from tfpfd._arguments import check_above_0
 from tfpfd._keras import keras
 from tfpfd.distillation.targets import Targets
 
 
 def check_temperature(temperature: float) -> float:
     """The temperature of soft labels; refuses one by which no logit can be divided."""
-    if not 0 < temperature < math.inf:
-        raise ValueError(f"`temperature` must be above 0, received {temperature}")
-    return temperature
+    check_above_0("temperature", temperature)
+    return float(temperature)
 
 
 class Term(NamedTuple):
