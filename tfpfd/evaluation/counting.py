@@ -1,0 +1,198 @@
+"""Ranks by counting what scores higher, and the best items: a block of scores at a time.
+
+Nothing is sorted that doesn't have to be. A block of scores is compared with one number a user, the
+lowest score that still matters, and only what isn't below it is looked at: that is little, as an
+item with `most` others ahead of it matters no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tfpfd.evaluation.intervals import FloatArray
+from tfpfd.evaluation.pairs import Pairs
+from tfpfd.evaluation.sources import Fill, Source
+
+USERS, ITEMS = 512, 8192
+"""Users and items of a block: 16 MB of scores, which stay in the processor's cache."""
+
+FIRST = 256
+"""Items of the first block; then they double. Until a score has been compared with some items, many
+may lie above it: a block as long as all before it holds no more of them than these did."""
+
+_PIECE = 2**20
+"""Comparisons of a score with those of relevant items that are made at once."""
+
+
+class _Blocks:
+    """Scores a block at a time, in memory that is used again: new pages cost as much as a pass."""
+
+    def __init__(self, source: Source, excluded: Pairs) -> None:
+        size = min(USERS, source.shape[0]) * min(ITEMS, source.shape[1])
+        self._scores, self._mask = np.empty(size, source.dtype), np.empty(size, bool)
+        self._source, self._excluded = source, excluded
+
+    def of_items(self) -> Iterator[tuple[int, Fill, Pairs, int]]:
+        """Where a block begins, what writes its scores, what is hidden in it, its length."""
+        start, items = 0, self._source.shape[1]
+        while start < items:
+            stop = min(items, start + min(ITEMS, max(FIRST, start)))
+            hidden = self._excluded.between(start, stop)
+            yield start, self._source.columns(start, stop), hidden, stop - start
+            start = stop
+
+    def not_below(
+        self,
+        lowest: FloatArray,
+        rows: NDArray[np.int64],
+        block: tuple[int, Fill, Pairs, int],
+    ) -> tuple[NDArray[np.int64], NDArray]:
+        """Where in a block scores aren't below `lowest` of their user, and all scores, flat.
+
+        Args:
+          lowest: `[rows]`.
+          rows: the users.
+          block: of `of_items`.
+        """
+        start, fill, hidden, width = block
+        shape = (len(rows), width)
+        scores = self._scores[: len(rows) * width].reshape(shape)
+        mask = self._mask[: scores.size].reshape(shape)
+        fill(rows, scores)
+        cells = hidden.of(rows)
+        scores[cells.users, cells.items - start] = -np.inf
+        # One step down, as the rounding to the type of the scores may have gone up; and finite, as
+        # what is hidden is below it always.
+        limit = np.finfo(scores.dtype).min
+        threshold = np.nextafter(np.maximum(lowest, limit).astype(scores.dtype), limit)
+        np.greater_equal(scores, threshold[:, None], out=mask)
+        return np.flatnonzero(mask), scores.reshape(-1)
+
+
+def count_ranks(source: Source, relevant: Pairs, excluded: Pairs, most: int) -> NDArray[np.int64]:
+    """The rank of each relevant item among its user's items that aren't excluded.
+
+    Args:
+      source: of the scores.
+      relevant: none of which is excluded.
+      excluded: what doesn't count.
+      most: ranks up to it are wanted.
+
+    Returns:
+      `[pairs]`, from 1; `most + 1` is that, or higher.
+    """
+    goals = source.exact(relevant.users, relevant.items)
+    ahead = np.zeros(len(goals), np.int64)
+    alive = np.arange(len(goals))
+    blocks = _Blocks(source, excluded)
+    for block in blocks.of_items():
+        # Users without a relevant item that still matters need no more scores.
+        for rows, places in _users_of(relevant.users, alive):
+            held = places >= 0
+            thresholds = np.where(held, goals[places], np.inf)
+            margin = source.margin(rows)
+            hits, scores = blocks.not_below(thresholds.min(axis=1) - margin, rows, block)
+            step = max(1, _PIECE // places.shape[1])
+            counts = np.zeros(places.shape, np.int64)
+            for first in range(0, len(hits), step):
+                piece = hits[first : first + step]
+                row, column = np.divmod(piece, block[3])
+                higher = _higher(
+                    source,
+                    scores[piece],
+                    (row, rows[row], block[0] + column),
+                    thresholds,
+                    np.where(held, relevant.items[places], -1),
+                    margin,
+                )
+                new = np.flatnonzero(np.append(True, row[1:] != row[:-1]))
+                counts[row[new]] += np.add.reduceat(higher, new, axis=0, dtype=np.int64)
+            ahead[places[held]] += counts[held]
+        alive = alive[ahead[alive] < most]
+    return np.minimum(ahead, most) + 1
+
+
+def _users_of(
+    users: NDArray[np.int64], alive: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Blocks of users, and where their pairs are, `[users, most pairs of one]`, -1 for none.
+
+    Those with as many pairs stand together, so that there are few -1.
+    """
+    rows, first, counts = np.unique(users[alive], return_index=True, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    for start in range(0, len(order), USERS):
+        some = order[start : start + USERS]
+        offsets = np.arange(counts[some[0]])
+        held = offsets < counts[some, None]
+        yield rows[some], np.where(held, alive[np.where(held, first[some, None] + offsets, 0)], -1)
+
+
+def _higher(
+    source: Source,
+    scores: NDArray,
+    pairs: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
+    thresholds: FloatArray,
+    relevant: NDArray[np.int64],
+    margin: FloatArray,
+) -> NDArray[np.bool_]:
+    """Whether scores rank before those of their user's relevant items, `[n, relevant]`.
+
+    Args:
+      source: of the scores.
+      scores: `[n]`, as a block has them.
+      pairs: `[n]` each: the place of the user, the user, the item.
+      thresholds: `[users, relevant]`, exact.
+      relevant: `[users, relevant]`, the items.
+      margin: `[users]`, how far `scores` may be off.
+    """
+    place, users, items = pairs
+    over = scores[:, None] - thresholds[place]
+    allowed = margin[place, None]
+    higher = over > allowed
+    # What is nearer than the rounding of a block is decided by exact scores, so that neither
+    # the blocks nor a score's own rounding decide; this is also where ties are.
+    hit, which = np.nonzero(np.abs(over) <= allowed)
+    scored = source.exact(users[hit], items[hit])
+    threshold, item = thresholds[place[hit], which], relevant[place[hit], which]
+    higher[hit, which] = (scored > threshold) | ((scored == threshold) & (items[hit] < item))
+    return higher
+
+
+def best_items(source: Source, excluded: Pairs, k: int) -> NDArray[np.int64]:
+    """The `k` items of each user that score highest, of equal ones those of the lower index.
+
+    Args:
+      source: of the scores.
+      excluded: what isn't to be among them.
+      k: how many.
+
+    Returns:
+      `[users, k]`, the best first, -1 where a user has no more.
+    """
+    users = source.shape[0]
+    found = np.full((users, k), -1, np.int64)
+    blocks = _Blocks(source, excluded)
+    for start in range(0, users, USERS):
+        rows = np.arange(start, min(users, start + USERS))
+        margin = source.margin(rows)
+        lowest = np.full(len(rows), -np.inf)
+        # What is held: the place of the user, the item, the score.
+        held = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
+        for block in blocks.of_items():
+            hits, _ = blocks.not_below(lowest - margin, rows, block)
+            place, column = np.divmod(hits, block[3])
+            items = block[0] + column
+            new = place, items, source.exact(rows[place], items)
+            place, items, scores = (np.concatenate(both) for both in zip(held, new, strict=True))
+            order = np.lexsort((items, -scores, place))
+            rank = np.arange(len(order)) - np.searchsorted(place[order], place[order])
+            order, rank = order[rank < k], rank[rank < k]
+            held = place[order], items[order], scores[order]
+            last = rank == k - 1
+            lowest[held[0][last]] = held[2][last]
+        found[rows[held[0]], rank[: len(held[0])]] = held[1]
+    return found
