@@ -7,7 +7,11 @@ item with `most` others ahead of it matters no more.
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +20,12 @@ from tfpfd.evaluation.intervals import FloatArray
 from tfpfd.evaluation.pairs import Pairs
 from tfpfd.evaluation.sources import Fill, Source
 
-USERS, ITEMS = 512, 8192
-"""Users and items of a block: 16 MB of scores, which stay in the processor's cache."""
+USERS, ITEMS = 256, 4096
+"""Users and items of a block: 4 MB of scores, which stay in the processor's cache."""
+
+WORKERS = min(4, os.cpu_count() or 1)
+"""Blocks at work: a product takes all cores by itself, the comparison after it only one, and so
+another block's product goes on meanwhile."""
 
 FIRST = 256
 """Items of the first block; then they double. Until a score has been compared with some items, many
@@ -27,28 +35,37 @@ _PIECE = 2**20
 """Comparisons of a score with those of relevant items that are made at once."""
 
 
+class _Block(NamedTuple):
+    """Items from `start` on, `width` of them: what writes their scores, what is hidden of them."""
+
+    start: int
+    width: int
+    fill: Fill
+    hidden: Pairs
+
+
 class _Blocks:
     """Scores a block at a time, in memory that is used again: new pages cost as much as a pass."""
 
     def __init__(self, source: Source, excluded: Pairs) -> None:
-        size = min(USERS, source.shape[0]) * min(ITEMS, source.shape[1])
-        self._scores, self._mask = np.empty(size, source.dtype), np.empty(size, bool)
+        self._size = min(USERS, source.shape[0]) * min(ITEMS, source.shape[1])
+        self._own = threading.local()
         self._source, self._excluded = source, excluded
 
-    def of_items(self) -> Iterator[tuple[int, Fill, Pairs, int]]:
-        """Where a block begins, what writes its scores, what is hidden in it, its length."""
+    def of_items(self) -> Iterator[_Block]:
+        """The blocks of the items, for any users."""
         start, items = 0, self._source.shape[1]
         while start < items:
             stop = min(items, start + min(ITEMS, max(FIRST, start)))
             hidden = self._excluded.between(start, stop)
-            yield start, self._source.columns(start, stop), hidden, stop - start
+            yield _Block(start, stop - start, self._source.columns(start, stop), hidden)
             start = stop
 
     def not_below(
         self,
         lowest: FloatArray,
         rows: NDArray[np.int64],
-        block: tuple[int, Fill, Pairs, int],
+        block: _Block,
     ) -> tuple[NDArray[np.int64], NDArray]:
         """Where in a block scores aren't below `lowest` of their user, and all scores, flat.
 
@@ -57,13 +74,17 @@ class _Blocks:
           rows: the users.
           block: of `of_items`.
         """
-        start, fill, hidden, width = block
-        shape = (len(rows), width)
-        scores = self._scores[: len(rows) * width].reshape(shape)
-        mask = self._mask[: scores.size].reshape(shape)
-        fill(rows, scores)
-        cells = hidden.of(rows)
-        scores[cells.users, cells.items - start] = -np.inf
+        own, shape = self._own, (len(rows), block.width)
+        if not hasattr(own, "scores"):
+            own.scores, own.mask = (
+                np.empty(self._size, self._source.dtype),
+                np.empty(self._size, bool),
+            )
+        scores = own.scores[: len(rows) * block.width].reshape(shape)
+        mask = own.mask[: scores.size].reshape(shape)
+        block.fill(rows, scores)
+        cells = block.hidden.of(rows)
+        scores[cells.users, cells.items - block.start] = -np.inf
         # One step down, as the rounding to the type of the scores may have gone up; and finite, as
         # what is hidden is below it always.
         limit = np.finfo(scores.dtype).min
@@ -84,34 +105,35 @@ def count_ranks(source: Source, relevant: Pairs, excluded: Pairs, most: int) -> 
     Returns:
       `[pairs]`, from 1; `most + 1` is that, or higher.
     """
-    goals = source.exact(relevant.users, relevant.items)
+    users = relevant.users
+    goals = source.exact(users, relevant.items)
     ahead = np.zeros(len(goals), np.int64)
     alive = np.arange(len(goals))
     blocks = _Blocks(source, excluded)
-    for block in blocks.of_items():
-        # Users without a relevant item that still matters need no more scores.
-        for rows, places in _users_of(relevant.users, alive):
-            held = places >= 0
-            thresholds = np.where(held, goals[places], np.inf)
-            margin = source.margin(rows)
-            hits, scores = blocks.not_below(thresholds.min(axis=1) - margin, rows, block)
-            step = max(1, _PIECE // places.shape[1])
-            counts = np.zeros(places.shape, np.int64)
-            for first in range(0, len(hits), step):
-                piece = hits[first : first + step]
-                row, column = np.divmod(piece, block[3])
-                higher = _higher(
-                    source,
-                    scores[piece],
-                    (row, rows[row], block[0] + column),
-                    thresholds,
-                    np.where(held, relevant.items[places], -1),
-                    margin,
-                )
-                new = np.flatnonzero(np.append(True, row[1:] != row[:-1]))
-                counts[row[new]] += np.add.reduceat(higher, new, axis=0, dtype=np.int64)
-            ahead[places[held]] += counts[held]
-        alive = alive[ahead[alive] < most]
+
+    def count(block: _Block, rows: NDArray[np.int64], places: NDArray[np.int64]) -> None:
+        held = places >= 0
+        thresholds = np.where(held, goals[places], np.inf)
+        items = np.where(held, relevant.items[places], -1)
+        margin = source.margin(rows)
+        hits, scores = blocks.not_below(thresholds.min(axis=1) - margin, rows, block)
+        counts = np.zeros(places.shape, np.int64)
+        step = max(1, _PIECE // places.shape[1])
+        for first in range(0, len(hits), step):
+            piece = hits[first : first + step]
+            row, column = np.divmod(piece, block.width)
+            pairs = row, rows[row], block.start + column
+            higher = _higher(source, scores[piece], pairs, thresholds, items, margin)
+            new = np.flatnonzero(np.append(True, row[1:] != row[:-1]))
+            counts[row[new]] += np.add.reduceat(higher, new, axis=0, dtype=np.int64)
+        ahead[places[held]] += counts[held]
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for block in blocks.of_items():
+            # Users without a relevant item that still matters need no more scores.
+            for done in [pool.submit(count, block, *some) for some in _users_of(users, alive)]:
+                done.result()
+            alive = alive[ahead[alive] < most]
     return np.minimum(ahead, most) + 1
 
 
@@ -176,7 +198,8 @@ def best_items(source: Source, excluded: Pairs, k: int) -> NDArray[np.int64]:
     users = source.shape[0]
     found = np.full((users, k), -1, np.int64)
     blocks = _Blocks(source, excluded)
-    for start in range(0, users, USERS):
+
+    def find(start: int) -> None:
         rows = np.arange(start, min(users, start + USERS))
         margin = source.margin(rows)
         lowest = np.full(len(rows), -np.inf)
@@ -184,8 +207,8 @@ def best_items(source: Source, excluded: Pairs, k: int) -> NDArray[np.int64]:
         held = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
         for block in blocks.of_items():
             hits, _ = blocks.not_below(lowest - margin, rows, block)
-            place, column = np.divmod(hits, block[3])
-            items = block[0] + column
+            place, column = np.divmod(hits, block.width)
+            items = block.start + column
             new = place, items, source.exact(rows[place], items)
             place, items, scores = (np.concatenate(both) for both in zip(held, new, strict=True))
             order = np.lexsort((items, -scores, place))
@@ -194,5 +217,9 @@ def best_items(source: Source, excluded: Pairs, k: int) -> NDArray[np.int64]:
             held = place[order], items[order], scores[order]
             last = rank == k - 1
             lowest[held[0][last]] = held[2][last]
-        found[rows[held[0]], rank[: len(held[0])]] = held[1]
+        found[rows[held[0]], rank] = held[1]
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for done in [pool.submit(find, start) for start in range(0, users, USERS)]:
+            done.result()
     return found
