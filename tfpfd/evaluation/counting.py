@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from tfpfd.evaluation.intervals import FloatArray
 from tfpfd.evaluation.pairs import Pairs
-from tfpfd.evaluation.sources import Fill, Source
+from tfpfd.evaluation.sources import ScoresOf, Source
 
-USERS, ITEMS = 256, 4096
-"""Users and items of a block: 4 MB of scores, which stay in the processor's cache."""
+USERS, ITEMS = 512, 8192
+"""Users and items of a block: 16 MB of scores. Smaller ones are left to the processor's faster
+caches, but each has a fixed cost, and these take less time than blocks of 1 to 4 MB."""
 
 WORKERS = min(4, os.cpu_count() or 1)
 """Blocks at work: a product takes all cores by itself, the comparison after it only one, and so
@@ -36,21 +37,21 @@ _PIECE = 2**20
 
 
 class _Block(NamedTuple):
-    """Items from `start` on, `width` of them: what writes their scores, what is hidden of them."""
+    """Items from `start` on, `width` of them: what gives their scores, what is hidden of them."""
 
     start: int
     width: int
-    fill: Fill
+    scores: ScoresOf
     hidden: Pairs
 
 
 class _Blocks:
-    """Scores a block at a time, in memory that is used again: new pages cost as much as a pass."""
+    """Scores a block at a time."""
 
     def __init__(self, source: Source, excluded: Pairs) -> None:
+        self._source, self._excluded = source, excluded
         self._size = min(USERS, source.shape[0]) * min(ITEMS, source.shape[1])
         self._own = threading.local()
-        self._source, self._excluded = source, excluded
 
     def of_items(self) -> Iterator[_Block]:
         """The blocks of the items, for any users."""
@@ -62,10 +63,7 @@ class _Blocks:
             start = stop
 
     def not_below(
-        self,
-        lowest: FloatArray,
-        rows: NDArray[np.int64],
-        block: _Block,
+        self, lowest: FloatArray, rows: NDArray[np.int64], block: _Block
     ) -> tuple[NDArray[np.int64], NDArray]:
         """Where in a block scores aren't below `lowest` of their user, and all scores, flat.
 
@@ -74,22 +72,15 @@ class _Blocks:
           rows: the users.
           block: of `of_items`.
         """
-        own, shape = self._own, (len(rows), block.width)
-        if not hasattr(own, "scores"):
-            own.scores, own.mask = (
-                np.empty(self._size, self._source.dtype),
-                np.empty(self._size, bool),
-            )
-        scores = own.scores[: len(rows) * block.width].reshape(shape)
-        mask = own.mask[: scores.size].reshape(shape)
-        block.fill(rows, scores)
-        cells = block.hidden.of(rows)
-        scores[cells.users, cells.items - block.start] = -np.inf
-        # One step down, as the rounding to the type of the scores may have gone up; and finite, as
-        # what is hidden is below it always.
-        limit = np.finfo(scores.dtype).min
-        threshold = np.nextafter(np.maximum(lowest, limit).astype(scores.dtype), limit)
+        if not hasattr(self._own, "mask"):  # New pages would cost as much as the comparison.
+            self._own.mask = np.empty(self._size, bool)
+        scores = block.scores(rows)
+        mask = self._own.mask[: scores.size].reshape(scores.shape)
+        # One step down, as the rounding to the type of the scores may have gone up.
+        threshold = np.nextafter(lowest.astype(scores.dtype), np.array(-np.inf, scores.dtype))
         np.greater_equal(scores, threshold[:, None], out=mask)
+        cells = block.hidden.of(rows)
+        mask[cells.users, cells.items - block.start] = False
         return np.flatnonzero(mask), scores.reshape(-1)
 
 

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+import tensorflow as tf
+from numpy.typing import ArrayLike, NDArray
 
 from tfpfd.evaluation.intervals import FloatArray
 from tfpfd.evaluation.rivals import CatalogueRival
 
-Fill: TypeAlias = Callable[[NDArray[np.int64], NDArray], None]
-"""Writes the scores of some users `[n]` into an array `[n, items of the block]`."""
+ScoresOf: TypeAlias = Callable[[NDArray[np.int64]], NDArray]
+"""Gives the scores `[n, items]` of some users `[n]` for the items of a block, not to be changed."""
 
 _PIECE = 2**20
 """Numbers that are made float64 at once: 8 MB."""
@@ -29,10 +30,9 @@ class Source(Protocol):
     """
 
     shape: tuple[int, int]
-    dtype: DTypeLike
 
-    def columns(self, start: int, stop: int) -> Fill:
-        """What writes the scores of the items from `start` to before `stop`."""
+    def columns(self, start: int, stop: int) -> ScoresOf:
+        """What gives the scores of the items from `start` to before `stop`."""
 
     def margin(self, rows: NDArray[np.int64]) -> FloatArray:
         """How far at most a block's scores of some users are from the exact ones, `[rows]`."""
@@ -65,13 +65,10 @@ class Matrix:
             )
         self._scores = array
         self.shape: tuple[int, int] = (array.shape[0], array.shape[1])
-        self.dtype: DTypeLike = np.result_type(array.dtype, np.float32)
+        self._dtype = np.result_type(array.dtype, np.float32)
 
-    def columns(self, start: int, stop: int) -> Fill:
-        def fill(rows: NDArray[np.int64], out: NDArray) -> None:
-            out[:] = self._scores[rows, start:stop]
-
-        return fill
+    def columns(self, start: int, stop: int) -> ScoresOf:
+        return lambda rows: self._scores[rows, start:stop].astype(self._dtype, copy=False)
 
     def margin(self, rows: NDArray[np.int64]) -> FloatArray:
         return np.zeros(len(rows))
@@ -97,8 +94,6 @@ class Embeddings:
       ValueError: other shapes, numbers that aren't finite, or so large that the products aren't.
     """
 
-    dtype: DTypeLike = np.float32
-
     def __init__(self, users: ArrayLike, items: ArrayLike) -> None:
         self._users, self._items = _vectors("users", users), _vectors("items", items)
         width = self._users.shape[1]
@@ -121,13 +116,19 @@ class Embeddings:
         self._relative = (width + 4) * 2.0**-23 * longest
         self._absolute = width * 2.0**-125 * (1 + longest)
 
-    def columns(self, start: int, stop: int) -> Fill:
-        part = self._items[start:stop].astype(np.float32, copy=False).T
+    def columns(self, start: int, stop: int) -> ScoresOf:
+        # On the processor, as a GPU may round inputs to ten bits. TensorFlow's, as NumPy's threads
+        # wait for each other on a busy core when several blocks are at work.
+        with tf.device("CPU"):
+            part = tf.constant(self._items[start:stop].astype(np.float32, copy=False))
 
-        def fill(rows: NDArray[np.int64], out: NDArray) -> None:
-            np.matmul(self._users[rows].astype(np.float32, copy=False), part, out=out)
+        def scores(rows: NDArray[np.int64]) -> NDArray:
+            with tf.device("CPU"):
+                some = tf.constant(self._users[rows].astype(np.float32, copy=False))
+                product = tf.matmul(some, part, transpose_b=True)
+            return np.asarray(memoryview(product))  # Without the copy that `numpy()` makes.
 
-        return fill
+        return scores
 
     def margin(self, rows: NDArray[np.int64]) -> FloatArray:
         norms = self._norms[rows]
