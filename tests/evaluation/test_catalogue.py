@@ -212,6 +212,12 @@ def test_users_who_see_less_than_k():
     }
 
 
+def test_all_that_is_relevant_is_excluded():
+    found = evaluate_catalogue([[1.0, 2.0]], [[1]], excluded=[[1]], metrics=METRICS[:4])
+    assert all(np.isnan(found[f"{name}@10"]) for name in METRICS[:3])
+    assert found["coverage@10"] == 1 / 2
+
+
 def test_resamples_have_the_lists_of_the_users_drawn():
     x, y, relevant, seen = invented(7)
     drawn = multiplicities(len(x), resamples=5)
@@ -278,7 +284,6 @@ def test_wrong_embeddings(call, message):
         ({"relevant": [[0]]}, "`relevant` must have one array for each of the 2 users"),
         ({"relevant": [[0], [4]]}, "`relevant` must hold item indices from 0 to 3, .* to 4"),
         ({"relevant": [[], []]}, "`relevant` must hold an item .* received none"),
-        ({"excluded": [[0], [3]]}, "`relevant` must hold an item that isn't excluded"),
         ({"excluded": [[0], [-1]]}, "`excluded` must hold item indices from 0 to 3"),
         ({"excluded": [["a"], []]}, "`excluded` must hold integer item indices"),
         ({"excluded": np.zeros((2, 3), bool)}, r"`excluded` must be boolean .* \(2, 3\)"),

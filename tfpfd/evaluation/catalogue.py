@@ -68,7 +68,8 @@ def evaluate_catalogue(
       popularity: [items] array, how many users had each item, for "popularity_bias".
 
     Returns:
-      "metric@k" for each metric and `k` as [1 + resamples] arrays, the test users first.
+      "metric@k" for each metric and `k` as [1 + resamples] arrays, the test users first; nan where
+      no user counts.
 
     Raises:
       ValueError: as `ranks_of_relevant`, `recall_at_k` and `mean_over_users`; nobody has a relevant
@@ -87,17 +88,13 @@ def evaluate_catalogue(
     most = max(lengths, default=1)
     source = source_of(scores)
     users, items = source.shape
-    pairs, hidden = relevant_and_excluded(relevant, excluded, source.shape)
+    of_ranks = bool(set(_OF_RANKS) & set(wanted))
+    pairs, hidden = relevant_and_excluded(relevant, excluded, source.shape, needed=of_ranks)
     if multiplicities is None:
         multiplicities = np.ones((1, users))
     # Before what takes long.
     relative = _relative(popularity, items) if "popularity_bias" in wanted else None
-    if set(_OF_RANKS) & set(wanted):
-        if not pairs.users.size:
-            raise ValueError(
-                "`relevant` must hold an item that isn't excluded for at least one user, "
-                "received none"
-            )
+    if of_ranks:
         ranks = ranks_up_to(source, pairs, hidden, most)
     if set(_OF_LISTS) & set(wanted):
         best = np.full((users, most), -1)

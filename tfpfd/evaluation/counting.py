@@ -116,7 +116,7 @@ def count_ranks(source: Source, relevant: Pairs, excluded: Pairs, most: int) -> 
             pairs = row, rows[row], block.start + column
             higher = _higher(source, scores[piece], pairs, thresholds, items, margin)
             new = np.flatnonzero(np.append(True, row[1:] != row[:-1]))
-            counts[row[new]] += np.add.reduceat(higher, new, axis=0, dtype=np.int64)
+            counts[row[new]] += np.add.reduceat(higher, new, axis=1, dtype=np.int32).T
         ahead[places[held]] += counts[held]
 
     with ThreadPoolExecutor(WORKERS) as pool:
@@ -152,26 +152,29 @@ def _higher(
     relevant: NDArray[np.int64],
     margin: FloatArray,
 ) -> NDArray[np.bool_]:
-    """Whether scores rank before those of their user's relevant items, `[n, relevant]`.
+    """Whether scores rank before those of their user's relevant items, `[relevant, n]`.
 
     Args:
       source: of the scores.
       scores: `[n]`, as a block has them.
-      pairs: `[n]` each: the place of the user, the user, the item.
+      pairs: `[n]` each: the place of the user, ascending, the user, the item.
       thresholds: `[users, relevant]`, exact.
       relevant: `[users, relevant]`, the items.
       margin: `[users]`, how far `scores` may be off.
     """
     place, users, items = pairs
-    over = scores[:, None] - thresholds[place]
-    allowed = margin[place, None]
+    # In the type of the scores, whose rounding the margin has room for.
+    each = np.bincount(place, minlength=len(margin))
+    over = scores - np.repeat(thresholds.T.astype(scores.dtype), each, axis=1)
+    allowed = np.repeat(margin.astype(scores.dtype), each)
     higher = over > allowed
     # What is nearer than the rounding of a block is decided by exact scores, so that neither
     # the blocks nor a score's own rounding decide; this is also where ties are.
-    hit, which = np.nonzero(np.abs(over) <= allowed)
+    near = np.flatnonzero(np.abs(over, out=over) <= allowed)
+    which, hit = np.divmod(near, len(scores))
     scored = source.exact(users[hit], items[hit])
     threshold, item = thresholds[place[hit], which], relevant[place[hit], which]
-    higher[hit, which] = (scored > threshold) | ((scored == threshold) & (items[hit] < item))
+    higher[which, hit] = (scored > threshold) | ((scored == threshold) & (items[hit] < item))
     return higher
 
 

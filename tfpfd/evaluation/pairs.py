@@ -52,10 +52,25 @@ class Pairs:
 
 
 def relevant_and_excluded(
-    relevant: ItemsOfUsers, excluded: ItemsOfUsers | None, shape: tuple[int, int]
+    relevant: ItemsOfUsers,
+    excluded: ItemsOfUsers | None,
+    shape: tuple[int, int],
+    needed: bool = False,
 ) -> tuple[Pairs, Pairs]:
-    """What is relevant and not excluded, and what is excluded; refuses what `pairs_of` does."""
+    """What is relevant and not excluded, and what is excluded.
+
+    Args:
+      relevant: see `pairs_of`.
+      excluded: see `pairs_of`.
+      shape: see `pairs_of`.
+      needed: whether somebody must have a relevant item, excluded or not.
+
+    Raises:
+      ValueError: as `pairs_of`, or nobody has one.
+    """
     wanted = pairs_of("relevant", relevant, shape)
+    if needed and not wanted.users.size:
+        raise ValueError("`relevant` must hold an item for at least one user, received none")
     if excluded is None:
         return wanted, Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64))
     hidden = pairs_of("excluded", excluded, shape)
