@@ -24,9 +24,9 @@ USERS, ITEMS = 512, 8192
 """Users and items of a block: 16 MB of scores. Smaller ones are left to the processor's faster
 caches, but each has a fixed cost, and these take less time than blocks of 1 to 4 MB."""
 
-WORKERS = min(4, os.cpu_count() or 1)
+WORKERS = min(8, 2 * (os.cpu_count() or 1))
 """Blocks at work: a product takes all cores by itself, the comparison after it only one, and so
-another block's product goes on meanwhile."""
+other blocks' products go on meanwhile. Two a core take less time than one."""
 
 FIRST = 256
 """Items of the first block; then they double. Until a score has been compared with some items, many
