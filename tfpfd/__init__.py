@@ -64,6 +64,7 @@ from tfpfd.serving import (
     export,
     inspect,
     refresh,
+    saved_embeddings,
     saved_scores,
 )
 from tfpfd.version import (
@@ -119,6 +120,7 @@ __all__ = [
     "refresh",
     "retrain",
     "save_version",
+    "saved_embeddings",
     "saved_scores",
     "score_rows",
     "search_weights",

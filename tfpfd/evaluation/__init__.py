@@ -1,6 +1,7 @@
 """Metrics of recommenders, on flat rows and over a catalogue, with honest intervals."""
 
 from tfpfd.evaluation.calibration import reliability
+from tfpfd.evaluation.catalogue import evaluate_catalogue
 from tfpfd.evaluation.intervals import (
     Interval,
     confidence_interval,
@@ -19,16 +20,18 @@ from tfpfd.evaluation.metrics import (
     log_loss,
 )
 from tfpfd.evaluation.ranking import (
-    evaluate_catalogue,
+    hit_rate_at_k,
     ndcg_at_k,
     ranks_of_relevant,
     recall_at_k,
 )
 from tfpfd.evaluation.rivals import BiasModel, CatalogueRival, ease, item_knn, popularity
+from tfpfd.evaluation.sources import Embeddings
 
 __all__ = [
     "BiasModel",
     "CatalogueRival",
+    "Embeddings",
     "Interval",
     "Irreproducibility",
     "auc",
@@ -38,6 +41,7 @@ __all__ = [
     "evaluate_rows",
     "expected_calibration_error",
     "group_auc",
+    "hit_rate_at_k",
     "irreproducibility",
     "item_knn",
     "list_attention",

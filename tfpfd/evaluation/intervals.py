@@ -98,7 +98,7 @@ def user_bootstrap(
             "`users` must be a non-empty array with no missing id, "
             f"received {(codes < 0).sum()} missing of {codes.size}"
         )
-    counts = _counts(multiplicities, len(ids))
+    counts = checked_counts(multiplicities, len(ids))
     step = max(1, _BLOCK // codes.size)
     blocks = [counts[start : start + step] for start in range(0, len(counts), step)]
     return np.concatenate([metric(block[:, codes].astype(np.float64)) for block in blocks])
@@ -120,7 +120,7 @@ def mean_over_users(values: ArrayLike, multiplicities: ArrayLike) -> FloatArray:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"`values` must be a non-empty [users] array, received {array.shape}")
-    counts = _counts(multiplicities, array.size).astype(np.float64)
+    counts = checked_counts(multiplicities, array.size).astype(np.float64)
     present = ~np.isnan(array)
     totals = counts @ np.where(present, array, 0.0)
     with np.errstate(invalid="ignore"):
@@ -207,7 +207,8 @@ def paired_difference(values_a: ArrayLike, values_b: ArrayLike, level: float = 0
     return confidence_interval(a - b, level)
 
 
-def _counts(multiplicities: ArrayLike, users: int) -> NDArray:
+def checked_counts(multiplicities: ArrayLike, users: int) -> NDArray:
+    """`multiplicities` as an array; refuses one that hasn't a column for each of the users."""
     counts = np.asarray(multiplicities)
     if counts.ndim != 2 or counts.shape[1] != users:
         raise ValueError(

@@ -31,6 +31,11 @@ class CatalogueRival:
         self._history = history
         self._weights = weights
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many users and items there are."""
+        return self._history.shape
+
     def scores(self, users: ArrayLike) -> FloatArray:
         """The scores of all items for some users.
 
@@ -69,7 +74,7 @@ def popularity(users: ArrayLike, items: ArrayLike, shape: tuple[int, int]) -> Ca
       ImportError: without SciPy.
 
         rival = popularity(likes["user"], likes["film"], (943, 1682))
-        evaluate_catalogue(rival.scores(test_users), relevant, excluded, ks=(10, 50))
+        evaluate_catalogue(rival, relevant, excluded, ks=(10, 50))
     """
     history = _history(users, items, shape)
     return CatalogueRival(history, np.asarray(history.sum(axis=0), np.float32).ravel())

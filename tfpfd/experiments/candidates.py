@@ -12,7 +12,7 @@ import tensorflow as tf
 from tfpfd.auditing.rows import TableRows, Treatment
 from tfpfd.data import sample_unexposed
 from tfpfd.distillation import Ranker
-from tfpfd.evaluation import evaluate_catalogue, evaluate_rows, multiplicities
+from tfpfd.evaluation import Embeddings, evaluate_catalogue, evaluate_rows, multiplicities
 from tfpfd.layers import TwoTower
 from tfpfd.schema import Schema
 from tfpfd.serving import embed_items
@@ -132,7 +132,7 @@ class CandidateTask:
             metrics.update({name: found[name] for name in KS})
         return metrics
 
-    def _catalogue(self, student: Ranker) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _catalogue(self, student: Ranker) -> tuple[Embeddings, np.ndarray, np.ndarray]:
         """Scores of all items at each user's first test row; what they liked; were shown."""
         test, items, keys = self.data.test, self.data.items, self.keys
         users = test.drop_duplicates(keys.user).sort_values(keys.user)
@@ -151,4 +151,5 @@ class CandidateTask:
             return cells
 
         shown = pd.concat([self.data.exposed_until_training, self.data.validation])
-        return embedded.numpy() @ table.T, matrix(test[test[self.schema.label] == 1]), matrix(shown)
+        liked = matrix(test[test[self.schema.label] == 1])
+        return Embeddings(embedded.numpy(), table), liked, matrix(shown)

@@ -15,6 +15,16 @@ from tfpfd.serving.versions import latest
 BATCH = 4096
 
 
+def unchanged(path: str | Path) -> Path:
+    """The version at `path`, or the newest of those in it; refuses one that isn't as written."""
+    directory = latest(Path(path))
+    manifest = read_manifest(directory) or {}
+    # Versions from before there were hashes have none to go by.
+    if changed := changes(directory, manifest) if manifest.get("files") else []:
+        raise ValueError(f"'{directory}' isn't what was exported: {'; '.join(changed)}")
+    return directory
+
+
 def saved_scores(path: str | Path, rows: Source) -> np.ndarray:
     """The logits that an export gives to rows of a user and an item each.
 
@@ -40,11 +50,7 @@ def saved_scores(path: str | Path, rows: Source) -> np.ndarray:
       ValueError: naming the column, what was expected and what came; `rows` is empty; the export
         is of a tower alone, or of several rankers, or isn't as it was written.
     """
-    directory = latest(Path(path))
-    manifest = read_manifest(directory) or {}
-    # Versions from before there were hashes have none to go by.
-    if changed := changes(directory, manifest) if manifest.get("files") else []:
-        raise ValueError(f"'{directory}' isn't what was exported: {'; '.join(changed)}")
+    directory = unchanged(path)
     schema = read_schema(directory)
     model = tf.saved_model.load(str(directory))  # It owns the variables.
     signatures = model.signatures
