@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from tfpfd._arguments import check_flag, check_integer, names_in
 from tfpfd.data.epochs import orders
-from tfpfd.data.lists import LIST, batches_of_lists, hashed, numbered
+from tfpfd.data.lists import LIST, hashed, numbered
+from tfpfd.data.whole_lists import batches_of_lists
 from tfpfd.schema import Schema, raw_batches
 from tfpfd.schema.batches import Source, check_columns, rows_of
 from tfpfd.schema.columns import column

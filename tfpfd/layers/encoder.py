@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfpfd._arguments import check_integer, check_number, names_in
 from tfpfd._keras import freeze, keras, register
+from tfpfd.data.once import once_of
 from tfpfd.layers.behaviour import MeanPooling, masked_mean
 from tfpfd.layers.tables import Tables
 from tfpfd.schema import Schema, Sequence
@@ -138,16 +139,35 @@ class FeatureEncoder(keras.layers.Layer):
             for name, feature in self.features.items()
             if name in inputs
         }
-        rows = self._gather(ids)
+        once = once_of(inputs)
+        common = (
+            {}
+            if once is None
+            else {name: ids.pop(name) for name in list(ids) if name in once.names}
+        )
+        vectors, squares = self._encoded(ids)
+        if once is not None and common:
+            first = {name: tf.gather(rows, once.first) for name, rows in common.items()}
+            parts = tf.nest.map_structure(lambda x: tf.gather(x, once.place), self._encoded(first))
+            vectors, squares = {**vectors, **parts[0]}, [*squares, *parts[1]]
         if self.l2 and training:
+            self.add_loss(self.l2 * tf.reduce_mean(tf.add_n(squares)))
+        return {name: vectors[name] for name in self.features if name in vectors}
+
+    def _encoded(
+        self, ids: Mapping[str, tf.Tensor]
+    ) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
+        """Vectors `[rows, width]` by feature, and of each the mean square `[rows, 1]` for `l2`."""
+        rows = self._gather(ids)
+        squares = []
+        if self.l2:
             # In float16 the square of a small number is 0.
             numbers = {name: tf.cast(values, tf.float32) for name, values in rows.items()}
             squares = [
                 masked_mean(tf.reduce_sum(tf.square(x), 2, keepdims=True), ids[name] > 0)
                 for name, x in numbers.items()
             ]
-            self.add_loss(self.l2 * tf.reduce_mean(tf.add_n(squares)))
-        return {name: self._pool(name, rows[name], ids[name] > 0) for name in rows}
+        return {name: self._pool(name, rows[name], ids[name] > 0) for name in rows}, squares
 
     def _gather(self, ids: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Embeddings `[batch, values, dim]` by feature: one gather a width."""

@@ -56,8 +56,8 @@ def mark_of(prints: Mapping[str, str]) -> str:
 
 
 def columns_of(names: Iterable[str]) -> list[str]:
-    """The names of a batch's columns, sorted: its inputs without what says their schema."""
-    return sorted(name for name in names if not name.startswith(SCHEMA))
+    """The names of a batch's columns, sorted: its inputs without what is said of them."""
+    return sorted(name for name in names if not name.startswith("__"))
 
 
 def check_mark(

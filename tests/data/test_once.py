@@ -1,0 +1,128 @@
+"""What rows of a list have in common is encoded once a list, and everything is as if it weren't."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from tfpfd import MLP, Categorical, Distillation, Numeric, Ranker, Schema, TwoTower, losses
+from tfpfd import Sequence as History
+from tfpfd._keras import keras
+from tfpfd.data import LIST, from_rows
+from tfpfd.data.once import ONCE, once_of
+from tfpfd.layers import FeatureEncoder, SelfAttention
+
+SCHEMA = Schema(
+    [
+        Categorical("user", dtype="int", vocabulary=tuple(range(9))),
+        Categorical("device", vocabulary=("a", "b")),
+        History("clicks", of="item", length=4),
+    ],
+    [Categorical("item", dtype="int", vocabulary=tuple(range(20)))],
+    {"cross": [Numeric("score", boundaries=(-0.5, 0.5))]},
+    list_key="request",
+)
+SIZES = [3, 1, 5, 2, 4, 3]
+
+
+@pytest.fixture
+def rows():
+    """Lists of other sizes, their rows anywhere; the device changes within a list."""
+    random = np.random.default_rng(0)
+    requests = np.repeat(np.arange(len(SIZES)), SIZES)
+    count = len(requests)
+    clicks = [random.integers(0, 20, n).tolist() for n in (0, 1, 3, 4, 6, 2)]
+    columns = {
+        "request": requests,
+        "user": requests % 4,
+        "device": random.choice(["a", "b"], count),
+        "clicks": [clicks[request] for request in requests],
+        "item": random.integers(0, 20, count),
+        "score": random.normal(size=count),
+        "label": random.integers(0, 2, count).astype(float),
+    }
+    return pd.DataFrame(columns).sample(frac=1, random_state=0)
+
+
+def without(batches):
+    return batches.map(lambda x, y: ({k: v for k, v in x.items() if not k.startswith(ONCE)}, y))
+
+
+def names_of(batches):
+    (key,) = (name for name in batches.element_spec[0] if name.startswith(ONCE))
+    return set(key[len(ONCE) :].split(","))
+
+
+def test_which_features_rows_have_in_common(rows):
+    assert names_of(from_rows(rows, SCHEMA, by_list=True)) == {"user", "clicks"}
+    one_user = rows.assign(user=3, device="a")
+    assert names_of(from_rows(one_user, SCHEMA, by_list=True)) == {"user", "clicks", "device"}
+    apart = rows.assign(request=np.arange(len(rows)))
+    for batches in (from_rows(rows, SCHEMA), from_rows(apart, SCHEMA, by_list=True)):
+        assert not any(name.startswith(ONCE) for name in batches.element_spec[0])
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_batches_hold_what_they_held(rows, shuffle):
+    ((whole, labels),) = from_rows(rows, SCHEMA, len(rows))
+    names = list(SCHEMA.features())
+
+    def set_of(inputs, labels):
+        columns = [inputs[name].numpy().tolist() for name in names]
+        return sorted(map(str, zip(*columns, labels.numpy().tolist(), strict=True)))
+
+    found = []
+    for inputs, part in from_rows(rows, SCHEMA, 7, shuffle, seed=3, by_list=True):
+        assert {len(values) for values in inputs.values()} == {len(part)}
+        found += set_of(inputs, part)
+    assert sorted(found) == set_of(whole, labels)
+
+
+def test_lists_in_any_order():
+    inputs = {ONCE + "a": None, LIST: tf.constant([7, -3, 7, 9, -3], tf.int64)}
+    names, first, place = once_of(inputs)
+    assert names == {"a"}
+    assert first.numpy().tolist() == [0, 1, 3]
+    assert place.numpy().tolist() == [0, 1, 0, 2, 1]
+    assert once_of({LIST: inputs[LIST]}) is None
+    assert once_of({ONCE + "a": None}) is None
+
+
+def model(behaviour=None, kind="distillation"):
+    keras.utils.set_random_seed(1)
+    encoder = FeatureEncoder(SCHEMA, dim=3, behaviour=behaviour, l2=0.1)
+    made = Ranker(SCHEMA, TwoTower([4, 2], batch_norm=False), encoder=encoder)
+    if kind == "distillation":
+        teacher = Ranker(SCHEMA, MLP([4], batch_norm=False), sees="all", encoder=encoder)
+        made = Distillation(made, teacher, distillation_loss=losses.SoftListwiseSoftmax())
+    made.compile(keras.optimizers.SGD(0.5), loss=losses.ListwiseSoftmax())
+    return made
+
+
+@pytest.mark.parametrize("behaviour", [None, SelfAttention])
+@pytest.mark.parametrize("kind", ["ranker", "distillation"])
+def test_losses_predictions_and_steps_are_the_same(rows, behaviour, kind):
+    """With unequal lists, the mean of `l2` over rows too."""
+    batches = from_rows(rows, SCHEMA, 9, by_list=True)
+    found = []
+    for fed in (batches, without(batches)):
+        made = model(behaviour and behaviour(), kind)
+        shown = made.evaluate(fed, verbose=0, return_dict=True)
+        logits = made.predict(fed, verbose=0)
+        made.fit(fed, epochs=2, verbose=0)
+        found.append((shown, logits, made.get_weights()))
+    (shown, logits, weights), (other_shown, other_logits, other_weights) = found
+    assert shown == pytest.approx(other_shown, rel=1e-5)
+    np.testing.assert_allclose(logits, other_logits, rtol=1e-5, atol=1e-6)
+    for one, other in zip(weights, other_weights, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_batches_that_were_taken_apart(rows):
+    batches = from_rows(rows, SCHEMA, 9, by_list=True)
+    made = model()
+    expected = made.evaluate(batches.unbatch().batch(99), verbose=0)
+    shuffled = batches.unbatch().shuffle(99, seed=1).batch(99)
+    assert made.evaluate(shuffled, verbose=0) == pytest.approx(expected, rel=1e-5)
+    two = batches.concatenate(from_rows(rows, SCHEMA, 9, by_list=True)).rebatch(99)
+    assert made.evaluate(two, verbose=0) == pytest.approx(expected, rel=1e-5)
