@@ -2,6 +2,7 @@
 
 from tfpfd.data.dataset import from_rows, from_stream
 from tfpfd.data.lists import LIST
+from tfpfd.data.positives import from_positives
 from tfpfd.data.unexposed import sample_unexposed
 
-__all__ = ["LIST", "from_rows", "from_stream", "sample_unexposed"]
+__all__ = ["LIST", "from_positives", "from_rows", "from_stream", "sample_unexposed"]

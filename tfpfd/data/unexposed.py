@@ -51,6 +51,33 @@ def sample_unexposed(
         item stands twice in `items`, `per_row` is below 1, or a user was shown every item.
     """
     keep = names_in("keep", keep)
+    drawn = draw_unexposed(rows, items, schema, user, item, exposed, keep, per_row, seed)
+    named = {user, *(f.name for f in schema.user), schema.weight, schema.list_key, *keep}
+    kept = rows[[name for name in rows.columns if name in named - set(items.columns)]]
+    candidates = kept.iloc[np.repeat(np.arange(len(rows)), per_row)].reset_index(drop=True)
+    features = items.iloc[drawn.ravel()].reset_index(drop=True)
+    return pd.concat([candidates, features], axis=1).assign(**{schema.label: np.float32(np.nan)})
+
+
+def draw_unexposed(
+    rows: pd.DataFrame,
+    items: pd.DataFrame,
+    schema: Schema,
+    user: str,
+    item: str,
+    exposed: pd.DataFrame | None,
+    keep: Sequence[str],
+    per_row: int,
+    seed: int,
+) -> np.ndarray:
+    """Draws items that the user of a row was not shown; the arguments are `sample_unexposed`'s.
+
+    Returns:
+      int64 `[rows, per_row]`, places in `items`.
+
+    Raises:
+      ValueError: as of `sample_unexposed`.
+    """
     shown = rows if exposed is None else exposed
     for name, frame, columns in (
         ("rows", rows, {user, item, *keep}),
@@ -80,12 +107,7 @@ def sample_unexposed(
     known = shown_items >= 0
     pairs = np.stack([user_codes[len(rows) :][known], shown_items[known]])
     user_of = np.repeat(user_codes[: len(rows)], per_row)
-    drawn = _draw_free(pairs, len(items), user_of, users, seed)
-    named = {user, *(f.name for f in schema.user), schema.weight, schema.list_key, *keep}
-    kept = rows[[name for name in rows.columns if name in named - set(items.columns)]]
-    candidates = kept.iloc[np.repeat(np.arange(len(rows)), per_row)].reset_index(drop=True)
-    features = items.iloc[drawn].reset_index(drop=True)
-    return pd.concat([candidates, features], axis=1).assign(**{schema.label: np.float32(np.nan)})
+    return _draw_free(pairs, len(items), user_of, users, seed).reshape(len(rows), per_row)
 
 
 def _check_same_type(first: str, ids: pd.Series, second: str, others: pd.Series) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -18,13 +18,26 @@ _MOST_LISTS = 2**32
 _first_numbers = itertools.count(-(2**63), _MOST_LISTS)
 
 
+class ListColumns(NamedTuple):
+    """Columns of rows that stand list by list, each held where it has fewest entries.
+
+    Attributes:
+      of_rows: `(inputs, labels)` or `(inputs, labels, weights)`, arrays `[rows, ...]`.
+      of_lists: inputs that the rows of a list have in common, `[lists, ...]`.
+      of_items: inputs of the rows' items, `[items, ...]`.
+      item: int64 `[rows]`, the item of each row; None where there are no `of_items`.
+    """
+
+    of_rows: Any
+    of_lists: dict[str, np.ndarray] = {}
+    of_items: dict[str, np.ndarray] = {}
+    item: np.ndarray | None = None
+
+
 def batches_of_lists(
     columns: Any, lists: np.ndarray, size: int, shuffle: bool, seed: int | None
 ) -> tf.data.Dataset:
-    """Batches of whole lists, as many in every epoch.
-
-    In the given order, batches have as many lists in a row as fit. Shuffled ones are cut evenly:
-    see `_even`.
+    """Batches of whole lists of rows in any order.
 
     Args:
       columns: `(inputs, labels)` or `(inputs, labels, weights)`, arrays `[rows, ...]`.
@@ -35,21 +48,47 @@ def batches_of_lists(
       seed: of the order.
 
     Returns:
-      A dataset that says how many batches it has. Keras 2 takes those of the first epoch for all,
-      and would leave out lists, or end, where another order made more or fewer of them.
+      As of `whole_lists`.
     """
     order = np.argsort(lists, kind="stable")
     inputs, *others = tf.nest.map_structure(lambda column: column[order], columns)
     counts = np.bincount(lists)
-    once = in_common(inputs, counts)
-    if once:
-        inputs[key_of(once)] = np.zeros(len(order), np.int8)
     firsts = np.cumsum(counts) - counts
+    of_lists = {name: inputs.pop(name)[firsts] for name in in_common(inputs, counts)}
+    return whole_lists(ListColumns((inputs, *others), of_lists), counts, size, shuffle, seed)
+
+
+def whole_lists(
+    columns: ListColumns, counts: np.ndarray, size: int, shuffle: bool, seed: int | None
+) -> tf.data.Dataset:
+    """Batches of whole lists, as many in every epoch.
+
+    In the given order, batches have as many lists in a row as fit. Shuffled ones are cut evenly:
+    see `_even`.
+
+    Args:
+      columns: of the rows, list by list.
+      counts: `[lists]` the rows of each.
+      size: as of `batches_of_lists`.
+      shuffle: as of `batches_of_lists`.
+      seed: as of `batches_of_lists`.
+
+    Returns:
+      A dataset that says how many batches it has. Keras 2 takes those of the first epoch for all,
+      and would leave out lists, or end, where another order made more or fewer of them.
+    """
+    inputs, *others = columns.of_rows
+    once = sorted(name for name in columns.of_lists if not name.startswith("__"))
+    if once:
+        key = key_of(once)
+        inputs = {**inputs, key: np.zeros(int(counts.sum()), np.int8)}
     with tf.init_scope():  # A graph that is being traced can't hold more than 2 GB.
-        of_lists = {name: tf.constant(inputs.pop(name)[firsts]) for name in once}
-        held = tf.nest.map_structure(tf.constant, (inputs, *others))
+        of_rows, of_lists, of_items = tf.nest.map_structure(
+            tf.constant, ((inputs, *others), columns.of_lists, columns.of_items)
+        )
+        item = tf.constant([] if columns.item is None else columns.item, tf.int64)
     first_number = next(_first_numbers)
-    sizes, starts = (tf.constant(part, tf.int64) for part in (counts, firsts))
+    sizes, starts = (tf.constant(part, tf.int64) for part in (counts, np.cumsum(counts) - counts))
     batch_of, batches = (_even if shuffle else _greedy)(counts, size)
 
     def cut(chosen: tf.Tensor) -> tf.data.Dataset:
@@ -69,11 +108,12 @@ def batches_of_lists(
         """Of lists `[lists]`, and how many came before them in the epoch."""
         first = tf.gather(starts, chosen)
         index = tf.ragged.range(first, first + tf.gather(sizes, chosen))
-        inputs, *others = tf.nest.map_structure(lambda c: tf.gather(c, index.values), held)
-        place = index.value_rowids()
+        place, row = index.value_rowids(), index.values
+        own, *others = tf.nest.map_structure(lambda c: tf.gather(c, row), of_rows)
         common = {name: tf.gather(c, tf.gather(chosen, place)) for name, c in of_lists.items()}
+        items = {name: tf.gather(c, tf.gather(item, row)) for name, c in of_items.items()}
         # Counted one by one, losses of lists need neither sort nor number them.
-        return ({**inputs, **common, LIST: first_number + before + place}, *others)
+        return ({**own, **common, **items, LIST: first_number + before + place}, *others)
 
     # One element holds the order of an epoch, which is cut into batches.
     epoch = tf.data.Dataset.range(len(counts)).batch(len(counts))

@@ -1,0 +1,144 @@
+"""Lists to train a coarse ranker on: an item that a user chose, and others drawn beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from tfpfd._arguments import check_flag, check_integer, names_in
+from tfpfd.data.dataset import prefetched
+from tfpfd.data.unexposed import draw_unexposed
+from tfpfd.data.whole_lists import ListColumns, whole_lists
+from tfpfd.schema import Schema, raw_batches
+from tfpfd.schema.features import Feature
+from tfpfd.schema.validation import check_target
+
+_CHUNK = 2**17  # Rows whose privileged features are computed at a time.
+
+
+def from_positives(
+    rows: pd.DataFrame,
+    items: pd.DataFrame,
+    schema: Schema,
+    *,
+    user: str,
+    item: str,
+    exposed: pd.DataFrame | None = None,
+    drawn: int = 20,
+    privileged: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
+    keep: Sequence[str] = (),
+    batch_size: int = 1024,
+    shuffle: bool = False,
+    seed: int = 0,
+) -> tf.data.Dataset:
+    """Batches of lists: the item of each row, with the label 1, and drawn ones with the label 0.
+
+    So a coarse ranker is trained for what it does in service, to find the item among the
+    catalogue; one that learned to tell liked from disliked among what was shown has never met the
+    rest. Items are drawn uniformly among those that the user was not shown, once for all epochs.
+
+        train = tfpfd.data.from_positives(
+            likes, films, schema, user="user_id", item="film_id", shuffle=True
+        )
+        model.compile("adam", loss=tfpfd.losses.ListwiseSoftmax())
+
+    What a user and an item have is looked up and held once a row and once an item: 40,000 rows
+    with 20 drawn items need 20 MB, and the user side is encoded once a list.
+
+    Args:
+      rows: what users chose, a row each: `user`, `item` and the features of the user side.
+      items: the catalogue: `item` and the features of the item side, a row an item.
+      schema: an adapted schema.
+      user: column of the user's id.
+      item: column of the item's id.
+      exposed: columns `user` and `item` of all that was shown so far; by default `rows`.
+      drawn: items drawn for each row.
+      privileged: makes the privileged features, one column each, of a frame with the columns
+        `user`, `item` and `keep`, in its order; needed if the schema has some.
+      keep: columns of `rows` that `privileged` reads, such as the time.
+      batch_size: rows that a batch holds at most, in whole lists.
+      shuffle: whether every epoch has another order of lists.
+      seed: of the draw and of the order.
+
+    Returns:
+      A dataset as `from_rows(…, by_list=True)` returns it; a list has the weight of its row.
+
+    Raises:
+      TypeError: `keep` is one string.
+      ValueError: as of `sample_unexposed` and `from_rows`; the item of a row is not in `items`; or
+        the schema has privileged features and nothing makes them.
+    """
+    check_integer("drawn", drawn, least=1)
+    check_integer("batch_size", batch_size, least=1)
+    check_integer("seed", seed, least=0)
+    check_flag("shuffle", shuffle)
+    keep = names_in("keep", keep)
+    hidden = schema.features("privileged")
+    if hidden and privileged is None:
+        raise ValueError(
+            f"`privileged` must make the schema's privileged features {list(hidden)} of the drawn "
+            "items too: expected a function, or `schema.served()`, received None"
+        )
+    found = draw_unexposed(rows, items, schema, user, item, exposed, keep, drawn, seed)
+    chosen = pd.Index(items[item]).get_indexer(rows[item])
+    if (chosen < 0).any():
+        raise ValueError(
+            f"`items` must hold the item of every row, received none for {(chosen < 0).sum()} "
+            f"of {len(rows)}, such as {item} {rows[item].to_numpy()[chosen < 0][0]!r}"
+        )
+    candidates = np.concatenate([chosen[:, None], found], axis=1)
+    labels = np.zeros(candidates.shape, np.float32)
+    labels[:, 0] = 1
+    targets = [labels.ravel()]
+    if schema.weight is not None:
+        _, weights = check_target(rows.assign(**{schema.label: 1.0}), schema.label, schema.weight)
+        assert weights is not None  # The schema has one.
+        targets.append(np.repeat(weights, drawn + 1))
+    inputs = {}
+    if privileged is not None and hidden:
+        keys = rows[list(dict.fromkeys([user, *keep]))]
+        made = [
+            _privileged(privileged, keys.iloc[lists], items[item], candidates[lists])
+            for lists in np.array_split(np.arange(len(rows)), -(-candidates.size // _CHUNK))
+        ]
+        inputs = _looked_up(pd.concat(made, ignore_index=True), schema, hidden.values())
+    columns = ListColumns(
+        (inputs, *targets),
+        _looked_up(rows, schema, schema.user),
+        _looked_up(items, schema, schema.item),
+        candidates.ravel(),
+    )
+    counts = np.full(len(rows), drawn + 1)
+    return prefetched(whole_lists(columns, counts, batch_size, shuffle, seed))
+
+
+def _privileged(
+    make: Callable[[pd.DataFrame], pd.DataFrame],
+    keys: pd.DataFrame,
+    ids: pd.Series,
+    candidates: np.ndarray,
+) -> pd.DataFrame:
+    """What `make` says of the candidates `[lists, rows]`, places in `ids`, of some lists."""
+    asked = keys.iloc[np.repeat(np.arange(len(keys)), candidates.shape[1])].reset_index(drop=True)
+    asked[ids.name] = ids.to_numpy()[candidates.ravel()]
+    made = make(asked)
+    if len(made) != len(asked):
+        raise ValueError(
+            f"`privileged` must make a row for each of {len(asked)}, received {len(made)}"
+        )
+    return made
+
+
+def _looked_up(
+    frame: pd.DataFrame, schema: Schema, features: Iterable[Feature]
+) -> dict[str, np.ndarray]:
+    """Table rows of some features, and what says whose they are."""
+    features = tuple(features)
+    raw = next(raw_batches(frame, [feature.name for feature in features], len(frame)))
+    columns = schema.columns(raw, features)
+    with tf.init_scope():  # Now, also where a strategy calls this while it traces.
+        ids = schema.lookup_of(features)({n: tf.constant(v) for n, v in columns.items()})
+        return {name: rows.numpy() for name, rows in ids.items()}
