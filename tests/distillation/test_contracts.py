@@ -161,3 +161,27 @@ def test_parts_of_tensorflow_ranking(make, batches_of):
             make(distillation_loss=loss)
     with pytest.raises(TypeError, match=r"^`metrics` got NDCGMetric of TF-Ranking, which takes"):
         make().compile("sgd", metrics=[ranking.metrics.NDCGMetric()])
+
+
+OF_LABELS = [losses.CrossEntropy, losses.ListwiseSoftmax, losses.PairwiseLogistic]
+OF_SOFT_LABELS = [
+    losses.SoftCrossEntropy,
+    losses.SquaredLogits,
+    losses.SoftPairwiseLogistic,
+    losses.SoftListwiseSoftmax,
+    losses.CalibratedListwise,
+    lambda: losses.ConfidenceWeighted(losses.SoftCrossEntropy()),
+    lambda: losses.Corrected(losses.SoftCrossEntropy()),
+]
+
+
+def test_own_losses_go_where_they_belong():
+    """One of labels, given logits, has no lower bound; one of logits takes 1 for a logit."""
+    for make in OF_LABELS:
+        check_loss("loss", make())
+        with pytest.raises(ValueError, match=f"received {make.__name__}, which is of labels$"):
+            check_loss("distillation_loss", make(), soft=True)
+    for make in OF_SOFT_LABELS:
+        check_loss("distillation_loss", make(), soft=True)
+        with pytest.raises(ValueError, match=r"^`loss` must .*received \w+, which is of soft"):
+            check_loss("loss", make())

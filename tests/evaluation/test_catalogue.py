@@ -310,3 +310,20 @@ def test_wrong_sparse_matrices_and_names():
         evaluate_catalogue(Embeddings(X, Y), sparse.csr_matrix((2, 5)))
     with pytest.raises(TypeError, match="`metrics` must be names in a list"):
         evaluate_catalogue(Embeddings(X, Y), RELEVANT, metrics="recall")
+
+
+def test_forms_that_say_something_else_are_refused():
+    embeddings = Embeddings(np.eye(3), np.eye(3))
+    for relevant, received in (
+        ({0: [2], 1: [0], 2: [1]}, "received a dict"),
+        ([{2}, {0}, {1}], "received a set"),
+        ("abc", "received a str"),
+    ):
+        with pytest.raises(ValueError, match=f"`relevant` must .*{received}"):
+            evaluate_catalogue(embeddings, relevant)
+        with pytest.raises(ValueError, match=f"`excluded` must .*{received}"):
+            evaluate_catalogue(embeddings, [[2], [0], [1]], relevant)
+    with pytest.raises(ValueError, match=r"`ks` must be lengths in a list, such as ks=\(10,\)"):
+        evaluate_catalogue(embeddings, [[2], [0], [1]], ks=10)
+    with pytest.raises(ValueError, match=r"`Embeddings\(users, items\)`, received a tuple of 2"):
+        evaluate_catalogue((np.eye(3), np.eye(3)), [[2], [0], [1]])

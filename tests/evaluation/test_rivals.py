@@ -110,3 +110,15 @@ def test_wrong_interactions(rival, users, items, message):
 def test_wrong_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, 4, 1], r"`labels` must be in \[0, 1\], or NaN, received 1 outside, such as 4.0"),
+        (["0", "1", "0"], "`labels` must hold numbers, received dtype <U1"),
+    ],
+)
+def test_labels_of_a_bias_model_are_checked(labels, message):
+    with pytest.raises(ValueError, match=message):
+        BiasModel(["a"] * 3, ["x", "y", "z"], labels)

@@ -16,6 +16,7 @@ from tfpfd.schema import Schema, raw_batches
 from tfpfd.schema.batches import Source, check_columns, rows_of
 from tfpfd.schema.columns import column
 from tfpfd.schema.mark import SCHEMA
+from tfpfd.schema.schema import check_schema
 from tfpfd.schema.validation import LABELS, WEIGHTS, check_target, checked
 
 
@@ -40,7 +41,8 @@ def from_rows(
       shuffle: whether every epoch has another order.
       seed: of the order; several workers that train in step need one, the same in each.
       by_list: whether the rows of a list, which share the schema's list key, stand together in one
-        batch, as losses of lists need it. A batch then holds whole lists of `batch_size` rows at
+        batch, as losses of lists need it; rows then come list by list, in the order in which their
+        lists first appear, also from `predict`. A batch holds whole lists of `batch_size` rows at
         most together, a longer list is a batch of its own, and lists are shuffled whole. Shuffled
         batches are as many in every epoch: nearly full where lists are much shorter than a batch,
         and a third full or more where they aren't.
@@ -62,6 +64,7 @@ def from_rows(
         `by_list` without a list key in the schema, or `keep` or `labels` naming a column that the
         schema uses otherwise.
     """
+    check_schema(schema)
     check_integer("batch_size", batch_size, least=1)
     check_flag("shuffle", shuffle)
     check_flag("by_list", by_list)
@@ -144,6 +147,7 @@ def from_stream(
       tf.errors.InvalidArgumentError: while it is read, naming the column, what was expected and
         what came, as `from_rows` does.
     """
+    check_schema(schema)
     keep, labels = names_in("keep", keep), names_in("labels", labels)
     check_columns(raw.element_spec, _column_names(schema, keep, labels))
 

@@ -14,6 +14,7 @@ from tfpfd.data.unexposed import draw_unexposed
 from tfpfd.data.whole_lists import ListColumns, whole_lists
 from tfpfd.schema import Schema, raw_batches
 from tfpfd.schema.features import Feature
+from tfpfd.schema.schema import check_schema
 from tfpfd.schema.validation import check_target
 
 _CHUNK = 2**17  # Rows whose privileged features are computed at a time.
@@ -71,6 +72,7 @@ def from_positives(
       ValueError: as of `sample_unexposed` and `from_rows`; the item of a row is not in `items`; or
         the schema has privileged features and nothing makes them.
     """
+    check_schema(schema)
     check_integer("drawn", drawn, least=1)
     check_integer("batch_size", batch_size, least=1)
     check_integer("seed", seed, least=0)

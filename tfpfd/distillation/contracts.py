@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpfd._keras import keras
-from tfpfd.distillation.losses.reduction import BatchLoss, per_row
+from tfpfd.distillation.losses.reduction import LABELS, SOFT_LABELS, BatchLoss, per_row
 
 # Both labels on either side of 0, and beyond the probabilities 0 and 1.
 _LABELS = np.array([1, 0, 1, 0], np.float32)
@@ -38,6 +38,9 @@ def check_loss(argument: str, loss: Any, soft: bool = False) -> None:
         raise TypeError(f"{expected}, received {loss!r}")
     _check_not_of_lists(argument, loss, "tfpfd.losses.ListwiseSoftmax() or PairwiseLogistic()")
     name, config = type(loss).__name__, loss.get_config()
+    wanted = SOFT_LABELS if soft else LABELS
+    if getattr(loss, "targets", wanted) != wanted:
+        raise ValueError(f"{expected}, received {name}, which is of {loss.targets}")
     if config.get("reduction", "auto") not in ("auto", "sum_over_batch_size", "none", None):
         raise ValueError(
             f"`{argument}` {name} has reduction='{config['reduction']}': expected Keras' default, "

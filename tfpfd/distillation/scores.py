@@ -104,9 +104,12 @@ def score_rows(ranker: Ranker, rows: Source) -> np.ndarray:
       Logits float32 `[rows]`, in the order of `rows`.
 
     Raises:
+      TypeError: `ranker` is none.
       ValueError: naming the column, what was expected and what came; no rows, or logits that
         aren't finite.
     """
+    if not hasattr(ranker, "schema"):
+        raise TypeError(f"`ranker` must be a Ranker, received a {type(ranker).__name__}")
     features = ranker.schema.features(ranker.sees)
     look_up = ranker.schema.lookup_of(features.values())
     parts: list[np.ndarray] = []

@@ -79,6 +79,8 @@ def evaluate_catalogue(
       Abdollahpouri et al., "The Unfairness of Popularity Bias in Recommendation", 2019
       (arXiv 1907.13286), for the mean popularity of what is recommended.
     """
+    if isinstance(ks, int):
+        raise ValueError(f"`ks` must be lengths in a list, such as ks=({ks},), received {ks}")
     wanted, lengths = names_in("metrics", metrics), list(ks)
     known = [*_OF_RANKS, *_OF_LISTS]
     if unknown := [name for name in wanted if name not in known]:

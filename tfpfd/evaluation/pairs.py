@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, cast
 
@@ -114,6 +114,16 @@ def _of_sparse(name: str, given: sparse.spmatrix, shape: tuple[int, int]) -> Pai
 
 def _of_lists(name: str, given: Sequence[ArrayLike], shape: tuple[int, int]) -> Pairs:
     users, items = shape
+    if isinstance(given, Mapping | str) or not hasattr(given, "__len__"):
+        raise ValueError(
+            f"`{name}` must have an array of item indices for each of the {users} users, in their "
+            f"order, received a {type(given).__name__}"
+        )
+    odd = next((row for row in given if isinstance(row, set | Mapping | str)), None)
+    if odd is not None:
+        raise ValueError(
+            f"`{name}` must hold arrays or lists of item indices, received a {type(odd).__name__}"
+        )
     if len(given) != users:
         raise ValueError(
             f"`{name}` must have one array for each of the {users} users, received {len(given)}"

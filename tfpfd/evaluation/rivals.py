@@ -193,8 +193,14 @@ class BiasModel:
         self, users: ArrayLike, items: ArrayLike, labels: ArrayLike, shrinkage: float = 10.0
     ) -> None:
         check_number("shrinkage", shrinkage)
-        rows = _rows(users, items).assign(label=_as_long("labels", labels, users))
+        rows = _rows(users, items).assign(label=_numbers("labels", labels, users))
         rows = rows.dropna(subset=["label"])
+        outside = rows[~rows["label"].between(0, 1)]
+        if len(outside):
+            raise ValueError(
+                f"`labels` must be in [0, 1], or NaN, received {len(outside)} outside, such as "
+                f"{outside['label'].iloc[0]}"
+            )
         if rows.empty:
             raise ValueError("`labels` must have a label in at least one row, received none")
         self.mean = float(rows["label"].mean())
@@ -216,6 +222,13 @@ class BiasModel:
 
 def _rows(users: ArrayLike, items: ArrayLike) -> pd.DataFrame:
     return pd.DataFrame({"user": np.asarray(users), "item": _as_long("items", items, users)})
+
+
+def _numbers(name: str, values: ArrayLike, users: ArrayLike) -> NDArray:
+    array = _as_long(name, values, users)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"`{name}` must hold numbers, received dtype {array.dtype}")
+    return array.astype(np.float64)
 
 
 def _as_long(name: str, values: ArrayLike, users: ArrayLike) -> NDArray:

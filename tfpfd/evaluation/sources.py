@@ -52,6 +52,11 @@ class Matrix:
     """
 
     def __init__(self, scores: ArrayLike) -> None:
+        if isinstance(scores, tuple):
+            raise ValueError(
+                "`scores` must be a [users, items] array, or for embeddings "
+                f"`Embeddings(users, items)`, received a tuple of {len(scores)}"
+            )
         array = np.asarray(scores)
         if array.ndim != 2 or array.size == 0:
             raise ValueError(

@@ -44,7 +44,9 @@ def dense_stack(
         stack.add(keras.layers.Dense(size, kernel_regularizer=regularizer, dtype=policy))
         if not linear:
             if batch_norm:
-                stack.add(keras.layers.BatchNormalization(dtype=policy))
+                # With Keras' .99 the statistics of inference lag hundreds of steps behind, and
+                # early epochs are judged by another function than the one that was trained.
+                stack.add(keras.layers.BatchNormalization(momentum=0.9, dtype=policy))
             stack.add(keras.layers.LeakyReLU(dtype=policy))
     stack.build((None, width))
     return stack

@@ -128,6 +128,11 @@ def retrain(
     hidden = [one.schema.unserved for one in (last, *teachers.values())]
     stripped = dict.fromkeys(name for group in (schema.stripped, *hidden) for name in group)
     schema = dataclasses.replace(schema, stripped=tuple(stripped))
+    if isinstance(make_student, keras.layers.Layer) or not callable(make_student):
+        raise TypeError(
+            "`make_student` must be a function from a schema to a Ranker, received a "
+            f"{type(make_student).__name__}"
+        )
     student = make_student(schema)
     if isinstance(student, Ranker) and student.schema != schema:
         raise ValueError(

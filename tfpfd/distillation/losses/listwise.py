@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfpfd._keras import register
 from tfpfd.distillation.losses.lists import ListLoss, Lists
-from tfpfd.distillation.losses.reduction import check_temperature
+from tfpfd.distillation.losses.reduction import LABELS, SOFT_LABELS, check_temperature
 
 
 def _shifted(scores: tf.Tensor, lists: Lists) -> tf.Tensor:
@@ -104,6 +104,8 @@ class ListwiseSoftmax(ListLoss):
       Cao et al., "Learning to Rank: From Pairwise Approach to Listwise Approach", ICML 2007.
     """
 
+    targets = LABELS
+
     def __init__(
         self, temperature: float = 1.0, name: str = "listwise_softmax", **kwargs: Any
     ) -> None:
@@ -133,6 +135,8 @@ class _SoftListwise(ListLoss):
     weights of single rows would draw the student away from the teacher. Averaged over the lists
     of two rows or more, labelled or not.
     """
+
+    targets = SOFT_LABELS
 
     def shares(self, logits: tf.Tensor, lists: Lists) -> _Shares:
         """From which P follows, for logits `[rows]`."""

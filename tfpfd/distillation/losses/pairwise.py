@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfpfd._keras import register
 from tfpfd.distillation.losses.lists import ListLoss, Lists
+from tfpfd.distillation.losses.reduction import LABELS, SOFT_LABELS
 
 
 def _pairs(lists: Lists) -> tuple[tf.Tensor, tf.Tensor]:
@@ -84,6 +85,8 @@ class PairwiseLogistic(_Pairwise):
       Burges et al., "Learning to Rank using Gradient Descent", ICML 2005.
     """
 
+    targets = LABELS
+
     def __init__(self, name: str = "pairwise_logistic", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
 
@@ -111,6 +114,8 @@ class SoftPairwiseLogistic(_Pairwise):
       RankNet with the probabilities of a model as targets: Burges et al., "Learning to Rank using
       Gradient Descent", ICML 2005, eq. 1–3.
     """
+
+    targets = SOFT_LABELS
 
     def __init__(self, name: str = "soft_pairwise_logistic", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)

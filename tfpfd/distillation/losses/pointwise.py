@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfpfd._keras import keras, register
-from tfpfd.distillation.losses.reduction import check_temperature
+from tfpfd.distillation.losses.reduction import LABELS, SOFT_LABELS, check_temperature
 
 
 @register
@@ -17,6 +17,8 @@ class CrossEntropy(keras.losses.Loss):
     Args:
       name: of the loss.
     """
+
+    targets = LABELS
 
     def __init__(self, name: str = "cross_entropy", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
@@ -51,6 +53,8 @@ class SoftCrossEntropy(keras.losses.Loss):
     Raises:
       ValueError: `temperature` isn't above 0.
     """
+
+    targets = SOFT_LABELS
 
     def __init__(
         self, temperature: float = 1.0, name: str = "soft_cross_entropy", **kwargs: Any
@@ -89,6 +93,8 @@ class SquaredLogits(keras.losses.Loss):
     Args:
       name: of the loss.
     """
+
+    targets = SOFT_LABELS
 
     def __init__(self, name: str = "squared_logits", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)

@@ -17,6 +17,10 @@ def check_temperature(temperature: float) -> float:
     return float(temperature)
 
 
+LABELS, SOFT_LABELS = "labels", "soft labels"
+"""What a loss is of: numbers in [0, 1], or logits of a teacher. Own losses say so in `targets`."""
+
+
 class Term(NamedTuple):
     """A mean over rows or lists, in the two parts that add up over batches and over replicas.
 

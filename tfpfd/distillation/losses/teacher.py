@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfpfd._keras import keras, register
-from tfpfd.distillation.losses.reduction import BatchLoss, Term, term_of
+from tfpfd.distillation.losses.reduction import SOFT_LABELS, BatchLoss, Term, term_of
 from tfpfd.distillation.targets import Targets
 
 
@@ -47,6 +47,8 @@ class ConfidenceWeighted(keras.losses.Loss):
       The idea is that of confidence-aware privileged features distillation (CPFD, 2024,
       arXiv 2410.03038); this measure of confidence is ours.
     """
+
+    targets = SOFT_LABELS
 
     def __init__(
         self,
@@ -121,6 +123,8 @@ class Corrected(BatchLoss):
       Dao et al., "Knowledge Distillation as Semiparametric Inference", ICLR 2021
       (arXiv 2104.09732).
     """
+
+    targets = SOFT_LABELS
 
     def __init__(
         self,
