@@ -1,6 +1,8 @@
 """Past features against numbers by hand, plain loops, and events that must not matter."""
 
+import re
 import sys
+import textwrap
 
 import numpy as np
 import pandas as pd
@@ -222,7 +224,8 @@ class TestIds:
         log = random_log(0)
         types = dict.fromkeys(["user", "item", "genre"], dtype)
         expected = made(log).features(self.ROWS)
-        for events, rows in ((log.astype(types), self.ROWS), (log, self.ROWS.astype(types))):
+        typed = log.astype(types), self.ROWS.astype(types)
+        for events, rows in ((typed[0], self.ROWS), (log, typed[1]), typed):
             pd.testing.assert_frame_equal(made(events).features(rows), expected)
 
     def test_unknown_user(self):
@@ -237,9 +240,10 @@ class TestIds:
 
     @pytest.mark.parametrize("genre", [None, np.nan, "z"])
     def test_no_category(self, genre):
-        found = features(row("u", "c", 13, genre))
+        # Of the second user: -1 as the category's code must not be the last one of the first's.
+        found = features(row("v", "a", 13, genre))
         assert (found.filter(like="category") == 0).all()
-        assert found["past_knn"] == 1
+        assert found["past_knn"] == 1.5
 
     def test_events_without_a_category_count_in_shares(self):
         events = LOG.assign(genre=[None, *LOG["genre"][1:]])
@@ -315,6 +319,18 @@ class TestResult:
         ((inputs, _),) = from_rows(rows, schema, batch_size=len(rows))
         assert all(isinstance(feature, Numeric) for feature in past.declarations)
         assert set(inputs) >= {feature.name for feature in past.declarations}
+
+
+def test_the_example_of_the_docstring():
+    code = re.search(r"^ +clicks = .*?(?=\n\n)", PastFeatures.__doc__, re.M | re.S)[0]
+    names = {"pd": pd, "PastFeatures": PastFeatures}
+    exec(textwrap.dedent(code), names)
+    rows = names["rows"]
+    assert rows["past_knn"].item() == pytest.approx(1 / np.sqrt(2))
+    # One click in the genre, 3 days ago: among the last 7 days, not in the last one.
+    assert rows["past_category_count_1d"].item() == 0
+    assert rows["past_category_count_7d"].item() == 1
+    assert rows["past_category_recency"].item() == 1 / 4
 
 
 TWICE = r"`windows` must be a list of days, each once, received"

@@ -81,11 +81,13 @@ class PastFeatures:
         cut, cuts or numbers out of range, or neither `until` nor `category`.
       ImportError: with `until`, without SciPy.
 
-        past = PastFeatures(clicks, user="user", item="film", time="day", until=30,
+        clicks = pd.DataFrame({"user": ["u", "v", "v"], "film": ["a", "a", "b"],
+                               "day": [1, 1, 2], "genre": ["x", "x", "y"]})
+        past = PastFeatures(clicks, user="user", item="film", time="day", until=3,
                             category="genre", unit="D", windows=(1, 7))
-        rows = shown[shown["day"] >= 30]
-        rows = rows.join(past.features(rows))
-        schema = Schema(user, item, privileged={"cross": past.declarations})
+        rows = pd.DataFrame({"user": ["u"], "film": ["b"], "day": [4], "genre": ["x"]})
+        rows = rows.join(past.features(rows))  # past_knn: 1 / √(2 · 1) = .71
+        privileged = {"cross": past.declarations}  # of a Schema
 
     References:
       Xu et al., "Privileged Features Distillation at Taobao Recommendations", KDD 2020.
@@ -168,14 +170,14 @@ class PastFeatures:
         kind, time = moments("rows", rows[self._time])
         if kind != self._kind:
             raise ValueError(f"`rows` must hold {self._kind} as times, received {kind}")
-        user = self._users.get_indexer(_plain(rows[self._user]))
+        user = self._users.get_indexer(pd.Index(rows[self._user]))
         columns: list[NDArray] = []
         if self._of_items is not None:
             self._refuse_before_the_cut(time)
-            item = self._items.get_indexer(_plain(rows[self._item]))
+            item = self._items.get_indexer(pd.Index(rows[self._item]))
             columns += self._of_items.before(user, item, time)
         if self._of_categories is not None:
-            category = self._categories.get_indexer(_plain(rows[self._category]))
+            category = self._categories.get_indexer(pd.Index(rows[self._category]))
             columns += self._of_categories.before(user, category, time)
         names = [feature.name for feature in self._declarations]
         values = np.column_stack(columns).astype(np.float32)
@@ -214,12 +216,7 @@ class PastFeatures:
             )
 
 
-def _plain(ids: pd.Series) -> pd.Index:
-    """The ids without a dtype of categories, which those of two frames needn't share."""
-    return pd.Index(ids.astype(object) if isinstance(ids.dtype, pd.CategoricalDtype) else ids)
-
-
 def _coded(ids: pd.Series) -> tuple[NDArray, pd.Index]:
     """Codes [num_events] from 0, -1 where there is none, and the id of each code."""
-    codes, known = pd.factorize(_plain(ids))
+    codes, known = pd.factorize(pd.Index(ids))
     return codes.astype(np.int64), pd.Index(known)
