@@ -65,8 +65,8 @@ class PastFeatures:
       item: column of the item's id, integers or strings.
       time: column of the time, integers or datetimes.
       until: the cut, or cuts in ascending order, of the type of the times; None leaves out the
-        features of items. Each cut holds `4 · items²` bytes for EASE and a number for each two
-        items that a user had both.
+        features of items. Each cut holds `4 · items²` bytes for EASE, and 16 for each ordered two
+        items that some user had both.
       category: column of the item's category, one a row; None leaves out those of categories.
       unit: of integer times where there is a category: "D", "h", "m", "s", "ms", "us" or "ns".
       windows: days.
