@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tfpfd._arguments import names_in
+from tfpfd.data.frames import check_same_type, require_columns, require_every_id
 from tfpfd.schema import Schema
 
 
@@ -84,19 +85,12 @@ def draw_unexposed(
         ("items", items, {item, *(feature.name for feature in schema.item)}),
         ("exposed", shown, {user, item}),
     ):
-        missing = sorted(columns - set(frame.columns))
-        if missing:
-            raise ValueError(
-                f"`{name}` misses the columns {missing}, received {sorted(map(str, frame.columns))}"
-            )
+        require_columns(name, frame, columns)
         for column in (user, item):
-            if column in frame and frame[column].isna().any():
-                raise ValueError(
-                    f"`{name}` must hold a {column} in every row, received "
-                    f"{frame[column].isna().sum()} missing"
-                )
-    _check_same_type("rows", rows[user], "exposed", shown[user])
-    _check_same_type("items", items[item], "exposed", shown[item])
+            if column in frame:
+                require_every_id(name, frame, column)
+    check_same_type("rows", rows[user], "exposed", shown[user])
+    check_same_type("items", items[item], "exposed", shown[item])
     if per_row < 1:
         raise ValueError(f"`per_row` must be at least 1, received {per_row}")
     if not items[item].is_unique:
@@ -108,19 +102,6 @@ def draw_unexposed(
     pairs = np.stack([user_codes[len(rows) :][known], shown_items[known]])
     user_of = np.repeat(user_codes[: len(rows)], per_row)
     return _draw_free(pairs, len(items), user_of, users, seed).reshape(len(rows), per_row)
-
-
-def _check_same_type(first: str, ids: pd.Series, second: str, others: pd.Series) -> None:
-    """Refuses ids that can't be equal, such as 7 and "7": an exposure would go unnoticed."""
-    numeric = [
-        pd.api.types.infer_dtype(part.astype(object)) in ("integer", "floating", "integer-na")
-        for part in (ids, others)
-    ]
-    if len(ids) and len(others) and numeric[0] != numeric[1]:
-        raise ValueError(
-            f"`{first}` and `{second}` must hold the same type of {ids.name}, received "
-            f"{ids.dtype} and {others.dtype}"
-        )
 
 
 def _draw_free(

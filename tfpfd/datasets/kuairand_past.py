@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from tfpfd.data.past import Past, Span
 from tfpfd.datasets.kuairand_source import Source
-from tfpfd.datasets.past import Past, Span
 
 USER_STATISTICS = ("user_impressions", "user_click_rate", "user_like_rate")
 VIDEO_STATISTICS = ("video_impressions", "video_click_rate", "video_like_rate")

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tfpfd.data.past import Past
 from tfpfd.datasets.checks import positions, require_columns, require_integers, require_one_row_each
 from tfpfd.datasets.movielens_cross import CROSS_FEATURES, cross_features
 from tfpfd.datasets.movielens_source import TERMS, fetch, parse
-from tfpfd.datasets.past import Past
 from tfpfd.schema import Categorical, Numeric, Schema, Sequence
 
 LIKED_FROM = 4  # stars

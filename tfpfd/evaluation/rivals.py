@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from tfpfd._arguments import check_ids, check_integer, check_number
+from tfpfd.data.item_tables import co_counts, cosines, ease_weights, interactions
 from tfpfd.evaluation.intervals import FloatArray
 
 if TYPE_CHECKING:
@@ -113,18 +114,8 @@ def item_knn(
     check_integer("neighbours", neighbours, least=1)
     check_number("shrinkage", shrinkage)
     history = _history(users, items, shape)
-    together = (history.T @ history).tocsc()
-    counts = together.diagonal()
-    together.setdiag(0)
-    together.eliminate_zeros()
-    columns = np.repeat(np.arange(shape[1]), np.diff(together.indptr))
-    norms = np.sqrt(counts[together.indices] * counts[columns]) + shrinkage
-    cosines = pd.DataFrame({"item": columns, "cosine": together.data / norms})
-    order = cosines.sort_values("cosine", ascending=False, kind="stable")
-    dropped = order.index[order.groupby("item").cumcount() >= neighbours]
-    data = cosines["cosine"].to_numpy(np.float32, copy=True)
-    data[dropped] = 0
-    together = type(together)((data, together.indices, together.indptr), shape=together.shape)
+    together, counts = co_counts(history)
+    together.data = cosines(together, counts, neighbours, shrinkage)
     together.eliminate_zeros()
     return CatalogueRival(history, together.tocsr())
 
@@ -159,12 +150,7 @@ def ease(
     if l2 == 0:
         raise ValueError("`l2` must be above 0, received 0: the matrix may have no inverse")
     history = _history(users, items, shape)
-    gram = (history.T @ history).toarray().astype(np.float64)
-    gram[np.diag_indices_from(gram)] += l2
-    inverse = np.linalg.inv(gram)
-    weights = -inverse / np.diag(inverse)
-    np.fill_diagonal(weights, 0.0)
-    return CatalogueRival(history, weights.astype(np.float32))
+    return CatalogueRival(history, ease_weights(history, l2))
 
 
 class BiasModel:
@@ -239,13 +225,6 @@ def _as_long(name: str, values: ArrayLike, users: ArrayLike) -> NDArray:
 
 
 def _history(users: ArrayLike, items: ArrayLike, shape: tuple[int, int]) -> sparse.csr_matrix:
-    try:
-        from scipy import sparse
-    except ImportError as error:
-        raise ImportError("rivals need SciPy: pip install 'tfpfd[demo]'") from error
     rows = check_ids("users", users, shape[0])
     columns = _as_long("items", check_ids("items", items, shape[1]), users)
-    ones = np.ones(len(rows), np.float32)
-    history = sparse.csr_matrix((ones, (rows, columns)), shape=shape)
-    history.data[:] = 1  # Several of one pair were summed up.
-    return history
+    return interactions(rows, columns, shape, needed_by="rivals")

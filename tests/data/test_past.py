@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tfpfd.datasets.past import Past
+from tfpfd.data.past import Past
 
 
 @pytest.mark.parametrize("seed", range(5))
