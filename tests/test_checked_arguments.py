@@ -34,6 +34,9 @@ NUMBERS = {
 }
 
 
+ABOVE_0 = ["scale", "temperature"]
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -1, "2", None, True])
 @pytest.mark.parametrize("name", NUMBERS)
 def test_numbers(name, value):
@@ -41,11 +44,12 @@ def test_numbers(name, value):
         pytest.skip("Keras speaks of it")
     if name == "learning_rate" and (value is None or value is True):
         pytest.skip("Keras speaks of it")
-    with pytest.raises(ValueError, match=f"`{name}` must be a finite number from 0 on, received"):
+    expected = "above 0" if name in ABOVE_0 else "a finite number from 0 on"
+    with pytest.raises(ValueError, match=f"`{name}` must be {expected}, received"):
         NUMBERS[name](value)
 
 
-@pytest.mark.parametrize("name", ["scale", "temperature"])
+@pytest.mark.parametrize("name", ABOVE_0)
 def test_numbers_by_which_all_is_divided(name):
     with pytest.raises(ValueError, match=f"`{name}` must be above 0"):
         NUMBERS[name](0)

@@ -35,8 +35,8 @@ def check_number(name: str, value: Any, most: float = math.inf) -> None:
 
 def check_above_0(name: str, value: Any) -> None:
     """Refuses anything but a finite number above 0."""
-    check_number(name, value)
-    if value == 0:
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not number or not 0 < value < math.inf:
         raise ValueError(f"`{name}` must be above 0, received {plain(value)!r}")
 
 
