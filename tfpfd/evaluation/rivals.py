@@ -76,7 +76,7 @@ def popularity(users: ArrayLike, items: ArrayLike, shape: tuple[int, int]) -> Ca
         rival = popularity(likes["user"], likes["film"], (943, 1682))
         evaluate_catalogue(rival, relevant, excluded, ks=(10, 50))
     """
-    history = _history(users, items, shape)
+    history = history_of(users, items, shape)
     return CatalogueRival(history, np.asarray(history.sum(axis=0), np.float32).ravel())
 
 
@@ -112,7 +112,7 @@ def item_knn(
     """
     check_integer("neighbours", neighbours, least=1)
     check_number("shrinkage", shrinkage)
-    history = _history(users, items, shape)
+    history = history_of(users, items, shape)
     together = (history.T @ history).tocsc()
     counts = together.diagonal()
     together.setdiag(0)
@@ -158,7 +158,7 @@ def ease(
     check_number("l2", l2)
     if l2 == 0:
         raise ValueError("`l2` must be above 0, received 0: the matrix may have no inverse")
-    history = _history(users, items, shape)
+    history = history_of(users, items, shape)
     gram = (history.T @ history).toarray().astype(np.float64)
     gram[np.diag_indices_from(gram)] += l2
     inverse = np.linalg.inv(gram)
@@ -225,7 +225,8 @@ def _as_long(name: str, values: ArrayLike, users: ArrayLike) -> NDArray:
     return array
 
 
-def _history(users: ArrayLike, items: ArrayLike, shape: tuple[int, int]) -> sparse.csr_matrix:
+def history_of(users: ArrayLike, items: ArrayLike, shape: tuple[int, int]) -> sparse.csr_matrix:
+    """`[users, items]`, 1 where a user had an item."""
     try:
         from scipy import sparse
     except ImportError as error:
