@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,12 @@ from tfpfd.schema import Schema, raw_batches
 SHRINKAGES = (1.0, 3.0, 10.0, 30.0, 100.0)
 PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 LEAVES, ROWS_A_LEAF = (4, 8, 31), (20, 100)
+# A sum of effects may lie outside [0, 1], where nothing is sure.
+RATES = (0.01, 0.99)
 TREES, TREES_A_STEP, LEARNING_RATE = 200, 10, 0.1
+# Of fewer rows one thread is as fast; several wait for each other on a busy machine, ten times as
+# long.
+ROWS_FOR_THREADS = 100_000
 
 
 @dataclass(frozen=True)
@@ -112,8 +118,7 @@ def pointwise_rivals(
 ) -> dict[str, Tuned]:
     """Fits the rivals on training rows and chooses their settings on validation rows.
 
-    - "bias": `BiasModel`, by its shrinkage. A logistic regression on its score alone, fitted to
-      validation rows, makes probabilities of it (Platt scaling).
+    - "bias": `BiasModel`, by its shrinkage; what it says beyond 0.01 and 0.99 is cut off.
     - "logistic": logistic regression on standardised `ServedFeatures`, by its penalty. A missing
       number is the mean, and says so in a column of its own.
     - "trees": gradient-boosted trees on the same numbers, by their leaves, the rows in one and how
@@ -130,7 +135,13 @@ def pointwise_rivals(
       ValueError: the metric has no value on the validation rows.
       ImportError: without scikit-learn.
     """
-    _check_installed()
+    try:
+        import sklearn  # noqa: F401
+        from threadpoolctl import threadpool_limits  # scikit-learn needs it.
+    except ImportError as error:
+        raise ImportError(
+            "pointwise rivals need scikit-learn: pip install 'tfpfd[demo]'"
+        ) from error
     features = ServedFeatures(schema, train.columns, train.labels, train.weights)
     parts = (features.train, features.numbers(validation.columns), features.numbers(test.columns))
     candidates = {
@@ -138,7 +149,8 @@ def pointwise_rivals(
         "logistic": _logistic(parts, train),
         "trees": _trees(parts, train),
     }
-    return {name: _best(some, validation, metric) for name, some in candidates.items()}
+    with threadpool_limits(1 if len(train.labels) < ROWS_FOR_THREADS else None):
+        return {name: _best(some, validation, metric) for name, some in candidates.items()}
 
 
 def _best(candidates: Iterable[Candidate], validation: Rows, metric: str) -> Tuned:
@@ -157,18 +169,13 @@ def _best(candidates: Iterable[Candidate], validation: Rows, metric: str) -> Tun
 
 
 def _biases(train: Rows, validation: Rows, test: Rows) -> Iterator[Candidate]:
-    from sklearn.linear_model import LogisticRegression
-
     for shrinkage in SHRINKAGES:
         model = BiasModel(train.users, train.items, train.labels, shrinkage)
-        scores = model.predict(validation.users, validation.items)[:, None]
-        # Two numbers of many rows need no penalty.
-        scaling = LogisticRegression(C=1e6).fit(scores, validation.labels)
 
-        def on_test(model: BiasModel = model, scaling: Any = scaling) -> FloatArray:
-            return scaling.predict_proba(model.predict(test.users, test.items)[:, None])[:, 1]
+        def rates(rows: Rows, model: BiasModel = model) -> FloatArray:
+            return np.clip(model.predict(rows.users, rows.items), *RATES)
 
-        yield f"shrinkage {shrinkage:g}", scaling.predict_proba(scores)[:, 1], on_test
+        yield f"shrinkage {shrinkage:g}", rates(validation), partial(rates, test)
 
 
 def _logistic(parts: tuple[FloatArray, ...], train: Rows) -> Iterator[Candidate]:
@@ -185,10 +192,10 @@ def _logistic(parts: tuple[FloatArray, ...], train: Rows) -> Iterator[Candidate]
         model = LogisticRegression(C=1 / (penalty * len(inputs)), max_iter=1000)
         model.fit(inputs, train.labels, sample_weight=train.weights)
 
-        def on_test(model: Any = model) -> FloatArray:
-            return model.predict_proba(test)[:, 1]
+        def rates(some: FloatArray, model: Any = model) -> FloatArray:
+            return model.predict_proba(some)[:, 1]
 
-        yield f"l2 {penalty:g}", model.predict_proba(validation)[:, 1], on_test
+        yield f"l2 {penalty:g}", rates(validation), partial(rates, test)
 
 
 def _trees(parts: tuple[FloatArray, ...], train: Rows) -> Iterator[Candidate]:
@@ -217,13 +224,4 @@ def _trees(parts: tuple[FloatArray, ...], train: Rows) -> Iterator[Candidate]:
         for number, scores in enumerate(stages, start=1):
             trees = number * TREES_A_STEP
             setting = f"{trees} trees of {leaves} leaves, {rows} rows or more in each"
-            yield setting, scores[:, 1], lambda trees=trees, after=after: after(trees, test)
-
-
-def _check_installed() -> None:
-    try:
-        import sklearn  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            "pointwise rivals need scikit-learn: pip install 'tfpfd[demo]'"
-        ) from error
+            yield setting, scores[:, 1], partial(after, trees, test)

@@ -89,7 +89,7 @@ def compare_pointwise(
     """
     check_schema(schema)
     check_flag("from_logits", from_logits)
-    wanted = names_in("metrics", metrics)
+    wanted = _named(metrics)
     user_key = user_key or schema.list_key
     if user_key is None:
         raise ValueError(
@@ -165,17 +165,17 @@ def compare_retrieval(
         other numbers of seeds or of other users or items; nobody liked anything in the validation.
       ImportError: without SciPy.
     """
-    wanted = names_in("metrics", metrics)
+    wanted = _named(metrics)
     names, ks = _parsed(wanted)
     _check_names(models, base, RETRIEVAL)
     several = {name: _seeds(model) for name, model in models.items()}
     _check_seeds({name: len(some) for name, some in several.items()})
-    shapes = {name: source_of(some[0]).shape for name, some in several.items()}
-    shape = shapes[base]
-    for name, other in shapes.items():
-        if other != shape:
+    shape = source_of(several[base][0]).shape
+    for name, one in ((name, one) for name, some in several.items() for one in some):
+        if (received := source_of(one).shape) != shape:
             raise ValueError(
-                f"`models['{name}']` must score {shape} users and items as '{base}', received {other}"
+                f"`models['{name}']` must score {shape} users and items as '{base}', "
+                f"received {received}"
             )
     before, liked, relevant = (
         _matrix(name, given, shape)
@@ -184,8 +184,12 @@ def compare_retrieval(
     shown = before if seen is None else before + _matrix("seen", seen, shape)
     # What was seen before the test may hold what the validation asks for.
     unknown = shown - shown.multiply(liked > before)
-    if not (liked > before).nnz:
-        raise ValueError("`validation` must hold an item that isn't in `history`, received none")
+    for name, held in (("validation", liked > before), ("test", relevant > shown + liked)):
+        if not held.nnz:
+            raise ValueError(
+                f"`{name}` must hold, for some user, an item that isn't among the earlier ones, "
+                f"received none"
+            )
     resamples = multiplicities(shape[0])
 
     def measured(scores: Catalogue) -> dict[str, FloatArray]:
@@ -261,18 +265,20 @@ def _stacked(runs: Sequence[Mapping[str, FloatArray]]) -> dict[str, FloatArray]:
     return {metric: np.stack([run[metric] for run in runs]) for metric in runs[0]}
 
 
-def _seeds(model: Catalogue | Sequence[Catalogue]) -> Sequence[Catalogue]:
-    """One scorer of the catalogue a seed; a matrix in nested lists is one."""
+def _seeds(model: Any) -> list[Catalogue]:
+    """One scorer of the catalogue a seed; a matrix in nested lists is one scorer."""
     if isinstance(model, Embeddings | CatalogueRival):
         return [model]
-    if isinstance(model, list | tuple) and model:
-        first = model[0]
-        return (
-            model
-            if isinstance(first, Embeddings | CatalogueRival) or np.ndim(first) == 2
-            else [model]
-        )
-    return list(model) if np.ndim(model) == 3 else [model]
+    first: Any = model[0] if len(model) else ()
+    several = isinstance(first, Embeddings | CatalogueRival) or np.ndim(first) == 2
+    return list(model) if several else [model]
+
+
+def _named(metrics: Collection[str]) -> list[str]:
+    wanted = names_in("metrics", metrics)
+    if not wanted:
+        raise ValueError("`metrics` must name at least one, received none")
+    return wanted
 
 
 def _parsed(metrics: Sequence[str]) -> tuple[list[str], list[int]]:

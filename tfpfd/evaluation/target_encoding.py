@@ -103,7 +103,7 @@ class TargetEncoding:
         count, size = int(folds.max()) + 1, len(ids)
         cells = folds[members.rows] * size + codes
 
-        def by_fold(values: FloatArray) -> FloatArray:
+        def by_fold(values: FloatArray) -> NDArray:
             sums = np.bincount(cells, weights=values[members.rows], minlength=count * size)
             return sums.reshape(count, size)
 
@@ -116,7 +116,7 @@ class TargetEncoding:
         others = self._shrunk(sums.sum(axis=0) - sums, totals.sum(axis=0) - totals, means[:, None])
         self.out_of_fold = members.means(others[folds[members.rows], codes], means[folds])
 
-    def _shrunk(self, sums: FloatArray, totals: FloatArray, mean: float | FloatArray) -> FloatArray:
+    def _shrunk(self, sums: NDArray, totals: NDArray, mean: float | FloatArray) -> FloatArray:
         return (sums + self._smoothing * mean) / (totals + self._smoothing)
 
     def encode(self, members: Members) -> FloatArray:
