@@ -7,14 +7,12 @@ on the same test rows and the same resamples of the test users.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
 
 from tfpfd._arguments import check_flag, names_in
-from tfpfd.data import from_rows
 from tfpfd.evaluation.catalogue import evaluate_catalogue
 from tfpfd.evaluation.comparison import Comparison
 from tfpfd.evaluation.intervals import FloatArray, multiplicities
@@ -23,7 +21,15 @@ from tfpfd.evaluation.pairs import pairs_of
 from tfpfd.evaluation.pointwise import Rows, pointwise_rivals
 from tfpfd.evaluation.retrieval import retrieval_rivals
 from tfpfd.evaluation.rivals import CatalogueRival, history_of
-from tfpfd.evaluation.sources import Embeddings, source_of
+from tfpfd.evaluation.seeds import (
+    Catalogue,
+    check_names,
+    check_scores,
+    check_seeds,
+    scorers_of,
+    scores_of_rows,
+)
+from tfpfd.evaluation.sources import source_of
 from tfpfd.schema import Schema
 from tfpfd.schema.schema import check_schema
 
@@ -34,8 +40,6 @@ if TYPE_CHECKING:
 
 OF_CATALOGUE = ("recall", "hit_rate", "ndcg")
 POINTWISE, RETRIEVAL = ("bias", "logistic", "trees"), ("popularity", "item_knn", "ease")
-
-Catalogue: TypeAlias = "ArrayLike | Embeddings | CatalogueRival"
 
 
 def compare_pointwise(
@@ -104,14 +108,14 @@ def compare_pointwise(
     def measured(scores: FloatArray, logits: bool) -> dict[str, FloatArray]:
         return evaluate_rows(held.labels, scores, held.users, resamples, logits, wanted)
 
-    _check_names(models, base, POINTWISE)
+    check_names(models, base, POINTWISE)
     probabilities = bool({"log_loss", "ece"} & set(wanted))
     found = {}
     for name, model in models.items():
-        scores, logits = _scores(name, model, test, from_logits)
-        _check_scores(name, scores, len(test), probabilities and not logits)
+        scores, logits = scores_of_rows(name, model, test, from_logits)
+        check_scores(name, scores, len(test), probabilities and not logits)
         found[name] = _stacked([measured(one, logits) for one in scores])
-    _check_seeds({name: len(values[wanted[0]]) for name, values in found.items()})
+    check_seeds({name: len(values[wanted[0]]) for name, values in found.items()})
     rivals = pointwise_rivals(rows["train"], rows["validation"], held, schema, wanted[0])
     return Comparison(
         base,
@@ -167,9 +171,9 @@ def compare_retrieval(
     """
     wanted = _named(metrics)
     names, ks = _parsed(wanted)
-    _check_names(models, base, RETRIEVAL)
-    several = {name: _seeds(model) for name, model in models.items()}
-    _check_seeds({name: len(some) for name, some in several.items()})
+    check_names(models, base, RETRIEVAL)
+    several = {name: scorers_of(model) for name, model in models.items()}
+    check_seeds({name: len(some) for name, some in several.items()})
     shape = source_of(several[base][0]).shape
     for name, one in ((name, one) for name, some in several.items() for one in some):
         if (received := source_of(one).shape) != shape:
@@ -211,67 +215,8 @@ def compare_retrieval(
     )
 
 
-def _scores(
-    name: str, model: Any, test: pd.DataFrame, from_logits: bool
-) -> tuple[FloatArray, bool]:
-    """Scores `[seeds, n]` of a model, and whether they are logits."""
-    several = model if isinstance(model, list | tuple) else [model]
-    if not any(hasattr(one, "predict") for one in several):
-        return np.atleast_2d(np.asarray(model, np.float64)), from_logits
-    # By what it has: modules of models import this one.
-    if not all(hasattr(one, "predict") and hasattr(one, "sees") for one in several):
-        raise TypeError(f"`models['{name}']` must be scores or rankers alone, received {model!r}")
-
-    def scored(ranker: Any) -> NDArray:
-        schema = ranker.schema.served() if ranker.sees == "served" else ranker.schema
-        batches = from_rows(test, schema, batch_size=16_384)
-        return np.reshape(ranker.predict(batches, verbose=0), -1).astype(np.float64)
-
-    return np.stack([scored(ranker) for ranker in several]), True
-
-
-def _check_scores(name: str, scores: FloatArray, rows: int, probabilities: bool) -> None:
-    if scores.ndim != 2 or scores.shape[1] != rows or not len(scores):
-        raise ValueError(
-            f"`models['{name}']` must be [{rows}] or [seeds, {rows}], a score for each row of "
-            f"`test`, received shape {scores.shape}"
-        )
-    if not np.isfinite(scores).all():
-        raise ValueError(
-            f"`models['{name}']` must be finite, received {(~np.isfinite(scores)).sum()} scores "
-            "which aren't"
-        )
-    if probabilities and (scores.min() < 0 or scores.max() > 1):
-        raise ValueError(
-            f"`models['{name}']` must be in [0, 1], or logits with `from_logits=True`, received "
-            f"from {scores.min():.4g} to {scores.max():.4g}"
-        )
-
-
-def _check_names(models: Mapping[str, Any], base: str, rivals: Sequence[str]) -> None:
-    if base not in models:
-        raise ValueError(f"`base` must name one of `models`, {list(models)}, received {base!r}")
-    if taken := [name for name in models if name in rivals]:
-        raise ValueError(f"`models` must have other names than rivals, received {taken}")
-
-
-def _check_seeds(counts: Mapping[str, int]) -> None:
-    """Seeds of two models stand beside each other, so each has as many."""
-    if len(set(counts.values())) > 1:
-        raise ValueError(f"`models` must have as many seeds each, received {dict(counts)}")
-
-
 def _stacked(runs: Sequence[Mapping[str, FloatArray]]) -> dict[str, FloatArray]:
     return {metric: np.stack([run[metric] for run in runs]) for metric in runs[0]}
-
-
-def _seeds(model: Any) -> list[Catalogue]:
-    """One scorer of the catalogue a seed; a matrix in nested lists is one scorer."""
-    if isinstance(model, Embeddings | CatalogueRival):
-        return [model]
-    first: Any = model[0] if len(model) else ()
-    several = isinstance(first, Embeddings | CatalogueRival) or np.ndim(first) == 2
-    return list(model) if several else [model]
 
 
 def _named(metrics: Collection[str]) -> list[str]:
