@@ -1,6 +1,7 @@
 """The protocol: signals that one rival finds, what must not leak, and what the first line says."""
 
 import dataclasses
+import doctest
 import re
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from tfpfd.evaluation import (
     multiplicities,
     paired_difference,
     pointwise,
+    protocol,
 )
 
 pytest.importorskip("sklearn")
@@ -230,6 +232,13 @@ class TestPointwise:
         assert text.startswith(found.first_line)
         assert "bias: shrinkage" in text and "1 seed can't carry a claim" in text
 
+    def test_a_metric_without_a_value_is_a_dash(self):
+        data = rows(effects)
+        data["test"] = data["test"].assign(user=np.arange(800))
+        found = compared(data, {"base": np.full(800, 0.5)}, ["auc", "group_auc"])
+        assert found.to_frame()["group_auc"].isna().all(axis=None)
+        assert "nan" not in repr(found) and "–" in repr(found)
+
     def test_without_scikit_learn(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "sklearn", None)
         with pytest.raises(ImportError, match=r"scikit-learn: pip install 'tfpfd\[demo\]'$"):
@@ -277,6 +286,12 @@ class TestPointwise:
             compare_pointwise(
                 **rows(effects), schema=schema, models={"base": np.full(800, 0.5)}, item_key="item"
             )
+
+
+def test_the_example_of_the_docstring():
+    finder = doctest.DocTestFinder(recurse=False)
+    (example,) = finder.find(compare_pointwise, globs={**vars(protocol)})
+    assert doctest.DocTestRunner().run(example).failed == 0
 
 
 def test_the_page_runs_as_it_stands(movielens, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -121,11 +122,7 @@ class Comparison:
             for metric in self.metrics
         }
         over = {
-            metric: [
-                "" if name == self.base else str(self.minus_base(name, metric))
-                for name in self.values
-            ]
-            for metric in self.metrics
+            metric: [self._over(name, metric) for name in self.values] for metric in self.metrics
         }
         several = f"{self.seeds} seed{'s' if self.seeds > 1 else ''}"
         parts = [
@@ -142,6 +139,12 @@ class Comparison:
                 f"{several} can't carry a claim about a model: expected {SEEDS_OF_A_CLAIM} or more."
             )
         return "\n".join(parts)
+
+    def _over(self, name: str, metric: str) -> str:
+        difference = self.minus_base(name, metric)
+        if name == self.base:
+            return ""
+        return "–" if math.isnan(difference.mean) else str(difference)
 
 
 def _ends(interval: Interval) -> tuple[float, float, float]:

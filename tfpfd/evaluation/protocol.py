@@ -56,13 +56,17 @@ def compare_pointwise(
 ) -> Comparison:
     """Models of labels given what was shown, beside biases, logistic regression and boosted trees.
 
-        found = compare_pointwise(
-            data.train, data.validation, data.test, schema,
-            models={"base": [student(seed) for seed in range(5)], "distilled": distilled},
-            item_key="film_id",
-        )
-        print(found.first_line)
-        found.to_frame()["auc"]
+    >>> from tfpfd import Categorical
+    >>> random, user, item = np.random.default_rng(0), "user", "item"
+    >>> rows = pd.DataFrame({name: random.integers(0, 9, 900) for name in (user, item)})
+    >>> rows["label"] = (random.random(900) < rows["item"] / 8).astype(float)
+    >>> found = compare_pointwise(
+    ...     rows[:300], rows[300:600], rows[600:],
+    ...     Schema(user=[Categorical(user, dtype="int")], item=[Categorical(item, dtype="int")]),
+    ...     models={"base": np.full(300, 0.5)}, item_key=item, user_key=user,
+    ... )
+    >>> found.first_line.endswith("fix that first.")
+    True
 
     The rivals are those of `pointwise_rivals`; they see the served features of the schema, and
     "bias" the user and the item alone.
@@ -146,7 +150,7 @@ def compare_retrieval(
 
     Rivals are fitted to `history`, their settings chosen by what they find of `validation`, and
     fitted with these to both: all of it is known when the test begins, and they need no rows held
-    out to stop by. What a user had before, and what was `seen`, isn't recommended.
+    out to stop by. Of more than 20,000 items there is no EASE. What a user had before, and what was `seen`, isn't recommended.
 
     Args:
       history: of each user the items that were liked (clicked, bought) in training and before: an
