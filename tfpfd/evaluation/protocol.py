@@ -150,7 +150,8 @@ def compare_retrieval(
 
     Rivals are fitted to `history`, their settings chosen by what they find of `validation`, and
     fitted with these to both: all of it is known when the test begins, and they need no rows held
-    out to stop by. Of more than 20,000 items there is no EASE. What a user had before, and what was `seen`, isn't recommended.
+    out to stop by. Of more than 20,000 items there is no EASE. What a user had before, and
+    what was `seen`, isn't recommended.
 
     Args:
       history: of each user the items that were liked (clicked, bought) in training and before: an
