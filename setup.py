@@ -22,7 +22,7 @@ RANKING = [
     "pyarrow<26; python_version < '3.12'",
 ]
 PLOTS = ["matplotlib>=3.7"]
-DEMO = ["rich>=13", "typer>=0.12", "scipy>=1.10", *PLOTS]
+DEMO = ["rich>=13", "typer>=0.12", "scipy>=1.10", "scikit-learn>=1.3", *PLOTS]
 # Messages of TF Serving, for warm-up requests; of the version that fits TensorFlow's.
 SERVING = ["tensorflow-serving-api>=2.15.1"]
 FAISS = ["faiss-cpu>=1.8"]

@@ -10,10 +10,9 @@ from tfpfd.auditing.comparison import (
     compare,
     gain,
     is_better,
-    level,
-    number,
 )
 from tfpfd.evaluation import Interval
+from tfpfd.evaluation.intervals import level, number
 
 SEEDS, RESAMPLES = 3, 50
 

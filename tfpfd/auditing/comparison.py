@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import TypeAlias
 
 from tfpfd.evaluation import Interval, confidence_interval, paired_difference
-from tfpfd.evaluation.intervals import FloatArray
+from tfpfd.evaluation.intervals import FloatArray, level
+from tfpfd.evaluation.metrics import SMALLER_IS_BETTER
 
 METRICS = {
     "auc": "AUC",
@@ -17,7 +17,6 @@ METRICS = {
     "recall@50": "recall@50",
     "ndcg@10": "NDCG@10",
 }
-SMALLER_IS_BETTER = ("log_loss", "ece")
 CONTROLS = ("self", "shuffled", "zeroed")
 ABOUT = {
     "base": "the student alone",
@@ -88,19 +87,6 @@ def by_metric(arms: Arms, metrics: Sequence[str]) -> str:
     found = [f"{what}: {', '.join(names)}" for what, names in parts.items() if names]
     real = f"real, over base and every control: {', '.join(gains) or 'nothing'}"
     return f"What the privileged features gave the student: {'; '.join([real, *found])}."
-
-
-def number(value: float) -> str:
-    """Four decimals with no zero before the point: ".7495"."""
-    return f"{value:.4f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:.4f}"
-
-
-def level(interval: Interval) -> str:
-    """A mean and half of its interval: ".7495 ± .0143"; a dash for nothing, the mean if alone."""
-    if math.isnan(interval.mean):
-        return "–"
-    half = interval.half
-    return number(interval.mean) + ("" if math.isnan(half) else f" ± {number(half)}")
 
 
 def cell(metrics: Metrics, metric: str) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from tfpfd.auditing.comparison import ABOUT, CONTROLS, METRICS, cell, compare, gain, number
+from tfpfd.auditing.comparison import ABOUT, CONTROLS, METRICS, cell, compare, gain
 from tfpfd.auditing.results import Results
 from tfpfd.evaluation import Interval
+from tfpfd.evaluation.intervals import number
 
 
 def arms(results: Results) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from tfpfd.evaluation.calibration import reliability
 from tfpfd.evaluation.catalogue import evaluate_catalogue
+from tfpfd.evaluation.comparison import Comparison
 from tfpfd.evaluation.intervals import (
     Interval,
     confidence_interval,
@@ -19,6 +20,7 @@ from tfpfd.evaluation.metrics import (
     group_auc,
     log_loss,
 )
+from tfpfd.evaluation.protocol import compare_pointwise, compare_retrieval
 from tfpfd.evaluation.ranking import (
     hit_rate_at_k,
     ndcg_at_k,
@@ -31,10 +33,13 @@ from tfpfd.evaluation.sources import Embeddings
 __all__ = [
     "BiasModel",
     "CatalogueRival",
+    "Comparison",
     "Embeddings",
     "Interval",
     "Irreproducibility",
     "auc",
+    "compare_pointwise",
+    "compare_retrieval",
     "confidence_interval",
     "ease",
     "evaluate_catalogue",

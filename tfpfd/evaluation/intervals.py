@@ -40,8 +40,8 @@ class Interval:
         return self.low > 0 or self.high < 0
 
     def __str__(self) -> str:
-        ends = "" if math.isnan(self.half) else f" ± {_short(self.half)}"
-        return f"{_short(self.mean, '+')}{ends}"
+        ends = "" if math.isnan(self.half) else f" ± {number(self.half)}"
+        return f"{number(self.mean, '+')}{ends}"
 
 
 def multiplicities(n_users: int, resamples: int = 200, seed: int = 0) -> NDArray[np.int32]:
@@ -207,6 +207,21 @@ def paired_difference(values_a: ArrayLike, values_b: ArrayLike, level: float = 0
     return confidence_interval(a - b, level)
 
 
+def number(value: float, sign: str = "-") -> str:
+    """Four decimals with no zero before the point: ".7495"; with the sign "+" also "+.0021"."""
+    text = format(value, f"{sign}.4f")
+    start = 1 if text[0] in "+-" else 0
+    return text[:start] + text[start:].removeprefix("0")
+
+
+def level(interval: Interval) -> str:
+    """A mean and half of its interval: ".7495 ± .0143"; a dash for nothing, the mean if alone."""
+    if math.isnan(interval.mean):
+        return "–"
+    half = interval.half
+    return number(interval.mean) + ("" if math.isnan(half) else f" ± {number(half)}")
+
+
 def checked_counts(multiplicities: ArrayLike, users: int) -> NDArray:
     """`multiplicities` as an array; refuses one that hasn't a column for each of the users."""
     counts = np.asarray(multiplicities)
@@ -228,10 +243,3 @@ def _student_quantile(freedom: float, probability: float) -> float:
     except ImportError as error:
         raise ImportError("intervals need SciPy: pip install 'tfpfd[demo]'") from error
     return float(stdtrit(freedom, probability))
-
-
-def _short(value: float, sign: str = "-") -> str:
-    """Four decimals, with no zero before the point: "+.0021"."""
-    text = format(value, f"{sign}.4f")
-    start = 1 if text[0] in "+-" else 0
-    return text[:start] + text[start:].removeprefix("0")

@@ -15,6 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from tfpfd._arguments import names_in
 from tfpfd.evaluation.intervals import FloatArray, user_bootstrap
 
+SMALLER_IS_BETTER = ("log_loss", "ece")
+
 
 def auc(
     labels: ArrayLike, scores: ArrayLike, sample_weight: ArrayLike | None = None

@@ -77,7 +77,7 @@ def popularity(users: ArrayLike, items: ArrayLike, shape: tuple[int, int]) -> Ca
         rival = popularity(likes["user"], likes["film"], (943, 1682))
         evaluate_catalogue(rival, relevant, excluded, ks=(10, 50))
     """
-    history = _history(users, items, shape)
+    history = history_of(users, items, shape)
     return CatalogueRival(history, np.asarray(history.sum(axis=0), np.float32).ravel())
 
 
@@ -113,7 +113,7 @@ def item_knn(
     """
     check_integer("neighbours", neighbours, least=1)
     check_number("shrinkage", shrinkage)
-    history = _history(users, items, shape)
+    history = history_of(users, items, shape)
     together, counts = co_counts(history)
     together.data = cosines(together, counts, neighbours, shrinkage)
     together.eliminate_zeros()
@@ -149,7 +149,7 @@ def ease(
     check_number("l2", l2)
     if l2 == 0:
         raise ValueError("`l2` must be above 0, received 0: the matrix may have no inverse")
-    history = _history(users, items, shape)
+    history = history_of(users, items, shape)
     return CatalogueRival(history, ease_weights(history, l2))
 
 
@@ -224,7 +224,8 @@ def _as_long(name: str, values: ArrayLike, users: ArrayLike) -> NDArray:
     return array
 
 
-def _history(users: ArrayLike, items: ArrayLike, shape: tuple[int, int]) -> sparse.csr_matrix:
+def history_of(users: ArrayLike, items: ArrayLike, shape: tuple[int, int]) -> sparse.csr_matrix:
+    """`[users, items]`, 1 where a user had an item."""
     rows = check_ids("users", users, shape[0])
     columns = _as_long("items", check_ids("items", items, shape[1]), users)
     return interactions(rows, columns, shape, needed_by="rivals")
