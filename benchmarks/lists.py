@@ -1,0 +1,84 @@
+"""A training step of lists whose rows share their user: encoded once a list, or once a row.
+
+python benchmarks/lists.py [--steps 40] [--repeats 5] [--processor-time]
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+import tensorflow as tf
+from common import add_clock, clock_of, fit, machine, side_by_side, table
+
+import tfpfd
+from tfpfd.data.once import ONCE
+
+keras = tf.keras
+USERS, ITEMS, LISTS, DRAWN, HISTORY, BATCH = 1000, 1700, 4000, 20, 50, 1024
+
+
+def rows_of(random: np.random.Generator) -> tuple[tfpfd.Schema, tf.data.Dataset]:
+    """Lists of an item that a user chose and 20 others, as a coarse ranker is trained on."""
+    size = DRAWN + 1
+    users = random.integers(0, USERS, LISTS)
+    columns = {
+        "user": np.repeat(users, size),
+        "history": np.repeat(random.integers(0, ITEMS, (LISTS, HISTORY)), size, axis=0),
+        "item": random.integers(0, ITEMS, LISTS * size),
+        "kinds": random.integers(0, 20, (LISTS * size, 3)),
+        "affinity": random.normal(size=LISTS * size),
+        "label": np.tile(np.eye(1, size)[0], LISTS),
+        "request": np.repeat(np.arange(LISTS), size),
+    }
+    schema = tfpfd.Schema(
+        [tfpfd.Categorical("user", dtype="int"), tfpfd.Sequence("history", of="item", length=50)],
+        [
+            tfpfd.Categorical("item", dtype="int"),
+            tfpfd.Categorical("kinds", dtype="int", length=3),
+        ],
+        {"cross": [tfpfd.Numeric("affinity")]},
+        list_key="request",
+    ).adapt(columns, verbose=0)
+    return schema, tfpfd.data.from_rows(columns, schema, BATCH, by_list=True)
+
+
+def distillation(schema: tfpfd.Schema, behaviour: keras.layers.Layer) -> tfpfd.Distillation:
+    """A two-tower student and a teacher that shares its inputs, losses of lists for both."""
+    encoder = tfpfd.FeatureEncoder(schema, dim=16, behaviour=behaviour, l2=1e-3)
+    student = tfpfd.Ranker(schema, tfpfd.TwoTower([64, 32]), encoder=encoder)
+    teacher = tfpfd.Ranker(schema, tfpfd.MLP([64, 32]), sees="all", encoder=encoder)
+    model = tfpfd.Distillation(
+        student, teacher, distillation_loss=tfpfd.losses.SoftListwiseSoftmax()
+    )
+    model.compile(keras.optimizers.Adam(2e-3), loss=tfpfd.losses.ListwiseSoftmax())
+    return model
+
+
+def main() -> None:
+    """Prints a table for each way to encode the history."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=40, help="batches a run")
+    parser.add_argument("--repeats", type=int, default=5, help="runs of each candidate")
+    add_clock(parser)
+    options = parser.parse_args()
+    clock, unit = clock_of(options)
+    print(machine(), "\n")
+    schema, batches = rows_of(np.random.default_rng(0))
+    held = batches.take(options.steps).cache()
+
+    def once_a_row(inputs: dict, labels: tf.Tensor) -> tuple:
+        return {k: v for k, v in inputs.items() if not k.startswith(ONCE)}, labels
+
+    for behaviour in (tfpfd.MeanPooling, tfpfd.SelfAttention):
+        runs = {
+            "once a list": fit(distillation(schema, behaviour()), held),
+            "once a row": fit(distillation(schema, behaviour()), held.map(once_a_row).cache()),
+        }
+        seconds = side_by_side(runs, options.repeats, clock)
+        title = f"Lists of {DRAWN + 1} rows, history of {HISTORY}, {behaviour.__name__}"
+        table(title, f"{unit} a step", seconds, options.steps, "once a list")
+
+
+if __name__ == "__main__":
+    main()
