@@ -101,7 +101,7 @@ def test_refusals(schema, student):
         MultiTask(keras.layers.Dense(1))
     with pytest.raises(ValueError, match="must see served features, received one with sees='all'"):
         MultiTask(Ranker(schema, MLP([2]), sees="all"))
-    with pytest.raises(ValueError, match="`weight` must be at least 0, received -1"):
+    with pytest.raises(ValueError, match="`weight` must be a finite number from 0 on, received -1"):
         MultiTask(student, weight=-1)
     plain = Schema(
         user=[Numeric("age", boundaries=(1.0,))], item=[Categorical("i", vocabulary=("a",))]

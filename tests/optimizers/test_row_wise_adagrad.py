@@ -220,5 +220,7 @@ def test_state_is_one_number_a_row():
 
 @pytest.mark.parametrize("argument", ["initial_accumulator_value", "epsilon"])
 def test_arguments_are_checked(argument):
-    with pytest.raises(ValueError, match=f"`{argument}` must be at least 0, received -1"):
+    with pytest.raises(
+        ValueError, match=f"`{argument}` must be a finite number from 0 on, received -1"
+    ):
         RowWiseAdagrad(**{argument: -1})

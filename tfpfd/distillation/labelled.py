@@ -308,6 +308,7 @@ class LabelledModel(StoredModel):
                 "features alone; a row without a label has the label NaN"
             )
         targets = self.targets_of(x, y, sample_weight)
+        targets.check()
         terms = self.costs(y_pred, targets)
         rows = tf.cast(tf.size(targets.labelled), tf.float32)
         penalty = tf.where(rows > 0, regularization(self), 0.0)

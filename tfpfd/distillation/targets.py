@@ -27,14 +27,17 @@ class Targets:
     ) -> None:
         y = tf.reshape(tf.cast(y, tf.float32), [-1])
         self.labelled = tf.logical_not(tf.math.is_nan(y))
-        labels = tf.where(self.labelled, y, tf.zeros_like(y))
-        self.labels = checked(f"labels: expected {LABELS}", labels, (labels >= 0) & (labels <= 1))
-        self.weights = tf.ones_like(y)
-        if sample_weight is not None:
-            weights = tf.reshape(tf.cast(sample_weight, tf.float32), [-1])
-            valid = tf.math.is_finite(weights) & (weights >= 0)
-            self.weights = checked(f"weights: expected {WEIGHTS}", weights, valid)
+        self.labels = tf.where(self.labelled, y, tf.zeros_like(y))
+        weights = tf.ones_like(y) if sample_weight is None else tf.cast(sample_weight, tf.float32)
+        self.weights = tf.reshape(weights, [-1])
         self.lists = None if lists is None else tf.reshape(tf.cast(lists, tf.int64), [-1])
+
+    def check(self) -> None:
+        """Lets a batch fail whose labels or weights `from_rows` would have refused."""
+        valid = (self.labels >= 0) & (self.labels <= 1)
+        self.labels = checked(f"labels: expected {LABELS}", self.labels, valid)
+        valid = tf.math.is_finite(self.weights) & (self.weights >= 0)
+        self.weights = checked(f"weights: expected {WEIGHTS}", self.weights, valid)
 
     def of(self, prefix: str) -> Targets:
         """The targets of an output, where there are labels of several kinds.

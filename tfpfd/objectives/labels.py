@@ -46,6 +46,11 @@ class ObjectiveTargets(Targets):
             targets = Targets(column, sample_weight, lists)
             self._by_prefix[f"{name}_"] = targets
 
+    def check(self) -> None:
+        """Of all objectives."""
+        for targets in self._by_prefix.values():
+            targets.check()
+
     def of(self, prefix: str) -> Targets:
         """Of the objective with the prefix `"<objective>_"`."""
         return self._by_prefix[prefix]
