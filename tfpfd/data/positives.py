@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tfpfd._arguments import check_flag, check_integer, names_in
+from tfpfd._arguments import check_flag, check_integer, names_in, plain
 from tfpfd.data.dataset import prefetched
 from tfpfd.data.unexposed import draw_unexposed
 from tfpfd.data.whole_lists import ListColumns, whole_lists
@@ -89,7 +89,7 @@ def from_positives(
     if (chosen < 0).any():
         raise ValueError(
             f"`items` must hold the item of every row, received none for {(chosen < 0).sum()} "
-            f"of {len(rows)}, such as {item} {rows[item].to_numpy()[chosen < 0][0]!r}"
+            f"of {len(rows)}, such as {item} {plain(rows[item].to_numpy()[chosen < 0][0])!r}"
         )
     candidates = np.concatenate([chosen[:, None], found], axis=1)
     labels = np.zeros(candidates.shape, np.float32)
