@@ -111,6 +111,11 @@ def inspect(
     """
     privileged, operations = names_in("privileged", privileged), names_in("operations", operations)
     directory = latest(Path(path))
+    if not (directory / "saved_model.pb").is_file():
+        raise FileNotFoundError(
+            f"'{directory}' holds no saved_model.pb: expected an export, not a version of a line, "
+            "whose student `Version.read(path).load()` opens for `tfpfd.export`"
+        )
     manifest = read_manifest(directory) or {}
     # Before anything else is read: what was damaged isn't worth it, and may do harm.
     changed = changes(directory, manifest) if manifest else []
