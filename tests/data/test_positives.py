@@ -143,6 +143,21 @@ def test_refusals(likes, films, case):
         make(rows, items, **settings)
 
 
+def test_a_rows_own_item_is_never_drawn_beside_it(likes, films):
+    """Not even where what was shown ends before the rows."""
+    earlier = pd.DataFrame({"user": ["a", "b"], "film": [4, 5]})
+    found = pd.concat(written_out(make(likes, films, drawn=60, exposed=earlier, batch_size=999)))
+    negative = found[found["label"] == 0]
+    pairs = set(zip(negative["user"], negative["film"], strict=True))
+    shown = pd.concat([earlier, likes[["user", "film"]]])
+    assert not pairs & set(zip(shown["user"], shown["film"], strict=True))
+
+
+def test_no_rows(likes, films):
+    with pytest.raises(ValueError, match="`rows` must hold at least one row, received none"):
+        make(likes[:0], films)
+
+
 def test_nothing_privileged_is_asked_for(likes, films):
     batches = make(likes, films, SCHEMA.served(), privileged=None)
     assert "score" not in next(iter(batches))[0]

@@ -347,9 +347,7 @@ def test_nothing_there_is_refused(tmp_path):
 
 def test_a_version_without_a_model_is_refused(tmp_path):
     (tmp_path / "1").mkdir()
-    with pytest.raises(
-        FileNotFoundError, match=r"saved_model\.pb: expected an export"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"saved_model\.pb: expected an export"):
         inspect(tmp_path)
 
 

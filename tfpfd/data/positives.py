@@ -47,7 +47,8 @@ def from_positives(
         model.compile("adam", loss=tfpfd.losses.ListwiseSoftmax())
 
     What a user and an item have is looked up and held once a row and once an item: 40,000 rows
-    with 20 drawn items need 20 MB, and the user side is encoded once a list.
+    with 20 drawn items and histories of 50 need some 20 MB, and the user side is encoded once a
+    list.
 
     Args:
       rows: what users chose, a row each: `user`, `item` and the features of the user side.
@@ -55,7 +56,7 @@ def from_positives(
       schema: an adapted schema.
       user: column of the user's id.
       item: column of the item's id.
-      exposed: columns `user` and `item` of all that was shown so far; by default `rows`.
+      exposed: columns `user` and `item` of all that was shown so far, beside `rows`.
       drawn: items drawn for each row.
       privileged: makes the privileged features, one column each, of a frame with the columns
         `user`, `item` and `keep`, in its order; needed if the schema has some.
@@ -84,6 +85,11 @@ def from_positives(
             f"`privileged` must make the schema's privileged features {list(hidden)} of the drawn "
             "items too: expected a function, or `schema.served()`, received None"
         )
+    if rows.empty:
+        raise ValueError("`rows` must hold at least one row, received none")
+    if exposed is not None and {user, item} <= set(exposed.columns) & set(rows.columns):
+        # Else a row's own item could be drawn beside it, as what the user didn't choose.
+        exposed = pd.concat([exposed[[user, item]], rows[[user, item]]], ignore_index=True)
     found = draw_unexposed(rows, items, schema, user, item, exposed, keep, drawn, seed)
     chosen = pd.Index(items[item]).get_indexer(rows[item])
     if (chosen < 0).any():
