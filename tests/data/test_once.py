@@ -118,6 +118,17 @@ def test_losses_predictions_and_steps_are_the_same(rows, behaviour, kind):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
+def test_features_that_a_map_changed_are_not_taken_for_those_of_the_list(rows):
+    def changed(inputs, labels):
+        return {**inputs, "user": tf.reverse(inputs["user"], [0])}, labels
+
+    batches = from_rows(rows, SCHEMA, 99, by_list=True).map(changed)
+    made = model()
+    with pytest.raises(tf.errors.InvalidArgumentError, match="feature user: expected the same in"):
+        made.evaluate(batches, verbose=0)
+    assert np.isfinite(made.evaluate(without(batches), verbose=0)).all()
+
+
 def test_batches_that_were_taken_apart(rows):
     batches = from_rows(rows, SCHEMA, 9, by_list=True)
     made = model()

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpfd.data.lists import LIST
+from tfpfd.schema.validation import checked
 
 # No feature can have this name: those begin with a letter.
 ONCE = "__once__"
@@ -55,6 +56,23 @@ class Once(NamedTuple):
     names: frozenset[str]
     first: tf.Tensor
     place: tf.Tensor
+
+    def of_lists(self, name: str, rows: tf.Tensor) -> tf.Tensor:
+        """Table rows `[lists, values]` of a feature, of the batch's `[batch, values]`.
+
+        A batch whose features were changed since fails, where the rows of a list aren't the same.
+
+        Args:
+          name: of the feature, one of `names`.
+          rows: of the batch.
+        """
+        of_first = tf.gather(tf.gather(rows, self.first), self.place)
+        expected = (
+            f"feature {name}: expected the same in all rows of a list, as the batch says under "
+            f"{ONCE}; leave that key out where features are changed"
+        )
+        same = tf.reduce_all(rows == of_first, axis=1)
+        return tf.gather(checked(expected, rows, same), self.first)
 
 
 def once_of(inputs: Mapping[str, Any]) -> Once | None:

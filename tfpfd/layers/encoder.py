@@ -147,7 +147,7 @@ class FeatureEncoder(keras.layers.Layer):
         )
         vectors, squares = self._encoded(ids)
         if once is not None and common:
-            first = {name: tf.gather(rows, once.first) for name, rows in common.items()}
+            first = {name: once.of_lists(name, rows) for name, rows in common.items()}
             parts = tf.nest.map_structure(lambda x: tf.gather(x, once.place), self._encoded(first))
             vectors, squares = {**vectors, **parts[0]}, [*squares, *parts[1]]
         if self.l2 and training:
