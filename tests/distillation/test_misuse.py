@@ -124,6 +124,18 @@ def test_labels_of_other_shapes_are_refused(make, inputs_of, shape):
         model.fit(by_objective, verbose=0)
 
 
+def test_labels_of_unknown_shape_are_taken(make, batches_of):
+    batches = batches_of(8, 4)
+    inputs, labels = batches.element_spec
+    unknown = tf.data.Dataset.from_generator(
+        lambda: iter(batches), output_signature=(inputs, tf.TensorSpec(None, labels.dtype))
+    )
+    model = make("shared")
+    model.compile("sgd")
+    expected = model.evaluate(batches, verbose=0)
+    assert model.evaluate(unknown, verbose=0) == pytest.approx(expected, rel=1e-5)
+
+
 def test_arguments_by_position(make, batches_of):
     seen = []
     model = make("shared")

@@ -52,9 +52,10 @@ def check_targets(name: str, data: Any) -> None:
         return
     for what, part in zip(("labels", "weights"), parts[1:], strict=False):
         shape = np.shape(part) if isinstance(part, list) else getattr(part, "shape", None)
+        if part is None or (isinstance(shape, tf.TensorShape) and shape.rank is None):
+            continue
         number_a_row = shape is not None and len(shape) in (1, 2) and tuple(shape[1:]) in ((), (1,))
-        known = shape is None or getattr(shape, "rank", 0) is not None
-        if part is not None and known and not number_a_row:
+        if not number_a_row:
             received = type(part).__name__ if shape is None else f"shape {tuple(shape)}"
             raise ValueError(
                 f"the {what} of `{name}` must have the shape [batch], received {received}"
