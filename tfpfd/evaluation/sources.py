@@ -73,12 +73,15 @@ class Matrix:
         self._dtype = np.result_type(array.dtype, np.float32)
 
     def columns(self, start: int, stop: int) -> ScoresOf:
+        """As of `Source`."""
         return lambda rows: self._scores[rows, start:stop].astype(self._dtype, copy=False)
 
     def margin(self, rows: NDArray[np.int64]) -> FloatArray:
+        """As of `Source`."""
         return np.zeros(len(rows))
 
     def exact(self, users: NDArray[np.int64], items: NDArray[np.int64]) -> FloatArray:
+        """As of `Source`."""
         return self._scores[users, items].astype(np.float64)
 
 
@@ -122,6 +125,7 @@ class Embeddings:
         self._absolute = width * 2.0**-125 * (1 + longest)
 
     def columns(self, start: int, stop: int) -> ScoresOf:
+        """As of `Source`."""
         # On the processor, as a GPU may round inputs to ten bits. TensorFlow's, as NumPy's threads
         # wait for each other on a busy core when several blocks are at work.
         with tf.device("CPU"):
@@ -136,10 +140,12 @@ class Embeddings:
         return scores
 
     def margin(self, rows: NDArray[np.int64]) -> FloatArray:
+        """As of `Source`."""
         norms = self._norms[rows]
         return self._relative * norms + self._absolute * (1 + norms)
 
     def exact(self, users: NDArray[np.int64], items: NDArray[np.int64]) -> FloatArray:
+        """As of `Source`."""
         products = np.empty(len(users))
         step = max(1, _PIECE // self._users.shape[1])
         for start in range(0, len(users), step):
