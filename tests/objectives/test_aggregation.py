@@ -91,6 +91,15 @@ def test_the_draws_of_an_epoch_are_those_of_that_epoch(batches):
     assert whole[: len(whole) // 3] != whole[-(len(whole) // 3) :]
 
 
+def test_as_many_batches_are_known_of(batches):
+    of = tf.data.experimental.cardinality
+    drawn = aggregate_labels(batches, SCHEMA, WEIGHTS, seed=1)
+    assert of(drawn) == of(batches) == len(list(drawn))
+    unknown = batches.filter(lambda *_: True)
+    drawn = aggregate_labels(unknown, SCHEMA, WEIGHTS, seed=1)
+    assert len(list(drawn)) == len(list(batches))
+
+
 def test_all_else_is_kept():
     inputs = {"kept": [0.5, np.nan], LIST: [4, 5]}
     data = tf.data.Dataset.from_tensor_slices((inputs, [0.0, 1.0], [2.0, 3.0])).batch(2)

@@ -83,4 +83,8 @@ def aggregate_labels(
         return tf.data.Dataset.range(tf.int64.max).map(lambda batch: fold_in(key, batch))
 
     pairs = tf.data.Dataset.zip((batches, seeds(seed).flat_map(of_batches)))
+    # What draws for every batch doesn't know how many there will be.
+    count = tf.get_static_value(batches.cardinality())
+    if count is not None and count >= 0:
+        pairs = pairs.apply(tf.data.experimental.assert_cardinality(count))
     return pairs.map(drawn, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(2)
