@@ -8,7 +8,7 @@ import tensorflow as tf
 from tfpfd import MLP, Categorical, Distillation, Numeric, Ranker, Schema, TwoTower, losses
 from tfpfd import Sequence as History
 from tfpfd._keras import keras
-from tfpfd.data import LIST, from_rows
+from tfpfd.data import from_positives, from_rows
 from tfpfd.data.once import ONCE, once_of
 from tfpfd.layers import FeatureEncoder, SelfAttention
 
@@ -78,14 +78,14 @@ def test_batches_hold_what_they_held(rows, shuffle):
     assert sorted(found) == set_of(whole, labels)
 
 
-def test_lists_in_any_order():
-    inputs = {ONCE + "a": None, LIST: tf.constant([7, -3, 7, 9, -3], tf.int64)}
-    names, first, place = once_of(inputs)
-    assert names == {"a"}
-    assert first.numpy().tolist() == [0, 1, 3]
-    assert place.numpy().tolist() == [0, 1, 0, 2, 1]
-    assert once_of({LIST: inputs[LIST]}) is None
-    assert once_of({ONCE + "a": None}) is None
+def test_groups_in_any_order():
+    numbers = tf.constant([7, -3, 7, 9, -3], tf.int64)
+    one, other = once_of({ONCE + "b,c": -numbers[:4], "b": None, ONCE + "a,b": numbers})
+    assert (one.names, other.names) == ({"a", "b"}, {"c"})
+    assert one.first.numpy().tolist() == [0, 1, 3]
+    assert one.place.numpy().tolist() == [0, 1, 0, 2, 1]
+    assert other.place.numpy().tolist() == [0, 1, 0, 2]
+    assert once_of({"a": None}) == []
 
 
 def model(behaviour=None, kind="distillation"):
@@ -137,3 +137,78 @@ def test_batches_that_were_taken_apart(rows):
     assert made.evaluate(shuffled, verbose=0) == pytest.approx(expected, rel=1e-5)
     two = batches.concatenate(from_rows(rows, SCHEMA, 9, by_list=True)).rebatch(99)
     assert made.evaluate(two, verbose=0) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.fixture
+def drawn(rows):
+    """Lists of five rows, of 20 items: more rows a batch than items."""
+    catalogue = pd.DataFrame({"item": np.arange(20)})
+    return from_positives(
+        rows,
+        catalogue,
+        SCHEMA,
+        user="user",
+        item="item",
+        drawn=4,
+        privileged=lambda frame: pd.DataFrame({"score": np.sin(frame["item"] * frame["user"])}),
+        batch_size=60,
+    )
+
+
+def test_an_item_that_stands_in_several_rows_is_encoded_once(drawn):
+    groups = [key for key in drawn.element_spec[0] if key.startswith(ONCE)]
+    assert {key[len(ONCE) :] for key in groups} == {"clicks,device,user", "item"}
+    for inputs, _ in drawn:
+        (items,) = (one for one in once_of(inputs) if "item" in one.names)
+        assert len(items.first) == len(np.unique(inputs["item"])) < len(inputs["item"])
+        of_groups = items.of_groups("item", inputs["item"][:, None])[:, 0]
+        np.testing.assert_array_equal(tf.gather(of_groups, items.place), inputs["item"])
+
+
+@pytest.mark.parametrize("kind", ["ranker", "distillation"])
+def test_items_encoded_once_change_nothing(drawn, kind):
+    found = []
+    for fed in (drawn, without(drawn)):
+        made = model(kind=kind)
+        made.fit(fed, verbose=0)
+        found.append((made.evaluate(fed, verbose=0), made.get_weights()))
+    (losses_once, weights), (losses_each, other_weights) = found
+    assert losses_once == pytest.approx(losses_each, rel=1e-5)
+    for one, other in zip(weights, other_weights, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+class Seen(TwoTower):
+    """Notes how many rows its towers are run for."""
+
+    rows = None
+
+    def user_embedding(self, encoded, training=None):
+        Seen.rows = {**(Seen.rows or {}), "user": encoded["user"].shape[0]}
+        return super().user_embedding(encoded, training=training)
+
+    def item_embedding(self, encoded, training=None):
+        Seen.rows = {**(Seen.rows or {}), "item": encoded["item"].shape[0]}
+        return super().item_embedding(encoded, training=training)
+
+
+class OwnWay(Seen):
+    """Makes logits of sides in a way of its own, so it gets every row."""
+
+    def call(self, inputs, training=None):
+        assert inputs["user"].shape[0] == inputs["item"].shape[0]
+        return super().call(inputs, training=training)
+
+
+@pytest.mark.parametrize("network", [Seen, OwnWay])
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_a_tower_runs_once_for_rows_of_a_group(drawn, network, batch_norm):
+    """Not under batch normalisation, whose statistics count rows."""
+    inputs, _ = next(iter(drawn))
+    ranker = Ranker(SCHEMA, network([4, 2], batch_norm=batch_norm))
+    logits = ranker(inputs)
+    groups = {"user": len(inputs["item"]) // 5, "item": len(np.unique(inputs["item"]))}
+    every_row = dict.fromkeys(groups, len(inputs["item"]))
+    assert Seen.rows == (groups if network is Seen and not batch_norm else every_row)
+    plain = {name: rows for name, rows in inputs.items() if not name.startswith(ONCE)}
+    np.testing.assert_allclose(logits, ranker(plain), rtol=1e-5, atol=1e-6)

@@ -1,4 +1,4 @@
-"""What all rows of a list have in common, such as their user: encoded once for the list."""
+"""What groups of rows have in common, such as the user of a list: encoded once a group."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfpfd.data.lists import LIST
 from tfpfd.schema.validation import checked
 
 # No feature can have this name: those begin with a letter.
 ONCE = "__once__"
-"""How the key begins under which a batch says which features rows of a list have in common.
+"""How the key begins under which a batch says which features groups of rows have in common.
 
-Their names stand behind this, with commas between. The value, int8 `[batch]`, is 0.
+Their names stand behind this, with commas between. The value, int64 `[batch]`, is the number of
+each row's group, such as its list; no group of another dataset has it.
 """
 
 
 def key_of(names: list[str]) -> str:
-    """The key of a batch in which rows of a list have these features in common."""
+    """The key of a batch in which rows of a group have these features in common."""
     return ONCE + ",".join(names)
 
 
@@ -45,22 +45,22 @@ def in_common(columns: Mapping[str, np.ndarray], counts: np.ndarray) -> list[str
 
 
 class Once(NamedTuple):
-    """Features that rows of a list have in common.
+    """Features that rows of a group have in common.
 
     Attributes:
       names: of the features.
-      first: int64 `[lists]`, a row of each list.
-      place: int32 `[batch]`, the list of each row.
+      first: int64 `[groups]`, a row of each group.
+      place: int32 `[batch]`, the group of each row.
     """
 
     names: frozenset[str]
     first: tf.Tensor
     place: tf.Tensor
 
-    def of_lists(self, name: str, rows: tf.Tensor) -> tf.Tensor:
-        """Table rows `[lists, values]` of a feature, of the batch's `[batch, values]`.
+    def of_groups(self, name: str, rows: tf.Tensor) -> tf.Tensor:
+        """Table rows `[groups, values]` of a feature, of the batch's `[batch, values]`.
 
-        A batch whose features were changed since fails, where the rows of a list aren't the same.
+        A batch whose features were changed since fails, where the rows of a group aren't the same.
 
         Args:
           name: of the feature, one of `names`.
@@ -68,19 +68,20 @@ class Once(NamedTuple):
         """
         of_first = tf.gather(tf.gather(rows, self.first), self.place)
         expected = (
-            f"feature {name}: expected the same in all rows of a list, as the batch says under "
+            f"feature {name}: expected the same in all rows of a group, as the batch says under "
             f"{ONCE}; leave that key out where features are changed"
         )
         same = tf.reduce_all(rows == of_first, axis=1)
         return tf.gather(checked(expected, rows, same), self.first)
 
 
-def once_of(inputs: Mapping[str, Any]) -> Once | None:
-    """What a batch says of such features; None if it says nothing."""
-    keys = [name for name in inputs if name.startswith(ONCE)]
-    if len(keys) != 1 or LIST not in inputs:
-        return None
-    numbers, place = tf.unique(tf.reshape(inputs[LIST], [-1]))
-    rows = tf.range(tf.size(place, tf.int64))
-    first = tf.math.unsorted_segment_min(rows, place, tf.size(numbers))
-    return Once(frozenset(keys[0][len(ONCE) :].split(",")), first, place)
+def once_of(inputs: Mapping[str, Any]) -> list[Once]:
+    """What a batch says of such features, a feature at most once."""
+    found: list[Once] = []
+    for key in sorted(name for name in inputs if name.startswith(ONCE)):
+        numbers, place = tf.unique(tf.reshape(inputs[key], [-1]))
+        rows = tf.range(tf.size(place, tf.int64))
+        first = tf.math.unsorted_segment_min(rows, place, tf.size(numbers))
+        taken = {name for one in found for name in one.names}
+        found.append(Once(frozenset(key[len(ONCE) :].split(",")) - taken, first, place))
+    return found

@@ -78,10 +78,9 @@ def whole_lists(
       and would leave out lists, or end, where another order made more or fewer of them.
     """
     inputs, *others = columns.of_rows
-    once = sorted(name for name in columns.of_lists if not name.startswith("__"))
-    if once:
-        key = key_of(once)
-        inputs = {**inputs, key: np.zeros(int(counts.sum()), np.int8)}
+    once = _features(columns.of_lists)
+    # A batch that has most items once or not at all has nothing to gain.
+    together = _features({n: c for n, c in columns.of_items.items() if len(c) < size})
     with tf.init_scope():  # A graph that is being traced can't hold more than 2 GB.
         of_rows, of_lists, of_items = tf.nest.map_structure(
             tf.constant, ((inputs, *others), columns.of_lists, columns.of_items)
@@ -113,7 +112,11 @@ def whole_lists(
         common = {name: tf.gather(c, tf.gather(chosen, place)) for name, c in of_lists.items()}
         items = {name: tf.gather(c, tf.gather(item, row)) for name, c in of_items.items()}
         # Counted one by one, losses of lists need neither sort nor number them.
-        return ({**own, **common, **items, LIST: first_number + before + place}, *others)
+        lists = first_number + before + place
+        groups = {key_of(once): lists} if once else {}
+        if together:
+            groups[key_of(together)] = first_number + tf.gather(item, row)
+        return ({**own, **common, **items, **groups, LIST: lists}, *others)
 
     # One element holds the order of an epoch, which is cut into batches.
     epoch = tf.data.Dataset.range(len(counts)).batch(len(counts))
@@ -125,6 +128,11 @@ def whole_lists(
     )
     dataset = numbered_anew.map(rows, tf.data.AUTOTUNE)
     return dataset.apply(tf.data.experimental.assert_cardinality(batches))
+
+
+def _features(columns: dict[str, np.ndarray]) -> list[str]:
+    """The names of columns that are features, sorted."""
+    return sorted(name for name in columns if not name.startswith("__"))
 
 
 _BatchOf = Callable[[tf.Tensor], tf.Tensor]

@@ -186,7 +186,7 @@ class Distillation(LabelledModel):
 
         In inference, rows of served features alone have no `"teacher"` that sees others.
         """
-        shared = self.student.encoder(inputs, training=training)
+        shared = self.student.encoder(inputs, training=training, repeated=True)
         if self.head is None:
             logits = {"student": self.student(inputs, training=training, shared=shared)}
         else:

@@ -16,6 +16,7 @@ from tfpfd.distillation.privileged import remember
 from tfpfd.distillation.targets import Targets
 from tfpfd.layers import FeatureEncoder
 from tfpfd.layers.contract import build_network
+from tfpfd.layers.repeated import Vectors, beside_each_other, every_row
 from tfpfd.schema import Schema, Sees, Side
 from tfpfd.schema.mark import columns_of
 from tfpfd.schema.prints import SchemaPrint
@@ -26,8 +27,8 @@ def encoded_once(
     rankers: Iterable[Ranker],
     inputs: Mapping[str, tf.Tensor],
     training: bool | None = None,
-    known: tuple[FeatureEncoder, Mapping[str, tf.Tensor]] | None = None,
-) -> list[Mapping[str, tf.Tensor]]:
+    known: tuple[FeatureEncoder, Mapping[str, Vectors]] | None = None,
+) -> list[Mapping[str, Vectors]]:
     """What the encoder of each ranker returns for a batch; one that several share runs once.
 
     Args:
@@ -43,7 +44,7 @@ def encoded_once(
     found = {} if known is None else {id(known[0]): known[1]}
     for ranker in rankers:
         if id(ranker.encoder) not in found:
-            found[id(ranker.encoder)] = ranker.encoder(inputs, training=training)
+            found[id(ranker.encoder)] = ranker.encoder(inputs, training=training, repeated=True)
     return [found[id(ranker.encoder)] for ranker in rankers]
 
 
@@ -188,7 +189,7 @@ class Ranker(LabelledModel):
         self,
         inputs: Mapping[str, tf.Tensor],
         training: bool | None = None,
-        shared: Mapping[str, tf.Tensor] | None = None,
+        shared: Mapping[str, Vectors] | None = None,
         sides: Iterable[Side] | None = None,
     ) -> dict[str, tf.Tensor]:
         """The vectors of each side.
@@ -205,36 +206,59 @@ class Ranker(LabelledModel):
         Raises:
           ValueError: a feature is missing in `inputs`.
         """
+        found = self.encode_once(inputs, training, shared, sides)
+        return {side: every_row(vectors) for side, vectors in found.items()}
+
+    def encode_once(
+        self,
+        inputs: Mapping[str, tf.Tensor],
+        training: bool | None = None,
+        shared: Mapping[str, Vectors] | None = None,
+        sides: Iterable[Side] | None = None,
+    ) -> dict[str, Vectors]:
+        """As `encode`, but a side that groups of rows have in common is there once a group."""
         by_side = self._names_by_side()
         wanted = by_side if sides is None else {side: by_side[side] for side in sides}
         self._check_names(wanted, inputs)
-        vectors: dict[str, tf.Tensor] = {}
+        vectors: dict[str, Vectors] = {}
         if self._shared:
-            vectors = dict(self.encoder(inputs, training=training) if shared is None else shared)
+            if shared is None:
+                shared = self.encoder(inputs, training=training, repeated=True)
+            vectors = dict(shared)
         for encoder in self._extra:
-            vectors.update(encoder(inputs, training=training))
+            vectors.update(encoder(inputs, training=training, repeated=True))
         return {
-            side: tf.concat([vectors[name] for name in names], axis=1)
+            side: beside_each_other([vectors[name] for name in names])
             for side, names in wanted.items()
         }
+
+    def _sides(
+        self,
+        inputs: Mapping[str, tf.Tensor],
+        training: bool | None,
+        shared: Mapping[str, Vectors] | None,
+    ) -> Mapping[str, Vectors]:
+        """The vectors of each side as the network takes them."""
+        repeated = getattr(self.network, "takes_repeated", False)
+        return (self.encode_once if repeated else self.encode)(inputs, training, shared)
 
     def call(
         self,
         inputs: Mapping[str, tf.Tensor],
         training: bool | None = None,
-        shared: Mapping[str, tf.Tensor] | None = None,
+        shared: Mapping[str, Vectors] | None = None,
     ) -> tf.Tensor:
         """Logits float32 `[batch]`; the arguments are those of `encode`."""
-        return _float32(self.network(self.encode(inputs, training, shared), training=training))
+        return _float32(self.network(self._sides(inputs, training, shared), training=training))
 
     def call_with_representation(
         self,
         inputs: Mapping[str, tf.Tensor],
         training: bool | None = None,
-        shared: Mapping[str, tf.Tensor] | None = None,
+        shared: Mapping[str, Vectors] | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Logits as of `call`, and the `[batch, width]` of the network that they are made of."""
-        encoded = self.encode(inputs, training, shared)
+        encoded = self._sides(inputs, training, shared)
         representation = self.network.represent(encoded, training=training)
         return _float32(self.network.score(representation)), representation
 

@@ -11,6 +11,7 @@ from tfpfd._arguments import check_integer, check_number, names_in
 from tfpfd._keras import freeze, keras, register
 from tfpfd.data.once import once_of
 from tfpfd.layers.behaviour import MeanPooling, masked_mean
+from tfpfd.layers.repeated import Repeated, Vectors, every_row
 from tfpfd.layers.tables import Tables
 from tfpfd.schema import Schema, Sequence
 from tfpfd.schema.prints import SchemaPrint
@@ -112,16 +113,21 @@ class FeatureEncoder(keras.layers.Layer):
         return self._poolers[feature].width(dim) if feature in self._poolers else dim
 
     def call(
-        self, inputs: Mapping[str, tf.Tensor], training: bool | None = None
-    ) -> dict[str, tf.Tensor]:
+        self,
+        inputs: Mapping[str, tf.Tensor],
+        training: bool | None = None,
+        repeated: bool = False,
+    ) -> dict[str, Vectors]:
         """Encodes a batch.
 
         Args:
           inputs: what `Schema.lookup` returns: int32 `[batch]` or `[batch, length]` by feature.
           training: as in Keras.
+          repeated: whether what groups of rows have in common is returned once a group.
 
         Returns:
-          `[batch, width]` by feature, for the features of this encoder that are in `inputs`.
+          `[batch, width]` by feature, for the features of this encoder that are in `inputs`; or, of
+          what rows have in common, `Repeated`.
 
         Raises:
           ValueError: `inputs` say that another schema looked them up, or are of another type than
@@ -139,20 +145,22 @@ class FeatureEncoder(keras.layers.Layer):
             for name, feature in self.features.items()
             if name in inputs
         }
-        once = once_of(inputs)
-        common = (
-            {}
-            if once is None
-            else {name: ids.pop(name) for name in list(ids) if name in once.names}
-        )
-        vectors, squares = self._encoded(ids)
-        if once is not None and common:
-            first = {name: once.of_lists(name, rows) for name, rows in common.items()}
-            parts = tf.nest.map_structure(lambda x: tf.gather(x, once.place), self._encoded(first))
-            vectors, squares = {**vectors, **parts[0]}, [*squares, *parts[1]]
+        vectors: dict[str, Vectors] = {}
+        squares: list[tf.Tensor] = []
+        for group in once_of(inputs):
+            first = {n: group.of_groups(n, ids.pop(n)) for n in list(ids) if n in group.names}
+            if first:
+                found, parts = self._encoded(first)
+                vectors.update({name: Repeated(x, group.place) for name, x in found.items()})
+                squares += [tf.gather(part, group.place) for part in parts]
+        if ids:
+            found, parts = self._encoded(ids)
+            vectors.update(found)
+            squares += parts
         if self.l2 and training:
             self.add_loss(self.l2 * tf.reduce_mean(tf.add_n(squares)))
-        return {name: vectors[name] for name in self.features if name in vectors}
+        encoded = {name: vectors[name] for name in self.features if name in vectors}
+        return encoded if repeated else {name: every_row(x) for name, x in encoded.items()}
 
     def _encoded(
         self, ids: Mapping[str, tf.Tensor]

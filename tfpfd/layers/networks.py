@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfpfd._arguments import check_above_0, check_flag, check_number, plain
 from tfpfd._keras import KERAS_3, keras, register, tf_variable
+from tfpfd.layers.repeated import Vectors, once
 
 Encoded = Mapping[str, tf.Tensor]
 """`[batch, width]` by side: `"user"`, `"item"`, `"privileged"`, as far as they are seen."""
@@ -165,10 +166,23 @@ class TwoTower(keras.layers.Layer):
         """The item side of the inner product, float32 `[batch, units[-1]]`."""
         return self._normalized(self.item_tower(encoded["item"], training=training))
 
-    def represent(self, encoded: Encoded, training: bool | None = None) -> tf.Tensor:
+    @property
+    def takes_repeated(self) -> bool:
+        """Whether sides may come as `Repeated`: a tower is then run once for rows of a group.
+
+        Not with batch normalisation, whose statistics count every row, nor in a subclass that has
+        a way of its own from sides to logits.
+        """
+        own = any(getattr(type(self), name) is not getattr(TwoTower, name) for name in _WAY)
+        return not self.batch_norm and not own
+
+    def represent(self, encoded: Mapping[str, Vectors], training: bool | None = None) -> tf.Tensor:
         """The products that add up to the logit without b, `[batch, units[-1]]`."""
-        user = self.user_embedding(encoded, training=training)
-        return user * self.item_embedding(encoded, training=training)
+        item = {"item": encoded["item"]}
+        user = {side: vectors for side, vectors in encoded.items() if side not in item}
+        return once(lambda sides: self.user_embedding(sides, training=training), user) * once(
+            lambda sides: self.item_embedding(sides, training=training), item
+        )
 
     def score(self, representation: tf.Tensor) -> tf.Tensor:
         """Logits `[batch]` of what `represent` returned."""
@@ -194,6 +208,9 @@ class TwoTower(keras.layers.Layer):
     def from_config(cls, config: dict[str, Any]) -> TwoTower:
         # A file from before there was a bias has no weight for it.
         return super().from_config({"use_bias": False, **config})
+
+
+_WAY = ("call", "represent")
 
 
 @register

@@ -16,6 +16,7 @@ from tfpfd.distillation.labelled import LabelledModel
 from tfpfd.distillation.ranker import encoded_once
 from tfpfd.layers import FeatureEncoder, TwoTower
 from tfpfd.layers.networks import Encoded
+from tfpfd.layers.repeated import Vectors, beside_each_other
 from tfpfd.objectives.multi_objective import check_rankers
 from tfpfd.objectives.weights import checked_weights
 from tfpfd.schema import Side
@@ -172,24 +173,24 @@ class FusedTowers(Ranker):
         """Those of all rankers, each once."""
         return list(self.held)
 
-    def encode(
+    def encode_once(
         self,
         inputs: Mapping[str, tf.Tensor],
         training: bool | None = None,
-        shared: Mapping[str, tf.Tensor] | None = None,
+        shared: Mapping[str, Vectors] | None = None,
         sides: Iterable[Side] | None = None,
-    ) -> dict[str, tf.Tensor]:
-        """The vectors of each side, those of the rankers beside each other; see `Ranker.encode`."""
+    ) -> dict[str, Vectors]:
+        """The vectors of each side, those of the rankers beside each other; see `Ranker`."""
         wanted = sides if sides is None else list(sides)
         known = None if shared is None else (self.encoder, shared)
         rankers = self._rankers.all
         parts = [
-            ranker.encode(inputs, training, encoded, wanted)
+            ranker.encode_once(inputs, training, encoded, wanted)
             for ranker, encoded in zip(
                 rankers, encoded_once(rankers, inputs, training, known), strict=True
             )
         ]
-        return {side: tf.concat([part[side] for part in parts], axis=1) for side in parts[0]}
+        return {side: beside_each_other([part[side] for part in parts]) for side in parts[0]}
 
     def get_config(self) -> NoReturn:
         raise NotImplementedError(
