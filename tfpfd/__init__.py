@@ -7,6 +7,7 @@ from tfpfd import (
     optimizers,
 )
 from tfpfd.auditing import (
+    CatalogueSplits,
     Splits,
     audit,
 )
@@ -76,6 +77,7 @@ __all__ = [
     "MLP",
     "PLE",
     "Boosted",
+    "CatalogueSplits",
     "Categorical",
     "Distillation",
     "FeatureEncoder",

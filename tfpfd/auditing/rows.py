@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tfpfd._keras import keras
 from tfpfd.data.dataset import batched, from_rows
 from tfpfd.distillation import Ranker
 from tfpfd.schema import Schema
@@ -89,26 +88,15 @@ class TableRows:
         (columns,) = from_rows(frame, schema, batch_size=max(len(frame), 1))
         return cls(*tf.nest.map_structure(lambda column: column.numpy(), columns))
 
-    def treated(self, treatment: Treatment, names: list[str], seed: int = 0) -> TableRows:
-        """The rows with some features changed.
-
-        `"shuffled"` permutes the rows of all of them together: the same values, no information.
-        `"zeroed"` puts row 0 of the table in every place, which is how a missing value is written:
-        the same network, and a constant as its input.
+    def treated(self, treatment: Treatment, names: Collection[str], seed: int = 0) -> TableRows:
+        """The rows with some features changed; see `treated`.
 
         Args:
           treatment: `"kept"`, `"shuffled"` or `"zeroed"`.
           names: the features to change.
           seed: of the permutation.
         """
-        if treatment == "kept":
-            return self
-        if treatment == "zeroed":
-            changed = {name: np.zeros_like(self.inputs[name]) for name in names}
-        else:
-            order = np.random.default_rng(seed).permutation(len(self.labels))
-            changed = {name: self.inputs[name][order] for name in names}
-        return dataclasses.replace(self, inputs={**self.inputs, **changed})
+        return dataclasses.replace(self, inputs=treated(self.inputs, treatment, names, seed))
 
     def share(self, size: float) -> TableRows:
         """A share of the rows with and of those without a label; smaller ones are part of larger.
@@ -137,16 +125,40 @@ class TableRows:
         return scores_of(ranker, self.inputs, len(self.labels))
 
 
-def scores_of(scorer: keras.layers.Layer, inputs: Mapping[str, np.ndarray], rows: int) -> Any:
+def treated(
+    inputs: Mapping[str, np.ndarray], treatment: Treatment, names: Collection[str], seed: int
+) -> dict[str, np.ndarray]:
+    """Looked-up columns, some of them changed.
+
+    `"shuffled"` permutes the rows of all of them together: the same values, no information.
+    `"zeroed"` puts row 0 of the table in every place, which is how a missing value is written:
+    the same network, and a constant as its input.
+
+    Args:
+      inputs: `[rows, ...]` by feature.
+      treatment: `"kept"`, `"shuffled"` or `"zeroed"`.
+      names: the features to change.
+      seed: of the permutation.
+    """
+    if treatment == "kept" or not names:
+        return dict(inputs)
+    if treatment == "zeroed":
+        return {**inputs, **{name: np.zeros_like(inputs[name]) for name in names}}
+    rows = len(next(iter(inputs[name] for name in names)))
+    order = np.random.default_rng(seed).permutation(rows)
+    return {**inputs, **{name: inputs[name][order] for name in names}}
+
+
+def scores_of(scorer: Callable[..., Any], inputs: Mapping[str, np.ndarray], rows: int) -> Any:
     """What a scorer that looks at each row by itself says of rows in memory.
 
     Args:
-      scorer: a ranker, or any layer of looked-up inputs.
+      scorer: a ranker, or what else takes looked-up inputs and `training`.
       inputs: arrays of `rows` entries.
       rows: how many.
 
     Returns:
-      float32 `[rows]`, or a dict of such if the scorer returns one.
+      float32 `[rows]` or what else the scorer returns of a row, or a dict of such.
     """
     # Not `predict`: tracing a graph takes longer than running these few batches.
     parts = [

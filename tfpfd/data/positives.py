@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from tfpfd._arguments import check_flag, check_integer, names_in, plain
 from tfpfd.data.dataset import prefetched
@@ -16,6 +18,9 @@ from tfpfd.schema import Schema, raw_batches
 from tfpfd.schema.features import Feature
 from tfpfd.schema.schema import check_schema
 from tfpfd.schema.validation import check_target
+
+MakePrivileged: TypeAlias = Callable[[pd.DataFrame], pd.DataFrame]
+"""Makes privileged features of a frame of users, items and moments, in its order."""
 
 _CHUNK = 2**17  # Rows whose privileged features are computed at a time.
 
@@ -29,7 +34,7 @@ def from_positives(
     item: str,
     exposed: pd.DataFrame | None = None,
     drawn: int = 20,
-    privileged: Callable[[pd.DataFrame], pd.DataFrame] | None = None,
+    privileged: MakePrivileged | None = None,
     keep: Sequence[str] = (),
     batch_size: int = 1024,
     shuffle: bool = False,
@@ -74,17 +79,48 @@ def from_positives(
         the schema has privileged features and nothing makes them.
     """
     check_schema(schema)
-    check_integer("drawn", drawn, least=1)
+    check_privileged(schema, privileged)
     check_integer("batch_size", batch_size, least=1)
-    check_integer("seed", seed, least=0)
     check_flag("shuffle", shuffle)
-    keep = names_in("keep", keep)
+    candidates = draw_lists(rows, items, schema, user, item, exposed, keep, drawn, seed)
+    columns = look_up_lists(rows, items, schema, user, item, candidates, privileged, keep)
+    counts = np.full(len(rows), drawn + 1)
+    return prefetched(whole_lists(columns, counts, batch_size, shuffle, seed))
+
+
+def check_privileged(schema: Schema, privileged: MakePrivileged | None) -> None:
+    """Refuses a schema with privileged features that nothing makes."""
     hidden = schema.features("privileged")
     if hidden and privileged is None:
         raise ValueError(
             f"`privileged` must make the schema's privileged features {list(hidden)} of the drawn "
             "items too: expected a function, or `schema.served()`, received None"
         )
+
+
+def draw_lists(
+    rows: pd.DataFrame,
+    items: pd.DataFrame,
+    schema: Schema,
+    user: str,
+    item: str,
+    exposed: pd.DataFrame | None,
+    keep: Sequence[str],
+    drawn: int,
+    seed: int,
+) -> NDArray[np.int64]:
+    """The item of each row, and others drawn beside it; the arguments are `from_positives`'s.
+
+    Returns:
+      `[rows, 1 + drawn]`, places in `items`; the row's own item comes first.
+
+    Raises:
+      TypeError: as of `from_positives`.
+      ValueError: as of `from_positives`.
+    """
+    check_integer("drawn", drawn, least=1)
+    check_integer("seed", seed, least=0)
+    keep = names_in("keep", keep)
     if rows.empty:
         raise ValueError("`rows` must hold at least one row, received none")
     if exposed is not None and {user, item} <= set(exposed.columns) & set(rows.columns):
@@ -97,47 +133,80 @@ def from_positives(
             f"`items` must hold the item of every row, received none for {(chosen < 0).sum()} "
             f"of {len(rows)}, such as {item} {plain(rows[item].to_numpy()[chosen < 0][0])!r}"
         )
-    candidates = np.concatenate([chosen[:, None], found], axis=1)
+    return np.concatenate([chosen[:, None], found], axis=1)
+
+
+def look_up_lists(
+    rows: pd.DataFrame,
+    items: pd.DataFrame,
+    schema: Schema,
+    user: str,
+    item: str,
+    candidates: NDArray[np.int64],
+    privileged: MakePrivileged | None,
+    keep: Sequence[str],
+) -> ListColumns:
+    """Looks up what the lists of `draw_lists` hold; the other arguments are `from_positives`'s.
+
+    Args:
+      candidates: `[rows, 1 + drawn]` as of `draw_lists`.
+      privileged: not None where the schema has privileged features: see `check_privileged`.
+
+    Raises:
+      ValueError: as of `from_positives`.
+    """
+    hidden = schema.features("privileged")
     labels = np.zeros(candidates.shape, np.float32)
     labels[:, 0] = 1
     targets = [labels.ravel()]
+    size = candidates.shape[1]
     if schema.weight is not None:
         _, weights = check_target(rows.assign(**{schema.label: 1.0}), schema.label, schema.weight)
         assert weights is not None  # The schema has one.
-        targets.append(np.repeat(weights, drawn + 1))
+        targets.append(np.repeat(weights, size))
     inputs = {}
     if privileged is not None and hidden:
         keys = rows[list(dict.fromkeys([user, *keep]))]
-        made = [
-            _privileged(privileged, keys.iloc[lists], items[item], candidates[lists])
-            for lists in np.array_split(np.arange(len(rows)), -(-candidates.size // _CHUNK))
-        ]
-        inputs = _looked_up(pd.concat(made, ignore_index=True), schema, hidden.values())
-    columns = ListColumns(
+        places = np.repeat(np.arange(len(rows)), size)
+        made = privileged_of(privileged, keys, items[item], places, candidates.ravel())
+        inputs = _looked_up(made, schema, hidden.values())
+    return ListColumns(
         (inputs, *targets),
         _looked_up(rows, schema, schema.user),
         _looked_up(items, schema, schema.item),
         candidates.ravel(),
     )
-    counts = np.full(len(rows), drawn + 1)
-    return prefetched(whole_lists(columns, counts, batch_size, shuffle, seed))
 
 
-def _privileged(
-    make: Callable[[pd.DataFrame], pd.DataFrame],
+def privileged_of(
+    make: MakePrivileged,
     keys: pd.DataFrame,
     ids: pd.Series,
-    candidates: np.ndarray,
+    row: NDArray[np.int64],
+    place: NDArray[np.int64],
 ) -> pd.DataFrame:
-    """What `make` says of the candidates `[lists, rows]`, places in `ids`, of some lists."""
-    asked = keys.iloc[np.repeat(np.arange(len(keys)), candidates.shape[1])].reset_index(drop=True)
-    asked[ids.name] = ids.to_numpy()[candidates.ravel()]
-    made = make(asked)
-    if len(made) != len(asked):
-        raise ValueError(
-            f"`privileged` must make a row for each of {len(asked)}, received {len(made)}"
-        )
-    return made
+    """What `make` says of pairs of a row and an item, some at a time.
+
+    Args:
+      make: the `privileged` of `from_positives`.
+      keys: the user and what else `make` reads, a row each.
+      ids: of the items.
+      row: `[pairs]`, places in `keys`.
+      place: `[pairs]`, places in `ids`.
+
+    Raises:
+      ValueError: `make` makes another number of rows.
+    """
+    made = []
+    for some in np.array_split(np.arange(len(row)), -(-len(row) // _CHUNK)):
+        asked = keys.iloc[row[some]].reset_index(drop=True)
+        asked[ids.name] = ids.to_numpy()[place[some]]
+        made.append(make(asked))
+        if len(made[-1]) != len(asked):
+            raise ValueError(
+                f"`privileged` must make a row for each of {len(asked)}, received {len(made[-1])}"
+            )
+    return pd.concat(made, ignore_index=True)
 
 
 def _looked_up(

@@ -113,6 +113,25 @@ def evaluate_catalogue(
     return {f"{name}@{k}": value(name, k) for name in wanted for k in lengths}
 
 
+def names_and_lengths(metrics: Sequence[str]) -> tuple[list[str], list[int]]:
+    """Of names such as "recall@50" the names without "@k", and the ks.
+
+    Raises:
+      ValueError: another name.
+    """
+    names, ks = [], []
+    for metric in metrics:
+        name, _, k = metric.partition("@")
+        if name not in _OF_RANKS or not k.isdecimal() or int(k) < 1:
+            raise ValueError(
+                f"`metrics` must be names such as 'recall@50', of {list(_OF_RANKS)}, "
+                f"received {metric!r}"
+            )
+        names.append(name)
+        ks.append(int(k))
+    return list(dict.fromkeys(names)), sorted(set(ks))
+
+
 def _coverage(best: NDArray[np.int64], items: int, multiplicities: ArrayLike) -> FloatArray:
     """The share of the items that are among the best of anybody, on each resample."""
     drawn = checked_counts(multiplicities, len(best)) > 0

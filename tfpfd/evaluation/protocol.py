@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tfpfd._arguments import check_flag, names_in
-from tfpfd.evaluation.catalogue import evaluate_catalogue
+from tfpfd.evaluation.catalogue import evaluate_catalogue, names_and_lengths
 from tfpfd.evaluation.comparison import Comparison
 from tfpfd.evaluation.intervals import FloatArray, multiplicities
 from tfpfd.evaluation.metrics import evaluate_rows
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
     from tfpfd.evaluation.pairs import ItemsOfUsers
 
-OF_CATALOGUE = ("recall", "hit_rate", "ndcg")
 POINTWISE, RETRIEVAL = ("bias", "logistic", "trees"), ("popularity", "item_knn", "ease")
 
 
@@ -175,7 +174,7 @@ def compare_retrieval(
       ImportError: without SciPy.
     """
     wanted = _named(metrics)
-    names, ks = _parsed(wanted)
+    names, ks = names_and_lengths(wanted)
     check_names(models, base, RETRIEVAL)
     several = {name: scorers_of(model) for name, model in models.items()}
     check_seeds({name: len(some) for name, some in several.items()})
@@ -229,21 +228,6 @@ def _named(metrics: Collection[str]) -> list[str]:
     if not wanted:
         raise ValueError("`metrics` must name at least one, received none")
     return wanted
-
-
-def _parsed(metrics: Sequence[str]) -> tuple[list[str], list[int]]:
-    """The names without "@k", and the ks."""
-    names, ks = [], []
-    for metric in metrics:
-        name, _, k = metric.partition("@")
-        if name not in OF_CATALOGUE or not k.isdecimal() or int(k) < 1:
-            raise ValueError(
-                f"`metrics` must be names such as 'recall@50', of {list(OF_CATALOGUE)}, "
-                f"received {metric!r}"
-            )
-        names.append(name)
-        ks.append(int(k))
-    return list(dict.fromkeys(names)), sorted(set(ks))
 
 
 def _matrix(name: str, given: ItemsOfUsers, shape: tuple[int, int]) -> sparse.csr_matrix:

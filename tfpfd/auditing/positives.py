@@ -1,0 +1,209 @@
+"""What users chose of a catalogue as an audit takes it: looked up, in lists, with what was seen."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from tfpfd.auditing.catalogue import CatalogueSplits, adapted
+from tfpfd.auditing.lists import ListRows
+from tfpfd.auditing.rows import Treatment, scores_of
+from tfpfd.data.positives import check_privileged, draw_lists, look_up_lists
+from tfpfd.distillation import Ranker
+from tfpfd.evaluation import Embeddings, evaluate_catalogue
+from tfpfd.evaluation.catalogue import names_and_lengths
+from tfpfd.evaluation.intervals import FloatArray
+from tfpfd.evaluation.rivals import history_of
+from tfpfd.schema import Schema
+
+if TYPE_CHECKING:
+    from scipy import sparse
+
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What is asked of a ranker of the catalogue in a part: once for each of its users.
+
+    Args:
+      users: `[users]`, their ids in sorted order.
+      first: `[users]`, the first list of each in the part.
+      relevant: `[users, items]`, not 0 where a user chose an item in the part.
+      excluded: `[users, items]`, not 0 where a user was shown an item before.
+    """
+
+    users: np.ndarray
+    first: np.ndarray
+    relevant: sparse.csr_matrix
+    excluded: sparse.csr_matrix
+
+
+@dataclass(frozen=True, eq=False)
+class CatalogueRows:
+    """What users chose, and what was drawn beside it, looked up once for all trainings.
+
+    Args:
+      schema: an adapted schema.
+      train, validation, test: the lists of each part.
+      asked: what is asked of the catalogue, by part.
+    """
+
+    schema: Schema
+    train: ListRows
+    validation: ListRows
+    test: ListRows
+    asked: Mapping[str, Asked]
+
+    @classmethod
+    def look_up(cls, data: CatalogueSplits) -> CatalogueRows:
+        """Draws the candidates, learns what the schema doesn't know, and looks everything up.
+
+        Candidates are drawn once: students of all seeds and arms meet the same.
+
+        Raises:
+          ValueError: naming the argument or column, what was expected and what came.
+          ImportError: without SciPy.
+        """
+        check_privileged(data.schema, data.privileged)
+        frames = {part: getattr(data, part) for part in PARTS}
+        drawn = {
+            part: draw_lists(
+                rows,
+                data.items,
+                data.schema,
+                data.user,
+                data.item,
+                data.shown_before(part),
+                data.keep,
+                data.drawn,
+                seed,
+            )
+            for seed, (part, rows) in enumerate(frames.items())
+        }
+        schema = adapted(data, drawn["train"])
+        lists = {
+            part: ListRows(
+                look_up_lists(
+                    rows,
+                    data.items,
+                    schema,
+                    data.user,
+                    data.item,
+                    drawn[part],
+                    data.privileged,
+                    data.keep,
+                ),
+                rows[data.user].to_numpy(),
+            )
+            for part, rows in frames.items()
+        }
+        asked = {part: _asked(data, part) for part in ("validation", "test")}
+        return cls(schema, **lists, asked=asked)
+
+    @property
+    def privileged(self) -> list[str]:
+        """Names of the privileged features."""
+        return list(self.schema.features("privileged"))
+
+    def share(self, size: float) -> CatalogueRows:
+        """With a share of what students learn from; smaller ones are part of larger.
+
+        Args:
+          size: in (0, 1].
+        """
+        return dataclasses.replace(self, train=self.train.share(size))
+
+    def batches(self, treatment: Treatment, batch_size: int, seed: int) -> tf.data.Dataset:
+        """Batches of whole lists to train on: for a seed the same items in the same order.
+
+        Args:
+          treatment: what is done to the privileged features: `"kept"`, `"shuffled"` or `"zeroed"`.
+          batch_size: rows that a batch holds at most.
+          seed: of the order, and of the permutation.
+        """
+        treated = self.train.treated(treatment, self.privileged, seed)
+        return treated.batches(batch_size, seed)
+
+    def embeddings(self, student: Ranker, part: str) -> Embeddings:
+        """A two-tower student's scores of the catalogue for the users of a part.
+
+        Users are as they were at their first choice of the part.
+
+        Args:
+          student: with a `TwoTower`.
+          part: `"validation"` or `"test"`.
+
+        Raises:
+          ValueError: embeddings that aren't finite.
+        """
+        columns, network = getattr(self, part).columns, student.network
+        first = self.asked[part].first
+
+        def of_user(inputs: Mapping[str, tf.Tensor], training: bool) -> tf.Tensor:
+            encoded = student.encode(inputs, training=training, sides=["user"])
+            return network.user_embedding(encoded, training=training)
+
+        def of_item(inputs: Mapping[str, tf.Tensor], training: bool) -> tf.Tensor:
+            encoded = student.encode(inputs, training=training, sides=["item"])
+            return network.item_embedding(encoded, training=training)
+
+        users = {name: column[first] for name, column in columns.of_lists.items()}
+        items = len(next(iter(columns.of_items.values())))
+        return Embeddings(
+            scores_of(of_user, users, len(first)), scores_of(of_item, columns.of_items, items)
+        )
+
+    def evaluate(
+        self,
+        ranker: Ranker,
+        part: str,
+        metrics: Collection[str] = ("recall@50", "ndcg@10"),
+        multiplicities: np.ndarray | None = None,
+    ) -> dict[str, FloatArray]:
+        """Metrics `[1 + resamples]` of a student that ranks the catalogue; see `embeddings`.
+
+        What a user was shown before the part isn't recommended.
+
+        Args:
+          ranker: with a `TwoTower`.
+          part: `"validation"` or `"test"`.
+          metrics: "recall@k", "hit_rate@k" and "ndcg@k" of any k.
+          multiplicities: `[1 + resamples, users]` of the users of the part, in the order of their
+            ids; the users as they are if None.
+
+        Raises:
+          ValueError: another name of a metric, or as of `embeddings`.
+        """
+        names, ks = names_and_lengths(list(metrics))
+        asked, scores = self.asked[part], self.embeddings(ranker, part)
+        found = evaluate_catalogue(
+            scores, asked.relevant, asked.excluded, ks, multiplicities, names
+        )
+        return {name: found[name] for name in metrics}
+
+
+def _asked(data: CatalogueSplits, part: str) -> Asked:
+    """What is asked in a part of the data."""
+    rows = data.pairs(part)
+    users, first = np.unique(rows[data.user].to_numpy(), return_index=True)
+
+    def matrix(pairs: pd.DataFrame) -> sparse.csr_matrix:
+        user = pd.Index(users).get_indexer(pairs[data.user])
+        item = pd.Index(data.items[data.item]).get_indexer(pairs[data.item])
+        known = (user >= 0) & (item >= 0)
+        return history_of(user[known], item[known], (len(users), len(data.items)))
+
+    relevant, excluded = matrix(rows), matrix(data.shown_before(part))
+    if not (relevant > excluded).nnz:
+        raise ValueError(
+            f"`data.{part}` must hold, for some user, an item that wasn't shown before, "
+            "received none"
+        )
+    return Asked(users, first, relevant, excluded)
