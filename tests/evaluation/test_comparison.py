@@ -15,8 +15,8 @@ def test_the_first_line_by_hand():
 
     # No spread, so every difference is real.
     assert line(0.40, 0.32) == (
-        "Your base 'mine' is below item_knn "
-        "(recall@50 .3200 < .4000; item_knn minus base +.0800 ± .0000): fix that first."
+        "Your base 'mine' is below item_knn: fix that first "
+        "(recall@50 .3200 < .4000; item_knn minus base +.0800 ± .0000)."
     )
     assert line(0.30, 0.32) == (
         "Your base 'mine' is better than every rival, the nearest item_knn "

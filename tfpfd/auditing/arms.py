@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from tfpfd._keras import keras
-from tfpfd.auditing.fitting import fit_early_stopped
+from tfpfd.auditing.fitting import StudentLoss, fit_early_stopped
 from tfpfd.auditing.rows import Treatment
-from tfpfd.distillation import Distillation, Ranker, WarmUp
+from tfpfd.distillation import Distillation, Ranker, WarmUp, losses
 from tfpfd.schema import Schema, Sees
 
 
@@ -47,13 +47,30 @@ def arms_of(sees: Sees) -> tuple[Arm, ...]:
     )
 
 
+@dataclass(frozen=True)
+class Losses:
+    """What arms minimise, and are stopped by.
+
+    Args:
+      labels: makes the loss of labels; None: the cross entropy, and the student's validation log
+        loss stops training. Else this loss of the student stops it, without penalties.
+      soft_labels: makes the distillation loss; None: the soft cross entropy.
+    """
+
+    labels: Callable[[], keras.losses.Loss] | None = None
+    soft_labels: Callable[[], keras.losses.Loss] | None = None
+
+
+OF_ROWS = Losses()
+OF_LISTS = Losses(losses.ListwiseSoftmax, losses.SoftListwiseSoftmax)
+
 MakeStudent = Callable[..., Ranker]
 MakeTeacher = Callable[[Schema, Sees, Ranker], Ranker]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How every arm is trained: the same budget, stopped early by the validation log loss.
+    """How every arm is trained: the same budget, stopped early by the same validation loss.
 
     Args:
       student: makes a student from a schema.
@@ -62,7 +79,8 @@ class Recipe:
       weight: λ.
       warm_up: epochs before the teacher counts; the student may not be stopped in them.
       epochs: at most.
-      patience: epochs without a better validation log loss before training stops.
+      patience: epochs without a better validation loss before training stops.
+      losses: what is minimised.
     """
 
     student: MakeStudent
@@ -72,6 +90,7 @@ class Recipe:
     warm_up: int
     epochs: int
     patience: int
+    losses: Losses = OF_ROWS
 
 
 @dataclass(frozen=True)
@@ -81,7 +100,7 @@ class Trained:
     Args:
       student: with the weights of the best epoch.
       teacher: the same; None for an arm without one.
-      losses: the student's validation log loss after each epoch.
+      losses: the student's validation loss after each epoch.
       steps: gradient steps that were taken.
     """
 
@@ -117,8 +136,14 @@ def train(
     if arm.teacher is not None:
         teacher = recipe.teacher(schema, arm.teacher, student)
         warm_up = WarmUp(recipe.weight, steps=recipe.warm_up * int(train.cardinality()))
-        model, start = Distillation(student, teacher, weight=warm_up), recipe.warm_up
-    losses = fit_early_stopped(
+        soft = recipe.losses.soft_labels and recipe.losses.soft_labels()
+        model = Distillation(student, teacher, weight=warm_up, distillation_loss=soft)
+        start = recipe.warm_up
+    loss = watched = None
+    if recipe.losses.labels is not None:
+        loss = recipe.losses.labels()
+        watched = StudentLoss(student, validation, loss)
+    validation_losses = fit_early_stopped(
         model,
         train,
         validation,
@@ -127,10 +152,12 @@ def train(
         patience=recipe.patience,
         start=start,
         callbacks=callbacks,
+        loss=loss,
+        watched=watched,
     )
     return Trained(
         student,
         None if arm.teacher is None else model.teacher,
-        losses=losses,
+        losses=validation_losses,
         steps=int(model.optimizer.iterations),
     )

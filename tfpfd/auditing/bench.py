@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 
 from tfpfd._keras import keras
-from tfpfd.auditing.arms import BASE, Arm, Recipe, Trained, train
+from tfpfd.auditing.arms import BASE, Arm, Losses, Recipe, Trained, train
 from tfpfd.auditing.cells import Arrays, Cells
 from tfpfd.auditing.comparison import Metrics
 from tfpfd.auditing.progress import TrainingProgress
-from tfpfd.auditing.results import ROW_METRICS, TOGETHER, Size
-from tfpfd.auditing.rows import SplitRows, TableRows, user_key_of
+from tfpfd.auditing.results import TOGETHER, Size
+from tfpfd.auditing.rivals import Rivals
+from tfpfd.auditing.rows import Treatment
+from tfpfd.auditing.runs import Run, stacked
+from tfpfd.auditing.task import Task
 from tfpfd.auditing.tuning import Setting
 from tfpfd.distillation import Ranker
-from tfpfd.evaluation import evaluate_rows, multiplicities, reliability
-from tfpfd.evaluation.intervals import FloatArray
 from tfpfd.schema import Schema
 
 
 @dataclass(frozen=True, eq=False)
-class Bench:
-    """Rows that were looked up, how arms are trained, and the resamples they are measured on.
+class Bench(abc.ABC):
+    """What was looked up, how arms are trained, and the resamples they are measured on.
+
+    A subclass is a task: it says what `data` it takes, what students are trained on, and by what
+    they and their teachers are measured.
 
     Args:
       schema: an adapted schema.
       recipe: how arms are trained.
       batch_size: rows a batch.
       metric: the primary metric.
-      train, validation, test: the rows.
-      users: user ids of the validation and of the test rows, by part.
       resamples: multiplicities of the users, by part.
     """
 
@@ -42,91 +46,148 @@ class Bench:
     recipe: Recipe
     batch_size: int
     metric: str
-    train: TableRows
-    validation: TableRows
-    test: TableRows
-    users: dict[str, np.ndarray]
-    resamples: dict[str, np.ndarray]
+    resamples: Mapping[str, np.ndarray]
+
+    losses: ClassVar[Losses]
+
+    @staticmethod
+    @abc.abstractmethod
+    def check_data(data: Any) -> None:
+        """Refuses data on which arms can't be trained or compared."""
+
+    @staticmethod
+    @abc.abstractmethod
+    def primary(metric: str | None) -> str:
+        """The primary metric: the one given, if it is one of this task, or the task's own."""
+
+    @staticmethod
+    @abc.abstractmethod
+    def check_student(student: Ranker) -> None:
+        """Refuses a student that can't be measured."""
+
+    @staticmethod
+    @abc.abstractmethod
+    def adapted(data: Any) -> Schema:
+        """The schema of the data, adapted to what is trained on."""
 
     @classmethod
+    @abc.abstractmethod
     def prepare(
         cls,
-        data: SplitRows,
+        data: Any,
         schema: Schema,
         recipe: Recipe,
         batch_size: int,
         resamples: int,
         metric: str,
     ) -> Bench:
-        """Looks all rows up and draws the resamples.
+        """Looks everything up and draws the resamples.
 
         Raises:
           ValueError: naming the column, what was expected and what came.
         """
-        key = user_key_of(data)
-        users = {"validation": data.validation[key].array, "test": data.test[key].array}
-        return cls(
-            schema=schema,
-            recipe=recipe,
-            batch_size=batch_size,
-            metric=metric,
-            train=TableRows.look_up(data.train, schema),
-            validation=TableRows.look_up(data.validation, schema),
-            test=TableRows.look_up(data.test, schema),
-            users={part: np.asarray(ids) for part, ids in users.items()},
-            resamples={
-                part: multiplicities(pd.unique(ids).size, resamples) for part, ids in users.items()
-            },
-        )
+
+    @property
+    @abc.abstractmethod
+    def task(self) -> Task:
+        """What is measured, and what a reader calls it."""
+
+    @property
+    @abc.abstractmethod
+    def test_rows(self) -> int:
+        """How many rows, or choices, are tested."""
+
+    @abc.abstractmethod
+    def counts(self, share: float) -> tuple[int, int]:
+        """How many rows say something of themselves in a share, and how many stand beside them."""
+
+    @abc.abstractmethod
+    def batches(self, share: float, treatment: Treatment, seed: int) -> tf.data.Dataset:
+        """Batches of a share of the training rows, in an order that goes by the seed."""
+
+    @abc.abstractmethod
+    def held_out(self) -> tf.data.Dataset:
+        """Batches of the validation rows."""
+
+    @abc.abstractmethod
+    def validation_loss(self, student: Ranker) -> Metrics:
+        """The task's `loss` `[1 + resamples]` of validation."""
+
+    @abc.abstractmethod
+    def of_student(self, student: Ranker) -> Metrics:
+        """Test metrics `[1 + resamples]`."""
+
+    @abc.abstractmethod
+    def of_teacher(
+        self,
+        teacher: Ranker,
+        treatment: Treatment = "kept",
+        names: Collection[str] | None = None,
+        seed: int = 0,
+        metrics: Collection[str] | None = None,
+    ) -> Metrics:
+        """Metrics `[1 + resamples]` of a teacher on test rows that were treated.
+
+        Args:
+          teacher: whose.
+          treatment: of the test rows.
+          names: features to treat; by default all that are privileged.
+          seed: of the permutation.
+          metrics: those wanted; by default all that a teacher has.
+        """
+
+    @abc.abstractmethod
+    def probabilities(self, student: Ranker) -> np.ndarray:
+        """Of the test rows; none where scores aren't made into any."""
+
+    @abc.abstractmethod
+    def reliability(self, probabilities: Mapping[str, np.ndarray]) -> dict[str, pd.DataFrame]:
+        """Points of reliability diagrams, of probabilities over all seeds, if there are any."""
+
+    @property
+    @abc.abstractmethod
+    def raw_ids(self) -> Collection[str]:
+        """Served features whose values a row without label says nothing of."""
+
+    @abc.abstractmethod
+    def rivals(self, share: float) -> Rivals:
+        """Fits what an expert would have tried first on a share of the training rows."""
+
+    @abc.abstractmethod
+    def looked_up(self) -> Iterator[tuple[str, np.ndarray]]:
+        """All that trainings, rivals and their measures depend on, by names."""
 
     @property
     def privileged(self) -> list[str]:
         """Names of the privileged features."""
         return [feature.name for feature in self.schema.sides["privileged"]]
 
+    @property
+    def teacher_metric(self) -> str:
+        """The metric of teachers and of what they rest on."""
+        return self.task.of_teachers or self.metric
+
     def run(
-        self, arm: Arm, rows: TableRows, seed: int, progress: TrainingProgress, name: str
+        self, arm: Arm, share: float, seed: int, progress: TrainingProgress, name: str
     ) -> Trained:
         """Trains an arm; every arm with this seed meets the same rows in the same order."""
-        treated = rows.treated(arm.treatment, self.privileged, seed)
         # The order of tf.data goes by the global seed too, which the last training has moved.
         keras.utils.set_random_seed(seed)
         return train(
             arm,
             self.recipe,
             self.schema,
-            treated.batches(self.batch_size, seed),
-            self.validation.batches(16_384),
+            self.batches(share, arm.treatment, seed),
+            self.held_out(),
             seed,
             [progress.training(name)],
         )
 
     def try_base(self, setting: Setting, progress: TrainingProgress) -> Metrics:
-        """Validation log loss `[1 + resamples]` of a base trained with this setting."""
+        """Validation loss `[1 + resamples]` of a base trained with this setting."""
         bench = dataclasses.replace(self, recipe=setting.applied(self.recipe))
-        student = bench.run(BASE, self.train, 0, progress, f"search for base: {setting}").student
-        return self.evaluate(student, self.validation, "validation", ["log_loss"])
-
-    def evaluate(
-        self,
-        ranker: Ranker,
-        rows: TableRows,
-        part: str = "test",
-        metrics: Collection[str] = ROW_METRICS,
-    ) -> Metrics:
-        """Metrics `[1 + resamples]` of a ranker.
-
-        Args:
-          ranker: whose.
-          rows: the rows of this part, treated or not.
-          part: `"validation"` or `"test"`.
-          metrics: names of those wanted.
-        """
-        logits, users = rows.logits(ranker), self.users[part]
-        multiples = self.resamples[part]
-        return evaluate_rows(
-            rows.labels, logits, users, multiples, from_logits=True, metrics=metrics
-        )
+        student = bench.run(BASE, 1.0, 0, progress, f"search for base: {setting}").student
+        return self.validation_loss(student)
 
     def measure(
         self,
@@ -145,21 +206,20 @@ class Bench:
           progress: of the trainings.
           cells: those that are finished aren't trained.
         """
-        rows = self.train.share(share)
         runs: dict[str, list[Run]] = {arm.name: [] for arm in arms}
         for seed in range(seeds):
             for arm in arms:
                 name = f"{share:.0%} of the rows, seed {seed + 1}, {arm.name}"
 
                 def make(arm: Arm = arm, seed: int = seed, name: str = name) -> Arrays:
-                    trained = self.run(arm, rows, seed, progress, name)
+                    trained = self.run(arm, share, seed, progress, name)
                     return self._measured(arm, trained, seed).arrays()
 
                 cell = cells.of(cell_name(arm, share, seed), make)
                 runs[arm.name].append(Run.of(cell))
-        unlabelled = int(np.isnan(rows.labels).sum())
+        labelled, unlabelled = self.counts(share)
         return Size(
-            labelled=len(rows.labels) - unlabelled,
+            labelled=labelled,
             unlabelled=unlabelled,
             students={name: stacked([run.student for run in ran]) for name, ran in runs.items()},
             teachers={
@@ -174,31 +234,30 @@ class Bench:
                 for name, ran in runs.items()
             },
             permuted=stacked([run.permuted for run in runs["distilled"]]),
-            reliability={
-                name: reliability(
-                    np.tile(self.test.labels, seeds),
-                    np.concatenate([run.probabilities for run in runs[name]]),
-                )
-                for name in ("base", "distilled")
-            },
+            reliability=self.reliability(
+                {
+                    name: np.stack([run.probabilities for run in runs[name]])
+                    for name in ("base", "distilled")
+                }
+            ),
         )
 
     def _measured(self, arm: Arm, trained: Trained, seed: int) -> Run:
-        teacher, permuted = trained.teacher, {}
+        teacher = trained.teacher
+        permuted: Metrics = {}
         if teacher is not None and arm.name == "distilled":
             permuted = self.permuted(teacher, seed)
-        treated = self.test.treated(arm.treatment, self.privileged, seed)
         return Run(
-            student=self.evaluate(trained.student, self.test),
-            teacher={} if teacher is None else self.evaluate(teacher, treated),
+            student=self.of_student(trained.student),
+            teacher={} if teacher is None else self.of_teacher(teacher, arm.treatment, seed=seed),
             permuted=permuted,
-            probabilities=tf.sigmoid(self.test.logits(trained.student)).numpy(),
+            probabilities=self.probabilities(trained.student),
             losses=np.array(trained.losses),
             steps=trained.steps,
         )
 
-    def permuted(self, teacher: Ranker, seed: int) -> dict[str, FloatArray]:
-        """The primary metric `[1 + resamples]` of a teacher with permuted privileged features.
+    def permuted(self, teacher: Ranker, seed: int) -> Metrics:
+        """The metric of teachers `[1 + resamples]` where privileged features are permuted.
 
         Permutation importance (Breiman, "Random Forests", 2001): what is lost by permuting a
         feature is what the teacher owes to it alone, so of two that say the same neither is
@@ -211,61 +270,13 @@ class Bench:
         groups = {name: [name] for name in self.privileged}
         if len(groups) > 1:
             groups[TOGETHER] = self.privileged
+        metric = self.teacher_metric
         return {
-            name: self.evaluate(
-                teacher, self.test.treated("shuffled", group, seed), metrics=[self.metric]
-            )[self.metric]
+            name: self.of_teacher(teacher, "shuffled", group, seed, [metric])[metric]
             for name, group in groups.items()
         }
-
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """What one training was measured by; the fields are those of `Size`, for one seed."""
-
-    student: Metrics
-    teacher: Metrics
-    permuted: Metrics
-    probabilities: np.ndarray
-    losses: np.ndarray
-    steps: int
-
-    def arrays(self) -> Arrays:
-        """The run as arrays by name, from which `of` makes it again."""
-        groups = {name: getattr(self, name) for name in _GROUPS}
-        return {
-            **{f"{name}/{key}": v for name, group in groups.items() for key, v in group.items()},
-            "probabilities": self.probabilities,
-            "losses": self.losses,
-            "steps": np.array(self.steps),
-        }
-
-    @classmethod
-    def of(cls, arrays: Arrays) -> Run:
-        """The run that `arrays` gave."""
-        groups: dict[str, dict[str, np.ndarray]] = {name: {} for name in _GROUPS}
-        for name, values in arrays.items():
-            group, _, key = name.partition("/")
-            if key:
-                groups[group][key] = values
-        return cls(
-            student=groups["student"],
-            teacher=groups["teacher"],
-            permuted=groups["permuted"],
-            probabilities=arrays["probabilities"],
-            losses=arrays["losses"],
-            steps=int(arrays["steps"]),
-        )
-
-
-_GROUPS = ("student", "teacher", "permuted")
 
 
 def cell_name(arm: Arm, share: float, seed: int) -> str:
     """What the training of an arm is called on disk."""
     return f"size={float(share)!r},seed={seed},arm={arm.name}"
-
-
-def stacked(runs: Sequence[Metrics]) -> dict[str, FloatArray]:
-    """Metrics `[seeds, 1 + resamples]` of the metrics `[1 + resamples]` of each seed."""
-    return {metric: np.stack([run[metric] for run in runs]) for metric in runs[0]}

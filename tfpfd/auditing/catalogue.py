@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tfpfd.data.positives import MakePrivileged, privileged_of
+from tfpfd.data.positives import MakePrivileged, check_privileged, draw_lists, privileged_of
 from tfpfd.schema import Schema
 
 
@@ -66,8 +66,34 @@ class CatalogueSplits:
         Args:
           names: of the frames; those that are None hold nothing.
         """
-        frames = [frame for name in names if (frame := getattr(self, name)) is not None]
+        given = [frame for name in names if (frame := getattr(self, name)) is not None]
+        # Ids have their type even where there are none.
+        frames = given or [self.train.head(0)]
         return pd.concat([f[[self.user, self.item]] for f in frames], ignore_index=True)
+
+    def draw(self, part: str) -> NDArray[np.int64]:
+        """The item of each row of a part, and others drawn beside it: places in `items`.
+
+        Args:
+          part: `"train"`, `"validation"` or `"test"`.
+
+        Returns:
+          `[rows, 1 + drawn]`, the row's own item first.
+
+        Raises:
+          ValueError: as of `tfpfd.data.from_positives`.
+        """
+        return draw_lists(
+            getattr(self, part),
+            self.items,
+            self.schema,
+            self.user,
+            self.item,
+            self.shown_before(part),
+            self.keep,
+            self.drawn,
+            seed=("train", "validation", "test").index(part),
+        )
 
     def shown_before(self, part: str) -> pd.DataFrame:
         """Pairs of what users were shown before a part begins; for training, before it ends.
@@ -79,7 +105,7 @@ class CatalogueSplits:
         return self.pairs(*known, *(("validation", "seen") if part == "test" else ()))
 
 
-def adapted(data: CatalogueSplits, candidates: NDArray[np.int64]) -> Schema:
+def adapted(data: CatalogueSplits) -> Schema:
     """The schema, adapted to what is trained on if it isn't adapted yet.
 
     It learns from what was chosen, an item drawn beside each, and each item of the catalogue, none
@@ -87,14 +113,15 @@ def adapted(data: CatalogueSplits, candidates: NDArray[np.int64]) -> Schema:
 
     Args:
       data: whose.
-      candidates: `[rows, 1 + drawn]` of its training rows, places in its items.
 
     Raises:
-      ValueError: as of `Schema.adapt`.
+      ValueError: as of `Schema.adapt` and `CatalogueSplits.draw`.
     """
     schema, rows, items = data.schema, data.train, data.items
     if schema.adapted:
         return schema
+    check_privileged(schema, data.privileged)
+    candidates = data.draw("train")
     every = np.arange(len(rows))
     row = np.concatenate([every, every, np.arange(len(items)) % len(rows)])
     place = np.concatenate([candidates[:, 0], candidates[:, 1], np.arange(len(items))])

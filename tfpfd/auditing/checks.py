@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,15 +10,15 @@ import pandas as pd
 
 from tfpfd._arguments import check_integer
 from tfpfd.auditing.arms import MakeStudent, MakeTeacher
+from tfpfd.auditing.catalogue import CatalogueSplits
 from tfpfd.auditing.rows import SplitRows, user_key_of
+from tfpfd.data.frames import require_columns, require_every_id
 from tfpfd.distillation import Ranker
 from tfpfd.schema import Schema, Sees
 
-PRIMARY = ("auc", "group_auc", "log_loss")
-
 
 def check_arguments(
-    seeds: Any, metric: str, sizes: Sequence[float], sees: str, multipliers: Sequence[float]
+    seeds: Any, sizes: Sequence[float], sees: str, multipliers: Sequence[float]
 ) -> None:
     """Refuses arguments of `audit` out of range.
 
@@ -30,8 +30,6 @@ def check_arguments(
             f"`seeds` must be an integer of at least 2, as one training can't tell a gain from "
             f"luck, received {seeds!r}"
         )
-    if metric not in PRIMARY:
-        raise ValueError(f"`metric` must be one of {list(PRIMARY)}, received {metric!r}")
     if not sizes or list(sizes) != sorted(set(sizes)) or not 0 < min(sizes) <= max(sizes) <= 1:
         raise ValueError(f"`sizes` must be ascending shares in (0, 1], received {sizes!r}")
     if sees not in ("all", "privileged"):
@@ -54,7 +52,7 @@ def check_budget(warm_up: Any, epochs: Any, patience: Any, batch_size: Any) -> N
         )
 
 
-def check_data(data: SplitRows) -> None:
+def check_rows(data: SplitRows) -> None:
     """Refuses data on which arms can't be trained or compared.
 
     Raises:
@@ -70,10 +68,7 @@ def check_data(data: SplitRows) -> None:
             f"`tfpfd.datasets` returns; received a {type(data).__name__} without {lacking}"
         )
     schema = data.schema
-    if not schema.sides["privileged"]:
-        raise ValueError(
-            "`data.schema` has no privileged features: expected some, as they are what is audited"
-        )
+    _check_privileged(schema)
     user_key = user_key_of(data)
     if user_key is None:
         raise ValueError(
@@ -98,6 +93,45 @@ def check_data(data: SplitRows) -> None:
         _check_labels(part, schema.label, rows[schema.label])
 
 
+def check_catalogue(data: CatalogueSplits) -> None:
+    """Refuses what users chose of a catalogue, if arms can't be trained on it or compared.
+
+    Raises:
+      ValueError: naming the frame and the column, what was expected and what came.
+    """
+    schema, pair = data.schema, (data.user, data.item)
+    _check_privileged(schema)
+    for part in ("train", "validation", "test"):
+        of_user = (feature.name for feature in schema.user)
+        weight = () if schema.weight is None else (schema.weight,)
+        columns = dict.fromkeys((*pair, *data.keep, *of_user, *weight))
+        _check_pairs(f"data.{part}", getattr(data, part), columns, pair)
+        if getattr(data, part).empty:
+            raise ValueError(f"`data.{part}` must hold a row for each choice, received none")
+    for name in ("exposed", "seen", "history"):
+        if getattr(data, name) is not None:
+            _check_pairs(f"data.{name}", getattr(data, name), pair, pair)
+    of_item = (feature.name for feature in schema.item)
+    columns = dict.fromkeys((data.item, *of_item))
+    _check_pairs("data.items", data.items, columns, (data.item,))
+    check_integer("data.drawn", data.drawn, least=1)
+
+
+def _check_pairs(
+    name: str, frame: pd.DataFrame, columns: Collection[str], ids: Collection[str]
+) -> None:
+    require_columns(name, frame, columns)
+    for column in ids:
+        require_every_id(name, frame, column)
+
+
+def _check_privileged(schema: Schema) -> None:
+    if not schema.sides["privileged"]:
+        raise ValueError(
+            "`data.schema` has no privileged features: expected some, as they are what is audited"
+        )
+
+
 def _check_labels(part: str, name: str, labels: pd.Series) -> None:
     known = labels.dropna().to_numpy(np.float64)
     if part != "train" and len(known) < len(labels):
@@ -117,13 +151,24 @@ def _check_labels(part: str, name: str, labels: pd.Series) -> None:
 
 
 def check_makers(
-    make_student: MakeStudent, make_teacher: MakeTeacher, schema: Schema, sees: Sees
+    make_student: MakeStudent,
+    make_teacher: MakeTeacher,
+    schema: Schema,
+    sees: Sees,
+    check_student: Callable[[Ranker], None],
 ) -> None:
     """Refuses functions whose student or teacher sees other features than it was asked to.
 
+    Args:
+      make_student: of `audit`.
+      make_teacher: of `audit`.
+      schema: an adapted schema.
+      sees: of `audit`.
+      check_student: refuses students that the task can't measure.
+
     Raises:
       TypeError: one is no function, or made no `Ranker`.
-      ValueError: the ranker sees other features.
+      ValueError: the ranker sees other features, or as of `check_student`.
     """
     for name, maker in (("make_student", make_student), ("make_teacher", make_teacher)):
         if not callable(maker):
@@ -134,6 +179,7 @@ def check_makers(
     for wanted in dict.fromkeys(("served", sees)):
         student = make_student(schema)
         _check_ranker("make_student(schema)", student, "served")
+        check_student(student)
         teacher = make_teacher(schema, wanted, student)
         _check_ranker(f"make_teacher(schema, '{wanted}', student)", teacher, wanted)
         if teacher is student:

@@ -17,6 +17,7 @@ METRICS = {
     "recall@50": "recall@50",
     "ndcg@10": "NDCG@10",
 }
+OF_LISTS = {"list_ndcg": "NDCG in lists", "list_loss": "list log loss"}
 CONTROLS = ("self", "shuffled", "zeroed")
 ABOUT = {
     "base": "the student alone",
@@ -26,9 +27,25 @@ ABOUT = {
     "distilled": "its teacher sees the privileged features",
 }
 
+RIVALS = {
+    "bias": "the bias model",
+    "logistic": "logistic regression",
+    "trees": "boosted trees",
+    "popularity": "popularity",
+    "item_knn": "item-kNN",
+    "ease": "EASE",
+}
+
 # Metrics [seeds, 1 + resamples] by name, of one arm and of all.
 Metrics: TypeAlias = Mapping[str, FloatArray]
 Arms: TypeAlias = Mapping[str, Metrics]
+
+
+def title_of(metric: str) -> str:
+    """What a reader calls a metric."""
+    known = {**METRICS, **OF_LISTS}
+    name, at, k = metric.partition("@")
+    return known.get(metric, f"{name.replace('ndcg', 'NDCG').replace('_', ' ')}{at}{k}")
 
 
 def compare(arms: Arms, control: str, metrics: Collection[str]) -> dict[str, Interval]:
@@ -67,13 +84,13 @@ def by_metric(arms: Arms, metrics: Sequence[str]) -> str:
 
     def which(better: bool, others: Sequence[str]) -> list[str]:
         found = [m for m in metrics if all(beyond_noise(m, other, better) for other in others)]
-        return [METRICS[metric] for metric in found]
+        return [title_of(metric) for metric in found]
 
     gains, losses = which(True, ["base", *controls]), which(False, ["base"])
     regular = [name for name in which(True, ["base"]) if name not in gains]
-    noise = [METRICS[m] for m in metrics if METRICS[m] not in (*gains, *losses, *regular)]
+    noise = [title_of(m) for m in metrics if title_of(m) not in (*gains, *losses, *regular)]
     behind = [
-        f"{METRICS[metric]} ({control})"
+        f"{title_of(metric)} ({control})"
         for metric in metrics
         for control in controls
         if beyond_noise(metric, control, better=False)

@@ -9,10 +9,10 @@ import numpy as np
 
 from tfpfd.auditing.comparison import (
     CONTROLS,
-    METRICS,
     SMALLER_IS_BETTER,
     Metrics,
     gain,
+    title_of,
 )
 from tfpfd.auditing.results import TOGETHER, Results
 from tfpfd.evaluation import Interval, confidence_interval
@@ -51,7 +51,7 @@ def comparison(rows: Mapping[str, Metrics], metrics: Sequence[str], title: str) 
             _whisker(axes, list(rows).index(arm), confidence_interval(rows[arm][metric]), arm)
         _label_rows(axes, list(rows))
         better = "smaller" if metric in SMALLER_IS_BETTER else "larger"
-        axes.set_title(f"{METRICS[metric]} ({better} is better)", fontsize=10)
+        axes.set_title(f"{title_of(metric)} ({better} is better)", fontsize=10)
     figure.suptitle(title, fontsize=12)
     return figure
 
@@ -76,7 +76,7 @@ def _forest(axes: Axes, results: Results) -> None:
     _label_rows(axes, [f"{arm} − {other}" for arm, other in pairs])
     axes.axhline(len(CONTROLS) + 0.5, color="0.85", linewidth=1)
     _zero(axes, "x")
-    axes.set_title(f"differences in {METRICS[metric]} (right is better)", fontsize=10)
+    axes.set_title(f"differences in {title_of(metric)} (right is better)", fontsize=10)
 
 
 def _by_size(axes: Axes, results: Results) -> None:
@@ -92,8 +92,8 @@ def _by_size(axes: Axes, results: Results) -> None:
         axes.plot(places, means, "o-", color=color, label=arm, markersize=4, linewidth=1.3)
     _zero(axes, "y")
     axes.set_xticks(labelled, [f"{rows:,}" for rows in labelled])
-    axes.set_xlabel("training rows with a label", fontsize=9)
-    axes.set_title(f"gain over base in {METRICS[metric]}", fontsize=10)
+    axes.set_xlabel(f"training {results.task.labelled}", fontsize=9)
+    axes.set_title(f"gain over base in {title_of(metric)}", fontsize=10)
     axes.legend(fontsize=8, frameon=False)
 
 
@@ -106,7 +106,8 @@ def strength(results: Results) -> Figure:
         _whisker(left, place, interval, "base" if name == TOGETHER else "teacher")
     _label_rows(left, list(strengths))
     _zero(left, "x")
-    left.set_title(f"teacher's loss in {METRICS[results.metric]} if permuted", fontsize=10)
+    metric = title_of(results.teacher_metric)
+    left.set_title(f"teacher's loss in {metric} if permuted", fontsize=10)
     _gain_over_strength(right, results)
     return figure
 
@@ -116,7 +117,8 @@ def _gain_over_strength(axes: Axes, results: Results) -> None:
     for number, (share, size) in enumerate(results.sizes.items()):
         base = size.students["base"]
         for arm, teacher in size.teachers.items():
-            x, y = gain(teacher, base, metric), gain(size.students[arm], base, metric)
+            x = gain(teacher, base, results.teacher_metric)
+            y = gain(size.students[arm], base, metric)
             axes.errorbar(
                 x.mean,
                 y.mean,
@@ -133,8 +135,9 @@ def _gain_over_strength(axes: Axes, results: Results) -> None:
             axes.plot([], [], markers[number % len(markers)], color="0.4", label=rows)
     _zero(axes, "x")
     _zero(axes, "y")
-    axes.set_xlabel(f"teacher − base, {METRICS[metric]} (right is better)", fontsize=9)
-    axes.set_ylabel("student − base (up is better)", fontsize=9)
+    strength = title_of(results.teacher_metric)
+    axes.set_xlabel(f"teacher − base, {strength} (right is better)", fontsize=9)
+    axes.set_ylabel(f"student − base, {title_of(metric)} (up is better)", fontsize=9)
     axes.set_title("student's gain over teacher's strength", fontsize=10)
     axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
 

@@ -7,7 +7,43 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from tfpfd._keras import keras
+from tfpfd.data.lists import LIST
+from tfpfd.distillation import Ranker
 from tfpfd.distillation.labelled import LabelledModel
+from tfpfd.distillation.losses import term_of
+from tfpfd.distillation.targets import Targets
+
+
+class StudentLoss(keras.callbacks.Callback):
+    """Puts what the student's labels cost it on validation lists in the logs, as `monitor`.
+
+    The loss that Keras shows of a ranker that is trained alone holds its penalties, that of a
+    student beside a teacher doesn't, and by it the two would be stopped by different rules.
+
+    Args:
+      student: whose.
+      validation: batches of validation lists.
+      loss: of labels.
+    """
+
+    monitor = "val_student_labels"
+
+    def __init__(
+        self, student: Ranker, validation: tf.data.Dataset, loss: keras.losses.Loss
+    ) -> None:
+        super().__init__()
+        self._student, self._validation, self._loss = student, validation, loss
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        total = count = 0.0
+        # Not `evaluate`: the student of a distillation isn't compiled.
+        for inputs, labels, *weights in self._validation:
+            targets = Targets(labels, weights[0] if weights else None, inputs[LIST])
+            logits = self._student(inputs, training=False)
+            term = term_of(self._loss, targets.labels, logits, targets, targets.labelled)
+            total, count = total + float(term.total), count + float(term.count)
+        assert logs is not None
+        logs[self.monitor] = total / count
 
 
 def fit_early_stopped(
@@ -21,6 +57,7 @@ def fit_early_stopped(
     start: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     loss: keras.losses.Loss | None = None,
+    watched: StudentLoss | None = None,
 ) -> tuple[float, ...]:
     """Trains with Adam until a validation loss stops getting better, and keeps the best.
 
@@ -35,6 +72,7 @@ def fit_early_stopped(
       callbacks: more Keras callbacks.
       loss: of labels, in which case all that is trained counts as validation loss; by default
         the log loss, in which case that of the student counts alone.
+      watched: what counts as validation loss instead; it has the validation rows.
 
     Returns:
       The validation loss after each epoch.
@@ -46,6 +84,9 @@ def fit_early_stopped(
         metrics = [keras.metrics.BinaryCrossentropy(name="log_loss", from_logits=True)]
         monitor = f"val_{model.prefixes[0]}log_loss"
     model.compile(optimizer=keras.optimizers.Adam(learning_rate), loss=loss, metrics=metrics)
+    before: list[keras.callbacks.Callback] = []
+    if watched is not None:
+        before, monitor = [watched], watched.monitor
     stop = keras.callbacks.EarlyStopping(
         monitor,
         mode="min",
@@ -55,9 +96,9 @@ def fit_early_stopped(
     )
     history = model.fit(
         train,
-        validation_data=validation,
+        validation_data=None if watched is not None else validation,
         epochs=epochs,
-        callbacks=[stop, *callbacks],
+        callbacks=[*before, stop, *callbacks],
         verbose=0,
     )
     # Keras 2 restores them only where training was stopped before the last epoch.

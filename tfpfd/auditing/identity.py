@@ -56,17 +56,14 @@ def _digest(*parts: bytes) -> str:
 
 
 def _rows(bench: Bench) -> str:
-    """Digest of all rows as they are looked up, and of whose they are."""
+    """Digest of all that was looked up, of whose it is, and of what rivals see."""
     parts: list[bytes] = []
-    for rows in (bench.train, bench.validation, bench.test):
-        columns = {**rows.inputs, "labels": rows.labels}
-        if rows.weights is not None:
-            columns["weights"] = rows.weights
-        for name, values in columns.items():
-            parts += [name.encode(), str(values.shape).encode(), values.tobytes()]
-    for part, ids in bench.users.items():
-        hashed = pd.util.hash_pandas_object(pd.Series(ids), index=False).to_numpy()
-        parts += [part.encode(), hashed.tobytes()]
+    for name, values in bench.looked_up():
+        plain = values
+        if values.dtype.kind not in "biuf":
+            flat = pd.Series(values.ravel().astype(object))
+            plain = pd.util.hash_pandas_object(flat, index=False).to_numpy()
+        parts += [name.encode(), str(values.shape).encode(), plain.tobytes()]
     return _digest(*parts)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfpfd.auditing.rows import Treatment, treated
+from tfpfd.auditing.rows import Treatment, share_of, treated
 from tfpfd.data.dataset import prefetched
 from tfpfd.data.whole_lists import ListColumns, whole_lists
 from tfpfd.distillation import Ranker
@@ -58,8 +58,7 @@ class ListRows:
         Args:
           size: in (0, 1].
         """
-        order = np.random.default_rng(0).permutation(len(self.users))
-        return self.some(np.sort(order[: max(1, round(size * len(order)))]))
+        return self.some(share_of(np.zeros(len(self.users)), size))
 
     def some(self, lists: np.ndarray) -> ListRows:
         """Some of the lists, `[lists]` places."""

@@ -14,7 +14,7 @@ import tensorflow as tf
 from tfpfd.auditing.catalogue import CatalogueSplits, adapted
 from tfpfd.auditing.lists import ListRows
 from tfpfd.auditing.rows import Treatment, scores_of
-from tfpfd.data.positives import check_privileged, draw_lists, look_up_lists
+from tfpfd.data.positives import check_privileged, look_up_lists
 from tfpfd.distillation import Ranker
 from tfpfd.evaluation import Embeddings, evaluate_catalogue
 from tfpfd.evaluation.catalogue import names_and_lengths
@@ -62,47 +62,36 @@ class CatalogueRows:
     asked: Mapping[str, Asked]
 
     @classmethod
-    def look_up(cls, data: CatalogueSplits) -> CatalogueRows:
+    def look_up(cls, data: CatalogueSplits, schema: Schema | None = None) -> CatalogueRows:
         """Draws the candidates, learns what the schema doesn't know, and looks everything up.
 
         Candidates are drawn once: students of all seeds and arms meet the same.
+
+        Args:
+          data: what users chose.
+          schema: as `adapted` returns it, where it is known.
 
         Raises:
           ValueError: naming the argument or column, what was expected and what came.
           ImportError: without SciPy.
         """
         check_privileged(data.schema, data.privileged)
-        frames = {part: getattr(data, part) for part in PARTS}
-        drawn = {
-            part: draw_lists(
-                rows,
-                data.items,
-                data.schema,
-                data.user,
-                data.item,
-                data.shown_before(part),
-                data.keep,
-                data.drawn,
-                seed,
-            )
-            for seed, (part, rows) in enumerate(frames.items())
-        }
-        schema = adapted(data, drawn["train"])
+        schema = adapted(data) if schema is None else schema
         lists = {
             part: ListRows(
                 look_up_lists(
-                    rows,
+                    getattr(data, part),
                     data.items,
                     schema,
                     data.user,
                     data.item,
-                    drawn[part],
+                    data.draw(part),
                     data.privileged,
                     data.keep,
                 ),
-                rows[data.user].to_numpy(),
+                getattr(data, part)[data.user].to_numpy(),
             )
-            for part, rows in frames.items()
+            for part in PARTS
         }
         asked = {part: _asked(data, part) for part in ("validation", "test")}
         return cls(schema, **lists, asked=asked)
@@ -192,7 +181,7 @@ class CatalogueRows:
 def _asked(data: CatalogueSplits, part: str) -> Asked:
     """What is asked in a part of the data."""
     rows = data.pairs(part)
-    users, first = np.unique(rows[data.user].to_numpy(), return_index=True)
+    users, first = np.unique(getattr(data, part)[data.user].to_numpy(), return_index=True)
 
     def matrix(pairs: pd.DataFrame) -> sparse.csr_matrix:
         user = pd.Index(users).get_indexer(pairs[data.user])

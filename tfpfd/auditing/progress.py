@@ -59,9 +59,17 @@ class TrainingProgress:
         Args:
           name: what is trained.
         """
+        self.show(name)
+        return _Epochs(self)
+
+    def show(self, name: str) -> None:
+        """Shows what is at work, which may be no training.
+
+        Args:
+          name: what is.
+        """
         if self._bar is not None:
             self._bar.update(self._task, description=name)
-        return _Epochs(self)
 
     @property
     def expected(self) -> int:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from tfpfd.auditing import figures, tables
-from tfpfd.auditing.comparison import METRICS, by_metric
+from tfpfd.auditing.comparison import by_metric, title_of
 from tfpfd.auditing.pages import Block, Heading, Listing, Note, Picture, to_html, to_markdown
 from tfpfd.auditing.results import Results
-from tfpfd.auditing.verdict import Verdict, judge
+from tfpfd.auditing.verdict import Verdict, judge, on_base
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,25 +55,28 @@ class Report:
         size = self.results.largest
         rows = {**size.students, "teacher": size.teachers["distilled"]}
         over = f"{size.seeds} seeds and {self.results.test_users:,} test users"
-        return {
+        drawn = {
             "gains": figures.gains(self.results),
             "arms": figures.comparison(
-                rows, self.results.row_metrics, f"test metrics, 95 % intervals over {over}"
+                rows, self.results.metrics, f"test metrics, 95 % intervals over {over}"
             ),
             "strength": figures.strength(self.results),
-            "calibration": figures.calibration(self.results),
         }
+        if size.reliability:
+            drawn["calibration"] = figures.calibration(self.results)
+        return drawn
 
     def _blocks(self) -> list[Block]:
         results, drawn = self.results, self.figures
-        metric = METRICS[results.metric]
+        metric = title_of(results.metric)
         blocks: list[Block] = [
             Heading(TITLE, level=1),
-            Note(self.verdict.sentence, kind="verdict"),
+            *(Note(line, kind="verdict") for line in self.verdict.sentence.splitlines()),
             *(Note(warning, kind="warning") for warning in self.warnings),
         ]
         if self.verdict.advice:
             blocks += [Heading("What to try"), Listing(self.verdict.advice)]
+        blocks += self._base()
         blocks += [
             Heading(f"The differences it goes by: {metric}"),
             Picture("gains", "differences with their intervals", drawn["gains"]),
@@ -86,13 +89,12 @@ class Report:
             tables.arms(results),
             Note("Paired differences; an asterisk where the interval excludes zero."),
             tables.differences(results),
-            Note(by_metric(results.largest.students, results.row_metrics)),
+            Note(by_metric(results.largest.students, results.metrics)),
             Picture("arms", "metrics of every arm", drawn["arms"]),
             Heading("The teacher, and what it rests on"),
             tables.strengths(results),
             Picture("strength", "strength of features and of teachers", drawn["strength"]),
-            Heading("Calibration before and after"),
-            Picture("calibration", "reliability of base and distilled", drawn["calibration"]),
+            *self._calibration(),
             Heading("How it was done"),
             tables.settings(results),
             tables.effort(results),
@@ -103,6 +105,26 @@ class Report:
                 tables.search(results),
             ]
         return blocks
+
+    def _base(self) -> list[Block]:
+        """Whether the base is good enough to start from, if there are rivals."""
+        if (found := self.results.comparison) is None:
+            return []
+        return [
+            Heading("Is the base good enough to start from?"),
+            Note(on_base(found.standing)),
+            tables.rivals(self.results),
+        ]
+
+    def _calibration(self) -> list[Block]:
+        """Of what has probabilities."""
+        if "calibration" not in self.figures:
+            return []
+        figure = self.figures["calibration"]
+        return [
+            Heading("Calibration before and after"),
+            Picture("calibration", "reliability of base and distilled", figure),
+        ]
 
     def to_markdown(self) -> str:
         """The report as Markdown, whose figures are the files that `save` writes beside it."""

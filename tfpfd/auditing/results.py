@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from tfpfd.auditing.comparison import CONTROLS, METRICS, Arms, gain
+from tfpfd.auditing.comparison import CONTROLS, Arms, gain, title_of
+from tfpfd.auditing.rivals import Rivals
+from tfpfd.auditing.task import ROWS, Task
 from tfpfd.auditing.tuning import Tuning
 from tfpfd.auditing.verdict import Evidence
-from tfpfd.evaluation import Interval, confidence_interval
+from tfpfd.evaluation import Comparison, Interval, confidence_interval
 from tfpfd.evaluation.intervals import FloatArray
 from tfpfd.schema import Sees
 
-ROW_METRICS = ("auc", "group_auc", "log_loss", "ece")
 TOGETHER = "all together"
 
 
@@ -24,17 +25,18 @@ class Size:
     """What was measured with a share of the training rows.
 
     Args:
-      labelled: number of training rows with a label.
-      unlabelled: number of those without one.
+      labelled: number of training rows with a label, or of choices.
+      unlabelled: number of those without one, or of items drawn beside choices.
       students: metrics `[seeds, 1 + resamples]` of the student of each arm.
       teachers: the same of the teacher of each arm that has one, on test rows that were treated as
         the training rows.
       epochs: epochs that were trained, `[seeds]` by arm.
       steps: gradient steps that were taken, `[seeds]` by arm.
       best_epochs: the epoch of the best validation loss, from 1, `[seeds]` by arm.
-      permuted: the primary metric `[seeds, 1 + resamples]` of the distilled student's teacher when
-        a privileged feature (or `"all together"`) is permuted on the test rows.
-      reliability: points of the reliability diagram of "base" and "distilled", over all seeds.
+      permuted: the metric of teachers `[seeds, 1 + resamples]`, of the distilled student's, when a
+        privileged feature (or `"all together"`) is permuted on the test rows.
+      reliability: points of the reliability diagram of "base" and "distilled", over all seeds;
+        none of rankings.
     """
 
     labelled: int
@@ -50,7 +52,7 @@ class Size:
     @property
     def seeds(self) -> int:
         """How many trainings of each arm there were."""
-        return len(self.students["base"]["auc"])
+        return len(self.epochs["base"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +69,8 @@ class Results:
       test_rows: number of test rows.
       test_users: number of their users.
       settings: how the arms were trained, by what a reader calls it.
+      task: what is measured.
+      rivals: what stands beside the base of the largest size; None: nothing is said of them.
     """
 
     metric: str
@@ -78,6 +82,8 @@ class Results:
     test_rows: int = 0
     test_users: int = 0
     settings: Mapping[str, object] = field(default_factory=dict)
+    task: Task = ROWS
+    rivals: Rivals | None = None
 
     @property
     def largest(self) -> Size:
@@ -85,20 +91,36 @@ class Results:
         return self.sizes[max(self.sizes)]
 
     @property
-    def row_metrics(self) -> tuple[str, ...]:
-        """`ROW_METRICS`, without group AUC where no test user has rows of both labels."""
+    def metrics(self) -> tuple[str, ...]:
+        """Those of the task that have a value: no group AUC without users of both labels."""
         students = self.largest.students.values()
         return tuple(
             metric
-            for metric in ROW_METRICS
+            for metric in self.task.metrics
             if not all(np.isnan(arm[metric][:, 0]).all() for arm in students)
         )
 
+    @property
+    def teacher_metric(self) -> str:
+        """The metric that teachers, and what they rest on, are measured by."""
+        return self.task.of_teachers or self.metric
+
+    def teacher_gain(self, size: Size) -> Interval:
+        """The distilled student's teacher minus base; positive is better."""
+        return gain(size.teachers["distilled"], size.students["base"], self.teacher_metric)
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """The base beside its rivals, if there are any."""
+        if self.rivals is None or not self.rivals.metrics:
+            return None
+        return self.rivals.beside(self.largest.students["base"], self.metric)
+
     def strengths(self) -> dict[str, Interval]:
         """What the teacher loses when a privileged feature is permuted, the strongest first."""
-        teacher = self.largest.teachers["distilled"]
+        teacher, metric = self.largest.teachers["distilled"], self.teacher_metric
         found = {
-            name: gain(teacher, {self.metric: values}, self.metric)
+            name: gain(teacher, {metric: values}, metric)
             for name, values in self.largest.permuted.items()
         }
         return dict(sorted(found.items(), key=lambda pair: -pair[1].mean))
@@ -113,11 +135,12 @@ class Results:
             gain=gain(students["distilled"], students["base"], metric),
             over={name: gain(students["distilled"], students[name], metric) for name in CONTROLS},
             of_controls={name: gain(students[name], students["base"], metric) for name in CONTROLS},
-            teacher=gain(size.teachers["distilled"], students["base"], metric),
+            teacher=self.teacher_gain(size),
             strengths=strengths,
             sees=self.sees,
             unlabelled=size.unlabelled,
             sparse_ids=self.sparse_ids,
+            standing=None if (found := self.comparison) is None else found.standing,
         )
 
     def warnings(self) -> list[str]:
@@ -135,46 +158,60 @@ class Results:
                 "Two seeds give intervals of up to 12.7 standard errors: expected `seeds` of 3 or "
                 "more where the verdict matters."
             )
-        if self.metric not in self.row_metrics:
+        if self.metric not in self.metrics:
             warnings.append(
-                f"No {METRICS[self.metric]}: no test user has rows of both labels, so another "
+                f"No {title_of(self.metric)}: {self.task.undefined} of any test user, so another "
                 "`metric` is needed."
             )
         undefined = [
-            METRICS[metric]
-            for metric in self.row_metrics
+            title_of(metric)
+            for metric in self.metrics
             if any(np.isnan(arm[metric]).any() for arm in size.students.values())
         ]
         if undefined:
             warnings.append(
                 f"No interval for {', '.join(undefined)}: on some resamples of the test users "
-                "there are no rows of both labels. More test users are needed."
+                f"{self.task.undefined}. More test users are needed."
+            )
+        if self.rivals is not None and self.rivals.lacking:
+            warnings.append(
+                "No rivals stand beside the base, so whether it is good enough to start from is "
+                f"not known: {self.rivals.lacking}."
             )
         return warnings
 
     def frame(self) -> pd.DataFrame:
-        """One row a size, arm, role and metric: means with intervals, and gains over base."""
+        """One row a size, arm or rival, role and metric: means with intervals, gains over base."""
         rows = []
         for share, size in self.sizes.items():
-            for role, arms in (("student", size.students), ("teacher", size.teachers)):
-                for arm, metrics in arms.items():
-                    for metric, values in metrics.items():
-                        level = confidence_interval(values)
-                        over = gain(metrics, size.students["base"], metric)
-                        rows.append(
-                            {
-                                "size": share,
-                                "labelled": size.labelled,
-                                "unlabelled": size.unlabelled,
-                                "arm": arm,
-                                "role": role,
-                                "metric": metric,
-                                "mean": level.mean,
-                                "low": level.low,
-                                "high": level.high,
-                                "gain": over.mean,
-                                "gain_low": over.low,
-                                "gain_high": over.high,
-                            }
-                        )
+            measured = [
+                (role, arm, metrics)
+                for role, arms in (("student", size.students), ("teacher", size.teachers))
+                for arm, metrics in arms.items()
+            ]
+            if size is self.largest and (beside := self.comparison) is not None:
+                for name, found in beside.rivals.items():
+                    # One and the same beside every seed.
+                    every = {m: np.repeat(v, size.seeds, axis=0) for m, v in found.items()}
+                    measured.append(("rival", name, every))
+            for role, arm, metrics in measured:
+                for metric, values in metrics.items():
+                    level = confidence_interval(values)
+                    over = gain(metrics, size.students["base"], metric)
+                    rows.append(
+                        {
+                            "size": share,
+                            "labelled": size.labelled,
+                            "unlabelled": size.unlabelled,
+                            "arm": arm,
+                            "role": role,
+                            "metric": metric,
+                            "mean": level.mean,
+                            "low": level.low,
+                            "high": level.high,
+                            "gain": over.mean,
+                            "gain_low": over.low,
+                            "gain_high": over.high,
+                        }
+                    )
         return pd.DataFrame(rows)

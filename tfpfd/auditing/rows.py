@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tfpfd.data.dataset import batched, from_rows
 from tfpfd.distillation import Ranker
-from tfpfd.schema import Schema
+from tfpfd.schema import Categorical, Schema
 
 Treatment = Literal["kept", "shuffled", "zeroed"]
 _SLICE = 16_384
@@ -50,6 +50,8 @@ class Splits:
       schema: names the columns.
       user_key: the column of the user id: rows of a user are resampled together. By default the
         schema's `list_key`; they differ where a list is a page, of which a user sees many.
+      item_key: the column of the item id, for the rival that knows user and item alone. By default
+        the first categorical of one value on the item side.
     """
 
     train: pd.DataFrame
@@ -57,11 +59,19 @@ class Splits:
     test: pd.DataFrame
     schema: Schema
     user_key: str | None = None
+    item_key: str | None = None
 
 
 def user_key_of(data: SplitRows) -> str | None:
     """The column of the user id: that of the data, or else the list key of their schema."""
     return getattr(data, "user_key", None) or data.schema.list_key
+
+
+def item_key_of(data: SplitRows) -> str | None:
+    """The column of the item id: that of the data, or else by the schema; None without items."""
+    given = getattr(data, "item_key", None)
+    single = (f for f in data.schema.item if isinstance(f, Categorical) and f.length is None)
+    return given or next((feature.name for feature in single), None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,10 +114,7 @@ class TableRows:
         Args:
           size: in (0, 1].
         """
-        order = np.random.default_rng(0).permutation(len(self.labels))
-        missing = np.isnan(self.labels[order])
-        groups = (order[~missing], order[missing])
-        chosen = np.sort(np.concatenate([group[: round(size * len(group))] for group in groups]))
+        chosen = share_of(self.labels, size)
         columns = (self.inputs, self.labels, self.weights)
         return TableRows(
             *tf.nest.map_structure(lambda c: None if c is None else c[chosen], columns)
@@ -123,6 +130,19 @@ class TableRows:
     def logits(self, ranker: Ranker) -> np.ndarray:
         """Logits of a ranker, float32 `[rows]`."""
         return scores_of(ranker, self.inputs, len(self.labels))
+
+
+def share_of(labels: np.ndarray, size: float) -> np.ndarray:
+    """Places of a share of the rows with and of those without a label, ascending.
+
+    Args:
+      labels: `[rows]`, NaN on rows without one.
+      size: in (0, 1].
+    """
+    order = np.random.default_rng(0).permutation(len(labels))
+    missing = np.isnan(labels[order])
+    groups = (order[~missing], order[missing])
+    return np.sort(np.concatenate([group[: round(size * len(group))] for group in groups]))
 
 
 def treated(

@@ -6,18 +6,24 @@ import dataclasses
 import os
 from collections.abc import Sequence
 
+from tfpfd.auditing import rivals
 from tfpfd.auditing.arms import MakeStudent, MakeTeacher, Recipe, arms_of
 from tfpfd.auditing.bench import Bench, cell_name
+from tfpfd.auditing.catalogue import CatalogueSplits
+from tfpfd.auditing.catalogue_bench import CatalogueBench
 from tfpfd.auditing.cells import Cells
-from tfpfd.auditing.checks import check_arguments, check_budget, check_data, check_makers
+from tfpfd.auditing.checks import check_arguments, check_budget, check_makers
+from tfpfd.auditing.comparison import title_of
 from tfpfd.auditing.identity import identity
 from tfpfd.auditing.progress import TrainingProgress
 from tfpfd.auditing.report import Report
 from tfpfd.auditing.results import Results
+from tfpfd.auditing.rivals import Rivals
 from tfpfd.auditing.rows import SplitRows
+from tfpfd.auditing.rows_bench import RowsBench
 from tfpfd.auditing.tuning import Setting, search, settings_for
 from tfpfd.evaluation.intervals import FloatArray
-from tfpfd.schema import Categorical, Schema, Sees
+from tfpfd.schema import Categorical, Sees
 
 # A raw id with fewer labelled rows than this for each of its values is learned by heart.
 _ROWS_PER_VALUE = 10
@@ -26,10 +32,10 @@ _ROWS_PER_VALUE = 10
 def audit(
     make_student: MakeStudent,
     make_teacher: MakeTeacher,
-    data: SplitRows,
+    data: SplitRows | CatalogueSplits,
     seeds: int = 5,
     *,
-    metric: str = "auc",
+    metric: str | None = None,
     sizes: Sequence[float] = (1.0,),
     sees: Sees = "all",
     learning_rate: float = 2e-3,
@@ -105,29 +111,35 @@ def audit(
       OSError: `out` can't be written to, or another audit is at work there.
       ImportError: SciPy is missing, or rich if `verbose` is set.
     """
-    check_arguments(seeds, metric, sizes, sees, multipliers)
+    task: type[Bench] = CatalogueBench if isinstance(data, CatalogueSplits) else RowsBench
+    check_arguments(seeds, sizes, sees, multipliers)
+    metric = task.primary(metric)
     check_budget(warm_up, epochs, patience, batch_size)
-    check_data(data)
-    known = data.schema.adapted
-    schema = data.schema if known else data.schema.adapt(data.train, verbose=0)
-    check_makers(make_student, make_teacher, schema, sees)
-    recipe = Recipe(make_student, make_teacher, learning_rate, weight, warm_up, epochs, patience)
+    task.check_data(data)
+    schema = task.adapted(data)
+    check_makers(make_student, make_teacher, schema, sees, task.check_student)
+    recipe = Recipe(
+        make_student, make_teacher, learning_rate, weight, warm_up, epochs, patience, task.losses
+    )
     settings = settings_for(make_student, multipliers)
     arms = arms_of(sees)
-    bench = Bench.prepare(data, schema, recipe, batch_size, resamples, metric)
+    bench = task.prepare(data, schema, recipe, batch_size, resamples, metric)
     settings = settings if len(settings) > 1 else []
     names = [
         *(setting.cell_name for setting in settings),
         *(cell_name(arm, size, seed) for size in sizes for seed in range(seeds) for arm in arms),
     ]
+    beside = rivals.cell_name(max(sizes))
     multiples = {"multipliers": [float(factor) for factor in multipliers]}
     cells = Cells(out, {} if out is None else {**identity(bench, sees, resamples), **multiples})
-    with cells.alone(names):
+    with cells.alone([beside, *names]):
         trainings = sum(name not in cells for name in names)
         if verbose and trainings < len(names):
             print(f"{len(names) - trainings} of {len(names)} trainings are finished already")
         with TrainingProgress(trainings, epochs, show=bool(verbose)) as progress:
-            tuning = search(settings, lambda one: _tried(bench, one, progress, cells))
+            measured_rivals = _rivals(bench, max(sizes), beside, progress, cells)
+            loss = title_of(bench.task.loss)
+            tuning = search(settings, lambda one: _tried(bench, one, progress, cells), loss)
             tuned = dataclasses.replace(bench, recipe=tuning.chosen.applied(recipe))
             measured = {
                 float(size): tuned.measure(arms, size, seeds, progress, cells) for size in sizes
@@ -138,8 +150,8 @@ def audit(
         sizes=measured,
         max_epochs=epochs,
         tuning=tuning,
-        sparse_ids=_sparse_ids(schema, measured[max(measured)].labelled),
-        test_rows=len(bench.test.labels),
+        sparse_ids=_sparse_ids(bench, measured[max(measured)].labelled),
+        test_rows=bench.test_rows,
         test_users=bench.resamples["test"].shape[1],
         settings={
             "seeds": seeds,
@@ -151,22 +163,37 @@ def audit(
             "at most (epochs)": epochs,
             "patience (epochs)": patience,
         },
+        task=bench.task,
+        rivals=measured_rivals,
     )
     return Report(results)
 
 
+def _rivals(
+    bench: Bench, share: float, name: str, progress: TrainingProgress, cells: Cells
+) -> Rivals:
+    """The rivals, which are fitted if they must be; that some are lacking is kept nowhere."""
+    if name in cells:
+        return Rivals.of(cells.of(name, dict))
+    progress.show("rivals of the base")
+    found = bench.rivals(share)
+    return found if found.lacking else Rivals.of(cells.of(name, found.arrays))
+
+
 def _tried(bench: Bench, setting: Setting, progress: TrainingProgress, cells: Cells) -> FloatArray:
-    """The validation log loss of a base with this setting, which is trained if it must be."""
+    """The validation loss of a base with this setting, which is trained if it must be."""
     found = cells.of(setting.cell_name, lambda: dict(bench.try_base(setting, progress)))
-    return found["log_loss"]
+    return found[bench.task.loss]
 
 
-def _sparse_ids(schema: Schema, labelled: int) -> tuple[str, ...]:
+def _sparse_ids(bench: Bench, labelled: int) -> tuple[str, ...]:
     """Served features whose values have few labelled rows each."""
+    schema = bench.schema
     return tuple(
         name
         for name, feature in schema.features("served").items()
-        if isinstance(feature, Categorical)
+        if name in bench.raw_ids
+        and isinstance(feature, Categorical)
         and feature.length is None
         and labelled < _ROWS_PER_VALUE * schema.table_rows(feature)
     )

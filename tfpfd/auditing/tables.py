@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from tfpfd.auditing.comparison import ABOUT, CONTROLS, METRICS, cell, compare, gain
+from tfpfd.auditing.comparison import ABOUT, CONTROLS, RIVALS, cell, compare, gain, title_of
 from tfpfd.auditing.results import Results
 from tfpfd.evaluation import Interval
 from tfpfd.evaluation.intervals import number
@@ -17,7 +17,7 @@ def arms(results: Results) -> pd.DataFrame:
     rows["teacher of distilled"] = size.teachers["distilled"]
     return _frame(
         {
-            name: {METRICS[metric]: cell(metrics, metric) for metric in results.row_metrics}
+            name: {title_of(metric): cell(metrics, metric) for metric in results.metrics}
             for name, metrics in rows.items()
         }
     )
@@ -29,8 +29,8 @@ def differences(results: Results) -> pd.DataFrame:
     return _frame(
         {
             f"distilled − {other}": {
-                METRICS[metric]: _marked(difference)
-                for metric, difference in compare(students, other, results.row_metrics).items()
+                title_of(metric): _marked(difference)
+                for metric, difference in compare(students, other, results.metrics).items()
             }
             for other in ("base", *CONTROLS)
         }
@@ -44,21 +44,21 @@ def sizes(results: Results) -> pd.DataFrame:
     for share, size in results.sizes.items():
         base = size.students["base"]
         rows[f"{share:.0%}"] = {
-            "with a label": f"{size.labelled:,}",
-            "without": f"{size.unlabelled:,}",
-            f"base {METRICS[metric]}": cell(base, metric),
+            results.task.labelled: f"{size.labelled:,}",
+            results.task.unlabelled: f"{size.unlabelled:,}",
+            f"base {title_of(metric)}": cell(base, metric),
             **{
                 arm: _marked(gain(size.students[arm], base, metric))
                 for arm in (*CONTROLS, "distilled")
             },
-            "teacher": _marked(gain(size.teachers["distilled"], base, metric)),
+            f"teacher{_in(results)}": _marked(results.teacher_gain(size)),
         }
     return _frame(rows)
 
 
 def strengths(results: Results) -> pd.DataFrame:
     """What the teacher loses when a privileged feature is permuted."""
-    column = f"teacher's loss in {METRICS[results.metric]}"
+    column = f"teacher's loss in {title_of(results.teacher_metric)}"
     return _frame({n: {column: _marked(one)} for n, one in results.strengths().items()})
 
 
@@ -82,7 +82,7 @@ def search(results: Results) -> pd.DataFrame:
     return _frame(
         {
             str(tried.setting): {
-                "validation log loss": number(tried.log_loss),
+                f"validation {results.tuning.loss}": number(tried.loss),
                 "minus as given": "–" if place == 0 else _marked(tried.difference),
                 "taken": "yes" if tried.setting == results.tuning.chosen else "",
             }
@@ -94,13 +94,37 @@ def search(results: Results) -> pd.DataFrame:
 def settings(results: Results) -> pd.DataFrame:
     """How the arms were trained."""
     rows = {
-        "training rows with a label": f"{results.largest.labelled:,}",
-        "training rows without": f"{results.largest.unlabelled:,}",
-        "test rows": f"{results.test_rows:,}",
+        f"training {results.task.labelled}": f"{results.largest.labelled:,}",
+        f"training {results.task.unlabelled}": f"{results.largest.unlabelled:,}",
+        f"test {results.task.test}": f"{results.test_rows:,}",
         "test users": f"{results.test_users:,}",
         **{name: str(value) for name, value in results.settings.items()},
     }
     return _frame({name: {"": value} for name, value in rows.items()})
+
+
+def rivals(results: Results) -> pd.DataFrame:
+    """The base and its rivals: test metrics, and the rivals' minus the base's."""
+    found = results.comparison
+    assert found is not None  # There are rivals.
+    names = {"base": "base", **{name: RIVALS[name] for name in found.rivals}}
+    rows = {}
+    for name, shown in names.items():
+        levels = {title_of(metric): cell(found.values[name], metric) for metric in found.metrics}
+        over = {
+            f"{title_of(metric)} minus base": "–"
+            if name == "base"
+            else _marked(found.minus_base(name, metric))
+            for metric in found.metrics
+        }
+        rows[shown] = {**levels, **over, "chosen": found.settings.get(name, "") or "–"}
+    return _frame(rows)
+
+
+def _in(results: Results) -> str:
+    """Says that teachers have a metric of their own, where they do."""
+    other = results.teacher_metric
+    return "" if other == results.metric else f" ({title_of(other)})"
 
 
 def _marked(difference: Interval) -> str:

@@ -53,10 +53,10 @@ GIVEN = Setting()
 
 @dataclass(frozen=True)
 class Tried:
-    """How base did with a setting: validation log loss, and minus that of the given setting."""
+    """How base did with a setting: validation loss, and minus that of the given setting."""
 
     setting: Setting
-    log_loss: float
+    loss: float
     difference: Interval
 
 
@@ -67,10 +67,12 @@ class Tuning:
     Args:
       tried: all settings, the given one first.
       chosen: the one that all arms are trained with.
+      loss: what a reader calls the validation loss that it goes by.
     """
 
     tried: tuple[Tried, ...]
     chosen: Setting = GIVEN
+    loss: str = "log loss"
 
     @property
     def warnings(self) -> list[str]:
@@ -79,7 +81,7 @@ class Tuning:
             return []
         found = next(tried for tried in self.tried if tried.setting == self.chosen)
         return [
-            f"The base is under-tuned: {self.chosen} changes its validation log loss by "
+            f"The base is under-tuned: {self.chosen} changes its validation {self.loss} by "
             f"{found.difference}. All arms were trained so; tune `make_student` further before "
             "trusting any gain."
         ]
@@ -99,7 +101,9 @@ def settings_for(make_student: MakeStudent, multipliers: Sequence[float]) -> lis
 
 
 def search(
-    settings: Sequence[Setting], validation_log_loss: Callable[[Setting], FloatArray]
+    settings: Sequence[Setting],
+    validation_loss: Callable[[Setting], FloatArray],
+    loss: str = "log loss",
 ) -> Tuning:
     """Tries settings with the base; another one is chosen only if it is better beyond doubt.
 
@@ -107,15 +111,16 @@ def search(
 
     Args:
       settings: the given one first.
-      validation_log_loss: of a base trained so, `[1 + resamples]`.
+      validation_loss: of a base trained so, `[1 + resamples]`.
+      loss: what a reader calls it.
     """
     if len(settings) < 2:
-        return Tuning(())
-    values = {setting: validation_log_loss(setting) for setting in settings}
+        return Tuning((), loss=loss)
+    values = {setting: validation_loss(setting) for setting in settings}
     tried = tuple(
         Tried(setting, float(losses[0]), paired_difference(losses, values[settings[0]]))
         for setting, losses in values.items()
     )
     better = [one for one in tried if one.difference.high < 0]
-    best = min(better, key=lambda one: one.log_loss, default=tried[0])
-    return Tuning(tried, best.setting)
+    best = min(better, key=lambda one: one.loss, default=tried[0])
+    return Tuning(tried, best.setting, loss)

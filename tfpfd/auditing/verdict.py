@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tfpfd.auditing.comparison import METRICS
+from tfpfd.auditing.comparison import RIVALS, title_of
 from tfpfd.evaluation import Interval
+from tfpfd.evaluation.comparison import Standing
 from tfpfd.schema import Sees
 
 Kind = Literal["helps", "regularisation only", "hurts", "can't tell"]
@@ -18,6 +19,12 @@ EXPLAINED = 0.5
 LITTLE = 0.005
 # A feature with more than this share of the teacher's strength is a candidate to leave out.
 TOO_PREDICTIVE = 0.5
+
+
+_BETTER_BASE = (
+    "A better base, before anything else: the learning rate, the penalties, the number of epochs, "
+    "more rows, and whether the rival sees something that it doesn't (the history, the item's id)."
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,7 @@ class Evidence:
       sees: which features the teacher sees.
       unlabelled: number of training rows without a label.
       sparse_ids: served features with few labelled rows for each of their values.
+      standing: where base stands among the rivals; None where there are none.
     """
 
     metric: str
@@ -45,6 +53,7 @@ class Evidence:
     sees: Sees = "all"
     unlabelled: int = 0
     sparse_ids: tuple[str, ...] = ()
+    standing: Standing | None = None
 
 
 @dataclass(frozen=True)
@@ -53,13 +62,20 @@ class Verdict:
 
     Args:
       kind: `"helps"`, `"regularisation only"`, `"hurts"` or `"can't tell"`.
-      sentence: the same with its figures.
+      on_features: the same with its figures.
       advice: what to try, one sentence each.
+      on_base: that base is below a rival, which is to be fixed first; else "".
     """
 
     kind: Kind
-    sentence: str
+    on_features: str
     advice: tuple[str, ...]
+    on_base: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What is to be known: of a base below a rival in the first line, then of features."""
+        return "\n".join(line for line in (self.on_base, self.on_features) if line)
 
     def __str__(self) -> str:
         return self.sentence
@@ -75,10 +91,19 @@ def judge(evidence: Evidence) -> Verdict:
       better than the distilled student.
     - *can't tell*: anything else.
 
-    "Better" and "worse" mean that the interval excludes zero.
+    "Better" and "worse" mean that the interval excludes zero. Before it, if base is below a rival
+    beyond doubt, stands that: whatever lifts a student that is badly trained proves little.
     """
     kind = _kind(evidence)
-    return Verdict(kind, _sentence(kind, evidence), _advice(kind, evidence))
+    advice, standing = _advice(kind, evidence), evidence.standing
+    if standing is None or standing.where != "below":
+        return Verdict(kind, _sentence(kind, evidence), advice)
+    return Verdict(kind, _sentence(kind, evidence), (_BETTER_BASE, *advice), on_base(standing))
+
+
+def on_base(standing: Standing) -> str:
+    """Whether the base is good enough to start from, in a sentence."""
+    return standing.sentence("Your base", RIVALS[standing.rival])
 
 
 def _kind(evidence: Evidence) -> Kind:
@@ -118,7 +143,7 @@ def _explaining(evidence: Evidence) -> list[str]:
 
 
 def _sentence(kind: Kind, evidence: Evidence) -> str:
-    metric, gain = METRICS[evidence.metric], evidence.gain
+    metric, gain = title_of(evidence.metric), evidence.gain
     if kind == "helps":
         least = min(evidence.over, key=lambda name: evidence.over[name].mean)
         return (

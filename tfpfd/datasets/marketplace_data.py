@@ -12,6 +12,7 @@ import pandas as pd
 import tensorflow as tf
 
 from tfpfd._arguments import check_ids, check_integer
+from tfpfd.auditing.catalogue import CatalogueSplits
 from tfpfd.datasets.marketplace_rows import OBJECTIVES, MarketplaceRows, Task
 from tfpfd.datasets.marketplace_schema import make_schema
 from tfpfd.datasets.simulation import Log, World
@@ -135,6 +136,44 @@ class Marketplace:
     def schema(self) -> Schema:
         """The columns by role, the page (`visit`) as list; not adapted yet."""
         return make_schema(self.task)
+
+    def catalogue(self, drawn: int = 20) -> CatalogueSplits:
+        """What users clicked, for a coarse ranker of all items; the task must be `"click"`.
+
+        Post-event features are known of clicks alone, so no other task has privileged features of
+        an item that is drawn.
+
+        Args:
+          drawn: items drawn beside each click.
+
+        Raises:
+          ValueError: another task.
+        """
+        if self.task != "click":
+            raise ValueError(
+                f"`catalogue` needs the task 'click', whose privileged features are known of every "
+                f"item, received '{self.task}'"
+            )
+        names = list(self.schema.features("privileged"))
+        columns = ["user_id", "item_id", "day", *(f.name for f in self.schema.user)]
+        train, validation, test = (
+            rows.loc[rows["clicked"] == 1, list(dict.fromkeys(columns))].reset_index(drop=True)
+            for rows in (self.train, self.validation, self.test)
+        )
+        return CatalogueSplits(
+            train,
+            validation,
+            test,
+            self.items,
+            self.schema,
+            user="user_id",
+            item="item_id",
+            exposed=self.exposed_until_training,
+            seen=self.validation[["user_id", "item_id"]],
+            privileged=lambda rows: self.features(rows)[names],
+            keep=("day",),
+            drawn=drawn,
+        )
 
     def ctr(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """True P(click | shown) of pairs.

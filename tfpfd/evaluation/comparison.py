@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,49 @@ from tfpfd.evaluation.metrics import SMALLER_IS_BETTER
 
 # Fewer trainings can't carry a claim: three give intervals of 4.3 standard errors.
 SEEDS_OF_A_CLAIM = 5
+
+
+Where = Literal["below", "better", "unclear"]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a base stands among its rivals.
+
+    Args:
+      where: `"below"` one of them beyond doubt, `"better"` than every one, or `"unclear"`.
+      rival: the one that beats it by most, or else the nearest.
+      metric: that decides.
+      base: its value.
+      other: the rival's.
+      difference: the rival's minus the base's.
+    """
+
+    where: Where
+    rival: str
+    metric: str
+    base: float
+    other: float
+    difference: Interval
+
+    def sentence(self, base: str, rival: str) -> str:
+        """Whether the base is worth starting from.
+
+        Args:
+          base: what a reader calls the base, at the beginning of a sentence.
+          rival: what a reader calls the rival.
+        """
+        sign = "<" if self.base < self.other else "≥"
+        figures = (
+            f"({self.metric} {number(self.base)} {sign} {number(self.other)}; {rival} minus base "
+            f"{self.difference})"
+        )
+        if self.where == "below":
+            below = "worse than" if self.metric in SMALLER_IS_BETTER else "below"
+            return f"{base} is {below} {rival}: fix that first {figures}."
+        if self.where == "better":
+            return f"{base} is better than every rival, the nearest {rival} {figures}."
+        return f"{base} isn't better than every rival beyond doubt, the nearest {rival} {figures}."
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -88,33 +132,28 @@ class Comparison:
         return pd.DataFrame.from_dict(rows, orient="index")
 
     @property
+    def standing(self) -> Standing:
+        """Where the base stands among the rivals, by the first metric."""
+        metric = self.metrics[0]
+        sign = -1 if metric in SMALLER_IS_BETTER else 1
+        over = {name: self.minus_base(name, metric) for name in self.rivals}
+        real = {name: one for name, one in over.items() if one.excludes_zero}
+        beat = [name for name, one in real.items() if sign * one.mean > 0]
+        # One that beats the base beyond doubt comes before one that may be luck.
+        rival = max(beat or over, key=lambda name: sign * over[name].mean)
+        mine, other = (float(self.values[name][metric][:, 0].mean()) for name in (self.base, rival))
+        where: Where = "below" if beat else "better" if len(real) == len(over) else "unclear"
+        return Standing(where, rival, metric, mine, other, over[rival])
+
+    @property
     def first_line(self) -> str:
         """Whether the base is worth starting from, by the first metric.
 
         It is below a rival, or better than every one, where the interval of the difference excludes
         zero; else it can't be told from the nearest.
         """
-        metric = self.metrics[0]
-        sign = -1 if metric in SMALLER_IS_BETTER else 1
-        gains = {name: self.minus_base(name, metric) for name in self.rivals}
-        real = {name: one for name, one in gains.items() if one.excludes_zero}
-        beat = [name for name, one in real.items() if sign * one.mean > 0]
-        # One that beats the base beyond doubt comes before one that may be luck.
-        rival = max(beat or gains, key=lambda name: sign * gains[name].mean)
-        mine, other = (float(self.values[name][metric][:, 0].mean()) for name in (self.base, rival))
-        figures = f"{metric} {number(mine)} {'<' if mine < other else '≥'} {number(other)}"
-        about = f"({figures}; {rival} minus base {gains[rival]})"
-        if beat:
-            below = "below" if sign > 0 else "worse than"
-            return f"Your base '{self.base}' is {below} {rival} {about}: fix that first."
-        if len(real) == len(gains):
-            return (
-                f"Your base '{self.base}' is better than every rival, the nearest {rival} {about}."
-            )
-        return (
-            f"Your base '{self.base}' isn't better than every rival beyond doubt, the nearest "
-            f"{rival} {about}."
-        )
+        found = self.standing
+        return found.sentence(f"Your base '{self.base}'", found.rival)
 
     def __repr__(self) -> str:
         levels = {

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from tfpfd._arguments import names_in
 from tfpfd.evaluation.intervals import FloatArray, user_bootstrap
 
-SMALLER_IS_BETTER = ("log_loss", "ece")
+SMALLER_IS_BETTER = ("log_loss", "ece", "list_loss")
 
 
 def auc(

@@ -51,7 +51,7 @@ class Rows:
 
     @classmethod
     def of(
-        cls, name: str, frame: pd.DataFrame, schema: Schema, user_key: str, item_key: str
+        cls, name: str, frame: pd.DataFrame, schema: Schema, user_key: str, item_key: str | None
     ) -> Rows:
         """Checks the rows of a frame.
 
@@ -60,7 +60,7 @@ class Rows:
           frame: the rows; those without a label are left out of `train`, and refused elsewhere.
           schema: names the columns.
           user_key: the column of the user id.
-          item_key: the column of the item id.
+          item_key: the column of the item id; None where there are no items.
 
         Raises:
           ValueError: naming the column, what was expected and what came.
@@ -89,7 +89,7 @@ class Rows:
         return cls(
             {key: values[kept] for key, values in schema.columns(raw, features).items()},
             np.asarray(frame[user_key])[kept],
-            np.asarray(frame[item_key])[kept],
+            np.asarray(frame[item_key])[kept] if item_key else np.zeros(int(kept.sum()), int),
             labels[kept].astype(np.float64),
             weights,
         )

@@ -37,6 +37,18 @@ class CatalogueRival:
         """How many users and items there are."""
         return self._history.shape
 
+    def of(self, users: ArrayLike) -> CatalogueRival:
+        """The rival for some of its users, called by their places among these.
+
+        Args:
+          users: `[n]` user numbers, from 0.
+
+        Raises:
+          ValueError: a user that the history doesn't have.
+        """
+        rows = check_ids("users", users, self._history.shape[0])
+        return CatalogueRival(self._history[rows], self._weights)
+
     def scores(self, users: ArrayLike) -> FloatArray:
         """The scores of all items for some users.
 

@@ -15,9 +15,9 @@ from rich.console import Console
 
 from tfpfd.auditing import figures
 from tfpfd.auditing.arms import ARMS, DISTILLED, Recipe, train
-from tfpfd.auditing.bench import stacked
 from tfpfd.auditing.comparison import METRICS
 from tfpfd.auditing.progress import TrainingProgress
+from tfpfd.auditing.runs import stacked
 from tfpfd.datasets import MovieLens, movielens_100k
 from tfpfd.distillation import Ranker
 from tfpfd.experiments.candidates import CandidateTask, Keys

@@ -1,0 +1,69 @@
+"""What an expert would have tried first, beside the base of an audit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tfpfd.auditing.cells import Arrays
+from tfpfd.auditing.comparison import Metrics
+from tfpfd.evaluation import Comparison
+
+_SETTING = "setting"
+
+
+@dataclass(frozen=True, eq=False)
+class Rivals:
+    """Rivals of the base, tuned on validation rows.
+
+    Args:
+      metrics: `[1 + resamples]` of the test, by rival.
+      settings: what was chosen for each, "" for nothing.
+      lacking: why there are none, for a reader; "" if there are.
+    """
+
+    metrics: Mapping[str, Metrics] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    lacking: str = ""
+
+    def beside(self, base: Metrics, metric: str) -> Comparison:
+        """The base compared with the rivals.
+
+        Args:
+          base: its metrics `[seeds, 1 + resamples]`.
+          metric: the primary one.
+        """
+        common = next(iter(self.metrics.values()))
+        names = [metric, *(name for name in common if name != metric)]
+        return Comparison(
+            "base",
+            {rival: {m: found[m][None] for m in names} for rival, found in self.metrics.items()},
+            {"base": {m: base[m] for m in names}},
+            self.settings,
+        )
+
+    def arrays(self) -> Arrays:
+        """The rivals as arrays by name, from which `of` makes them again."""
+        metrics = {f"{r}/{m}": v for r, found in self.metrics.items() for m, v in found.items()}
+        settings = {f"{r}/{_SETTING}": np.array(value) for r, value in self.settings.items()}
+        return {**metrics, **settings}
+
+    @classmethod
+    def of(cls, arrays: Arrays) -> Rivals:
+        """The rivals that `arrays` gave."""
+        metrics: dict[str, dict[str, np.ndarray]] = {}
+        settings: dict[str, str] = {}
+        for name, values in arrays.items():
+            rival, _, key = name.partition("/")
+            if key == _SETTING:
+                settings[rival] = str(values)
+            else:
+                metrics.setdefault(rival, {})[key] = values
+        return cls(metrics, settings)
+
+
+def cell_name(share: float) -> str:
+    """What rivals fitted on a share of the training rows are called on disk."""
+    return f"rivals,size={float(share)!r}"
