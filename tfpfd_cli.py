@@ -198,11 +198,17 @@ def experiment(
 @app.command("audit")
 def audit_rows(
     data: Annotated[
-        str, typer.Option(help="movielens, or a folder with {train,validation,test}.parquet")
+        str,
+        typer.Option(
+            help="movielens, movielens-catalogue, or a folder with {train,validation,test}.parquet"
+        ),
     ] = "movielens",
     schema: Annotated[Path | None, typer.Option(help="a file of what Schema.to_json wrote")] = None,
     seeds: Annotated[int, typer.Option(help="trainings of each arm")] = 5,
-    metric: Annotated[str, typer.Option(help="auc, group_auc or log_loss")] = "auc",
+    metric: Annotated[
+        str | None,
+        typer.Option(help="auc, group_auc or log_loss; of a catalogue recall@k or ndcg@k"),
+    ] = None,
     user_key: Annotated[
         str | None, typer.Option(help="the column of the user id; the list key if not given")
     ] = None,

@@ -1,8 +1,10 @@
 """The README: its Python runs as it stands, from top to bottom of each section."""
 
+import dataclasses
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -99,13 +101,21 @@ class TestSections:
 
         # What it trains is tested elsewhere, and takes minutes.
         monkeypatch.setattr(bench, "train", untrained)
-        parts = (movielens.train, movielens.validation, movielens.test)
-        parts = (part.head(300) for part in parts)
-        few = tfpfd.Splits(*parts, movielens.schema)
+
+        def head(data):
+            return {part: getattr(data, part).head(300) for part in ("train", "validation", "test")}
+
+        likes = movielens.catalogue(drawn=4)
+        few = SimpleNamespace(
+            **head(movielens),
+            schema=movielens.schema,
+            catalogue=lambda: dataclasses.replace(likes, **head(likes)),
+        )
         monkeypatch.setattr(tfpfd.datasets, "movielens_100k", lambda: few)
         names = execute("Do privileged features help *my* student?")
         assert (here / "audit" / "report.html").is_file()
         assert names["report"].results.largest.seeds == 5
+        assert names["report"].results.metric == "recall@20"
 
     @section("In a server")
     def test_requests_and_approximate_search(self, films, monkeypatch, capsys):

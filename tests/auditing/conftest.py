@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from tfpfd.auditing.comparison import CONTROLS
-from tfpfd.auditing.results import ROW_METRICS, TOGETHER, Results, Size
+from tfpfd.auditing.results import TOGETHER, Results, Size
+from tfpfd.auditing.task import ROW_METRICS
 from tfpfd.auditing.tuning import GIVEN, Setting, Tried, Tuning
 from tfpfd.evaluation import Interval
 

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from tfpfd import MLP, Categorical, FeatureEncoder, Numeric, Ranker, Schema, Splits, audit
-from tfpfd.auditing import bench
+from tfpfd.auditing import bench, rows_bench
 
 ARMS = ["base", "self", "shuffled", "zeroed", "distilled"]
 
@@ -93,7 +93,7 @@ def test_a_killed_audit_goes_on_and_reports_the_same(data, trained, tmp_path):
     with pytest.raises(Killed):
         run(data, tmp_path)
     cells = tmp_path / "cells"
-    assert len(list(cells.glob("*.npz"))) == 8
+    assert len(list(cells.glob("*.npz"))) == 8 + 1  # The rivals, too.
     # What a kill in the middle of writing leaves.
     (cells / "size=1.0,seed=1,arm=self.npz.part").write_bytes(b"half")
     before = {path: path.read_bytes() for path in cells.glob("*.npz")}
@@ -242,8 +242,11 @@ def test_a_folder_without_its_manifest_or_with_a_damaged_one_is_refused(data, un
     assert untrained == []
 
 
-def test_nothing_is_left_behind_where_no_training_ended(data, trained, tmp_path):
-    trained.stop_after = 0
+def test_nothing_is_left_behind_where_nothing_ended(data, trained, tmp_path, monkeypatch):
+    def killed(*rows):
+        raise Killed
+
+    monkeypatch.setattr(rows_bench, "pointwise_rivals", killed)
     with pytest.raises(Killed):
         run(data, tmp_path / "new")
     assert list(tmp_path.iterdir()) == []

@@ -94,8 +94,8 @@ class Bench(abc.ABC):
 
     @property
     @abc.abstractmethod
-    def test_rows(self) -> int:
-        """How many rows, or choices, are tested."""
+    def tested(self) -> tuple[int, int]:
+        """How many rows, or choices, are tested, and of how many users."""
 
     @abc.abstractmethod
     def counts(self, share: float) -> tuple[int, int]:

@@ -29,7 +29,6 @@ from tfpfd.layers import TwoTower
 from tfpfd.schema import Schema
 
 PRIMARY = "recall@50"
-_SIZE = 16_384  # Rows a batch where nothing is trained.
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,9 +93,11 @@ class CatalogueBench(Bench):
         return of_catalogue(self.metric)
 
     @property
-    def test_rows(self) -> int:
-        """As of `Bench`."""
-        return len(self.catalogue.test.users)
+    def tested(self) -> tuple[int, int]:
+        """As of `Bench`: users count who chose something that they weren't shown before."""
+        asked = self.catalogue.asked["test"]
+        found = (asked.relevant > asked.excluded).getnnz(axis=1)
+        return int(found.sum()), int((found > 0).sum())
 
     def counts(self, share: float) -> tuple[int, int]:
         """As of `Bench`."""
@@ -109,7 +110,7 @@ class CatalogueBench(Bench):
 
     def held_out(self) -> tf.data.Dataset:
         """As of `Bench`."""
-        return self.catalogue.validation.batches(_SIZE)
+        return self.catalogue.validation.in_order
 
     def validation_loss(self, student: Ranker) -> Metrics:
         """As of `Bench`."""

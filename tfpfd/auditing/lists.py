@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,8 @@ class ListRows:
           names: the features to change.
           seed: of the permutation, of the rows of all lists.
         """
+        if treatment == "kept":
+            return self
         inputs, *targets = self.columns.of_rows
         of_rows = (treated(inputs, treatment, names, seed), *targets)
         return dataclasses.replace(self, columns=self.columns._replace(of_rows=of_rows))
@@ -86,8 +89,13 @@ class ListRows:
         shuffle = seed is not None
         return prefetched(whole_lists(self.columns, counts, size, shuffle, seed))
 
+    @cached_property
+    def in_order(self) -> tf.data.Dataset:
+        """Batches where nothing is trained; made once, as that takes longer than to run them."""
+        return self.batches(_SLICE)
+
     def logits(self, ranker: Ranker) -> Any:
         """Logits of a ranker, float32 `[lists, rows of a list]`."""
         # Not `predict`: tracing a graph takes longer than running these few batches.
-        parts = [ranker(inputs, training=False) for inputs, *_ in self.batches(_SLICE)]
+        parts = [ranker(inputs, training=False) for inputs, *_ in self.in_order]
         return np.concatenate(parts).reshape(-1, self.size)

@@ -52,7 +52,7 @@ class Size:
     @property
     def seeds(self) -> int:
         """How many trainings of each arm there were."""
-        return len(self.epochs["base"])
+        return len(next(iter(self.students["base"].values())))
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +160,7 @@ class Results:
             )
         if self.metric not in self.metrics:
             warnings.append(
-                f"No {title_of(self.metric)}: {self.task.undefined} of any test user, so another "
+                f"No {title_of(self.metric)}: no test user has {self.task.needed}, so another "
                 "`metric` is needed."
             )
         undefined = [
@@ -171,7 +171,7 @@ class Results:
         if undefined:
             warnings.append(
                 f"No interval for {', '.join(undefined)}: on some resamples of the test users "
-                f"{self.task.undefined}. More test users are needed."
+                f"there are no {self.task.needed}. More test users are needed."
             )
         if self.rivals is not None and self.rivals.lacking:
             warnings.append(

@@ -106,6 +106,8 @@ class TableRows:
           names: the features to change.
           seed: of the permutation.
         """
+        if treatment == "kept":
+            return self
         return dataclasses.replace(self, inputs=treated(self.inputs, treatment, names, seed))
 
     def share(self, size: float) -> TableRows:
@@ -161,7 +163,7 @@ def treated(
       seed: of the permutation.
     """
     if treatment == "kept" or not names:
-        return dict(inputs)
+        return {**inputs}
     if treatment == "zeroed":
         return {**inputs, **{name: np.zeros_like(inputs[name]) for name in names}}
     rows = len(next(iter(inputs[name] for name in names)))

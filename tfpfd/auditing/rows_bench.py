@@ -86,9 +86,9 @@ class RowsBench(Bench):
         return ROWS
 
     @property
-    def test_rows(self) -> int:
+    def tested(self) -> tuple[int, int]:
         """As of `Bench`."""
-        return len(self.test.labels)
+        return len(self.test.labels), self.resamples["test"].shape[1]
 
     def counts(self, share: float) -> tuple[int, int]:
         """As of `Bench`."""
@@ -155,14 +155,15 @@ class RowsBench(Bench):
 
     def rivals(self, share: float) -> Rivals:
         """Biases, logistic regression and boosted trees; see `pointwise_rivals`."""
-        labels = self.train.labels
+        kept = share_of(self.train.labels, share)
+        labels = self.train.labels[kept]
         found = np.unique(labels[~np.isnan(labels)]).tolist()
         if found != [0, 1]:
             return Rivals(lacking=f"they need training labels of 0 and 1, received {found[:5]}")
         schema, user, item = self.schema, user_key_of(self.data), item_key_of(self.data)
         assert user is not None  # It was checked.
         parts = {part: getattr(self.data, part) for part in _PARTS}
-        parts["train"] = parts["train"].iloc[share_of(labels, share)]
+        parts["train"] = parts["train"].iloc[kept]
         train, validation, test = (
             Rows.of(part, frame, schema, user, item) for part, frame in parts.items()
         )

@@ -56,25 +56,40 @@ def audit(
     only), **shuffled** (privileged features permuted in training) and **zeroed** (all of them row
     0 of their table, as a missing value is written, so the network is the same and its input a
     constant). Every arm starts from the same student, meets the same batches in the same order,
-    may take the same number of steps, and is stopped early by the student's validation log loss.
+    may take the same number of steps, and is stopped early by the student's validation loss.
     Rows without a label go into the batches of base too, where they weigh nothing.
 
     The features *help* only if the distilled student is better than base and than every control,
     with intervals over seeds and test users that exclude zero; see `tfpfd.auditing.verdict`.
 
+    **The rivals.** A teacher may lift a base that is badly trained, and so may anything else. So
+    what an expert would have tried first is tuned on the same validation rows and stands beside it
+    (docs/protocol.md). Where base is below one of them beyond doubt the verdict begins with that:
+    "Your base is below popularity: fix that first". Rivals of rows need scikit-learn; without it
+    the report says that there are none.
+
+    **Two tasks.** Rows (`Splits`, a built-in dataset) have a label given that something was shown.
+    Of a catalogue (`CatalogueSplits`, or `catalogue()` of a built-in dataset) it is known what
+    users chose: a student, which must be a `TwoTower`, learns from lists of that and of items drawn
+    beside it, by `ListwiseSoftmax` and `SoftListwiseSoftmax`, and is measured by what it finds of
+    all items that a user wasn't shown before. Training stops by the list loss on validation lists,
+    without penalties: it moves with every score, where recall only does with those that cross the
+    k-th place. Teachers, who would need a cross feature for every item, are measured by the NDCG
+    within the lists of the test.
+
     **The search for the base.** First, base is trained with one seed as given and with the
     learning rate times each of `multipliers`; and, if `make_student` takes an argument
     `regularization`, with that set to each of them (1 is what you would use: multiply your
     penalties or dropout by it). Another setting is taken, for all arms, and a warning given, only
-    if its validation log loss is better beyond the sampling of validation users. As it is the
+    if its validation loss is better beyond the sampling of validation users. As it is the
     base that is tuned, the others have no advantage by it. The number of epochs needs no search,
     as every arm stops early; that the last one was the best is warned of.
 
-    **The metric.** AUC by default: it is the papers', has a meaning where a user has few rows, and
-    isn't moved by a mere change of calibration, which any soft label brings. `"group_auc"` is
-    nearer to what a ranking within a user's candidates is worth, where users have enough rows of
-    both labels; `"log_loss"` is for predicted rates that are used as such. Sample weights count in
-    training, not in these metrics.
+    **The metric.** Of rows AUC by default: it is the papers', has a meaning where a user has few
+    rows, and isn't moved by a mere change of calibration, which any soft label brings.
+    `"group_auc"` is nearer to what a ranking within a user's candidates is worth, where users have
+    enough rows of both labels; `"log_loss"` is for predicted rates that are used as such. Of a
+    catalogue recall@50 by default. Sample weights count in training, not in these metrics.
 
     Args:
       make_student: makes a student, a `Ranker`, from an adapted schema.
@@ -82,17 +97,19 @@ def audit(
         see, and the student, whose encoder it may share.
       data: training, validation and test rows with all features, and the schema:
         `tfpfd.Splits`, or a built-in dataset. Its `user_key`, or else the `list_key` of the schema,
-        is the column of the user id. Where the schema isn't adapted it is, to all training rows.
+        is the column of the user id. Or `tfpfd.CatalogueSplits`. Where the schema isn't adapted it
+        is, to all training rows.
       seeds: number of trainings of each arm.
-      metric: the primary metric, `"auc"`, `"group_auc"` or `"log_loss"`.
+      metric: the primary metric: of rows `"auc"` (the default), `"group_auc"` or `"log_loss"`; of
+        a catalogue `"recall@k"`, `"ndcg@k"` or `"hit_rate@k"` of any k, by default recall@50.
       sizes: shares of the training rows to train with, ascending; the verdict goes by the last.
       sees: what the distilled student's teacher sees, `"all"` or `"privileged"` features alone.
       learning_rate: of Adam.
       weight: λ.
       warm_up: epochs before the teacher counts.
       epochs: at most.
-      patience: epochs without a better validation log loss before training stops.
-      batch_size: rows a batch, with and without a label.
+      patience: epochs without a better validation loss before training stops.
+      batch_size: rows a batch, with and without a label; of a catalogue in whole lists.
       multipliers: what the search for the base tries; none: no search.
       resamples: of the test users.
       out: a folder; what each training gave is kept in its `cells/`, and an audit that was killed
@@ -104,7 +121,8 @@ def audit(
 
     Raises:
       ValueError: an argument out of range, no privileged features or user column, a column that
-        is missing, labels that can't be compared, a teacher that sees other features, an `out`
+        is missing, labels that can't be compared, a teacher that sees other features, a student of
+        a catalogue that is no `TwoTower`, a user who was shown all items, an `out`
         with cells of other rows, networks or arguments, or with damaged ones.
       TypeError: `make_student` or `make_teacher` is no function or makes no `Ranker`, `data` has
         no parts.
@@ -144,6 +162,7 @@ def audit(
             measured = {
                 float(size): tuned.measure(arms, size, seeds, progress, cells) for size in sizes
             }
+    rows, users = bench.tested
     results = Results(
         metric=metric,
         sees=sees,
@@ -151,8 +170,8 @@ def audit(
         max_epochs=epochs,
         tuning=tuning,
         sparse_ids=_sparse_ids(bench, measured[max(measured)].labelled),
-        test_rows=bench.test_rows,
-        test_users=bench.resamples["test"].shape[1],
+        test_rows=rows,
+        test_users=users,
         settings={
             "seeds": seeds,
             "teacher sees": sees,

@@ -16,7 +16,7 @@ class Task:
       labelled: what a reader calls the rows that say something of themselves.
       unlabelled: what a reader calls those beside them.
       test: what a reader calls what is tested.
-      undefined: what is the matter where a metric has no value.
+      needed: what there must be for a metric to have a value.
     """
 
     metrics: tuple[str, ...]
@@ -25,7 +25,7 @@ class Task:
     labelled: str
     unlabelled: str
     test: str
-    undefined: str
+    needed: str
 
 
 ROW_METRICS = ("auc", "group_auc", "log_loss", "ece")
@@ -37,7 +37,7 @@ ROWS = Task(
     labelled="rows with a label",
     unlabelled="rows without",
     test="rows",
-    undefined="there are no rows of both labels",
+    needed="rows of both labels",
 )
 
 
@@ -57,5 +57,5 @@ def of_catalogue(metric: str) -> Task:
         labelled="choices",
         unlabelled="items drawn beside them",
         test="choices",
-        undefined="nobody has an item to find",
+        needed="items to find",
     )

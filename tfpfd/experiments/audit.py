@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from tfpfd.auditing import Report, Splits, audit
+from tfpfd.auditing import CatalogueSplits, Report, Splits, audit
+from tfpfd.auditing.arms import MakeStudent, MakeTeacher
 from tfpfd.datasets import movielens_100k
 from tfpfd.distillation import Ranker
 from tfpfd.experiments import movielens
 from tfpfd.experiments.candidates import with_unexposed
 from tfpfd.experiments.folder import check_out
-from tfpfd.layers import MLP, FeatureEncoder
-from tfpfd.schema import Schema
+from tfpfd.layers import MLP, FeatureEncoder, TwoTower
+from tfpfd.schema import Schema, Sees
 
 PARTS = ("train", "validation", "test")
 
@@ -30,18 +32,60 @@ def make_student(schema: Schema, regularization: float = 1.0) -> Ranker:
     return Ranker(schema, network, encoder=encoder)
 
 
-def movielens_rows() -> tuple[Splits, dict[str, Any]]:
+@dataclass(frozen=True)
+class Audited:
+    """What is audited, and how.
+
+    Args:
+      data: rows, or what users chose of a catalogue.
+      student: makes a student.
+      teacher: makes a teacher.
+      settings: arguments of `audit`.
+    """
+
+    data: Splits | CatalogueSplits
+    student: MakeStudent = make_student
+    teacher: MakeTeacher = movielens.make_teacher
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def movielens_rows() -> Audited:
     """MovieLens-100K with unexposed films as rows without a label, and the demo's settings."""
     data, recipe = movielens_100k(), movielens.RECIPE
     per_row = movielens.UNEXPOSED_PER_ROW
     rows = with_unexposed(data, data.train, per_row, movielens.KEYS)
     names = ("learning_rate", "weight", "warm_up", "epochs", "patience")
     settings = {name: getattr(recipe, name) for name in names}
-    splits = Splits(rows, data.validation, data.test, data.schema)
-    return splits, {**settings, "batch_size": movielens.LABELLED_PER_BATCH * (1 + per_row)}
+    return Audited(
+        Splits(rows, data.validation, data.test, data.schema),
+        settings={**settings, "batch_size": movielens.LABELLED_PER_BATCH * (1 + per_row)},
+    )
 
 
-BUILT_IN: dict[str, Callable[[], tuple[Splits, dict[str, Any]]]] = {"movielens": movielens_rows}
+def movielens_catalogue() -> Audited:
+    """MovieLens-100K as a catalogue, of all likes before the validation."""
+    settings = {"learning_rate": 4e-3, "epochs": 16, "patience": 3, "batch_size": 4096}
+    data = movielens_100k().catalogue(history=True)
+    return Audited(data, make_retriever, make_list_teacher, settings)
+
+
+def make_retriever(schema: Schema, regularization: float = 1.0) -> Ranker:
+    """A two-tower student of a catalogue, wider than the demo's, as each like is 21 rows."""
+    encoder = FeatureEncoder(schema, dim=16, l2=1e-4 * regularization)
+    network = TwoTower([32], l2=1e-5 * regularization, batch_norm=False)
+    return Ranker(schema, network, encoder=encoder)
+
+
+def make_list_teacher(schema: Schema, sees: Sees, student: Ranker) -> Ranker:
+    """A teacher of lists, with inputs of its own."""
+    encoder = FeatureEncoder(schema, schema.features(sees), dim=16, l2=1e-4)
+    return Ranker(schema, MLP([32], l2=1e-5, batch_norm=False), sees=sees, encoder=encoder)
+
+
+BUILT_IN: dict[str, Callable[[], Audited]] = {
+    "movielens": movielens_rows,
+    "movielens-catalogue": movielens_catalogue,
+}
 
 
 def read_rows(folder: Path, schema: Path | None) -> Splits:
@@ -83,7 +127,7 @@ def run(
     data: str,
     schema: Path | None,
     seeds: int,
-    metric: str,
+    metric: str | None,
     out: Path,
     user_key: str | None = None,
 ) -> tuple[Report, Path]:
@@ -93,7 +137,7 @@ def run(
       data: the name of a built-in dataset, or a folder; see `read_rows`.
       schema: for a folder, the file of its schema.
       seeds: number of trainings of each arm.
-      metric: the primary metric.
+      metric: the primary metric; by default that of `audit`.
       out: where the report goes, and what each training gave.
       user_key: the column of the user id; by default the list key of the schema.
 
@@ -101,16 +145,20 @@ def run(
       The report, and the path of its page.
 
     Raises:
-      ValueError: as for `read_rows` and `audit`; `out` holds the trainings of another audit.
+      ValueError: as for `read_rows` and `audit`; `out` holds the trainings of another audit; a user
+        key of a catalogue.
       OSError: `out` can't be written to.
     """
     check_out(out)
-    if data in BUILT_IN:
-        rows, settings = BUILT_IN[data]()
-    else:
-        rows, settings = read_rows(Path(data), schema), {}
+    chosen = BUILT_IN[data]() if data in BUILT_IN else Audited(read_rows(Path(data), schema))
+    rows = chosen.data
     if user_key is not None:
+        if not isinstance(rows, Splits):
+            raise ValueError(
+                f"`--user-key` must be left out: '{data}' is a catalogue that names its users, "
+                f"received '{user_key}'"
+            )
         rows = dataclasses.replace(rows, user_key=user_key)
-    settings = {**settings, "metric": metric, "out": out}
-    report = audit(make_student, movielens.make_teacher, rows, seeds, **settings)
+    settings = {**chosen.settings, "metric": metric, "out": out}
+    report = audit(chosen.student, chosen.teacher, rows, seeds, **settings)
     return report, report.save(out)
