@@ -178,18 +178,28 @@ class CatalogueRows:
         return {name: found[name] for name in metrics}
 
 
+def matrix_of(data: CatalogueSplits, users: np.ndarray, pairs: pd.DataFrame) -> sparse.csr_matrix:
+    """Which of the pairs there are, `[users, items]`; those of other users are left out.
+
+    Args:
+      data: whose.
+      users: `[users]`, ids.
+      pairs: columns `user` and `item` of the data.
+    """
+    user = pd.Index(users).get_indexer(pairs[data.user])
+    item = pd.Index(data.items[data.item]).get_indexer(pairs[data.item])
+    known = (user >= 0) & (item >= 0)
+    return history_of(user[known], item[known], (len(users), len(data.items)))
+
+
 def _asked(data: CatalogueSplits, part: str) -> Asked:
     """What is asked in a part of the data."""
     rows = data.pairs(part)
     users, first = np.unique(getattr(data, part)[data.user].to_numpy(), return_index=True)
 
-    def matrix(pairs: pd.DataFrame) -> sparse.csr_matrix:
-        user = pd.Index(users).get_indexer(pairs[data.user])
-        item = pd.Index(data.items[data.item]).get_indexer(pairs[data.item])
-        known = (user >= 0) & (item >= 0)
-        return history_of(user[known], item[known], (len(users), len(data.items)))
-
-    relevant, excluded = matrix(rows), matrix(data.shown_before(part))
+    relevant, excluded = (
+        matrix_of(data, users, pairs) for pairs in (rows, data.shown_before(part))
+    )
     if not (relevant > excluded).nnz:
         raise ValueError(
             f"`data.{part}` must hold, for some user, an item that wasn't shown before, "

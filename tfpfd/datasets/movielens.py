@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tfpfd._arguments import check_number
 from tfpfd.auditing.catalogue import CatalogueSplits
 from tfpfd.data.past import Past
 from tfpfd.datasets.checks import positions, require_columns, require_integers, require_one_row_each
-from tfpfd.datasets.movielens_cross import CROSS_FEATURES, OF_OWN_PAST, cross_features
+from tfpfd.datasets.movielens_catalogue import catalogue_of
+from tfpfd.datasets.movielens_cross import CROSS_FEATURES, cross_features
 from tfpfd.datasets.movielens_source import TERMS, fetch, parse
 from tfpfd.schema import Categorical, Numeric, Schema, Sequence
 
@@ -152,45 +153,28 @@ class MovieLens:
             list_key="user_id",
         )
 
-    def catalogue(self, history: bool = False, drawn: int = 20) -> CatalogueSplits:
+    def catalogue(self, since: float = 0.0, drawn: int = 20) -> CatalogueSplits:
         """What users liked, for a coarse ranker of all films.
 
-        Privileged features must not know a row's own like. The film-film similarities are made of
-        the likes of the history part, so those can be trained on without the similarities alone.
+        Privileged are scores of each film by the user's earlier likes (`tfpfd.data.PastFeatures`):
+        item-kNN, EASE and co-counts. Their time is each user's own order, as in the splits, and
+        their tables are made of what users liked before .2, .35, .5, .6 and .7 of their ratings;
+        before the first of them the scores are missing.
 
         Args:
-          history: whether students learn from the likes of the history part too, four times as
-            many: with the cross features that are no similarities. Else from those of the training
-            part, with all cross features; rivals know the history anyway.
+          since: in [0, .7), the share of a user's ratings, in the order of time, whose likes
+            students don't learn from. Rivals do, and so do privileged features.
           drawn: films drawn beside each like.
+
+        Raises:
+          ValueError: `since` is out of range.
+          ImportError: without SciPy.
         """
-        schema, parts = self.schema, [self._labelled(1)]
-        if history:
-            cross = tuple(f for f in schema.privileged["cross"] if f.name in OF_OWN_PAST)
-            schema = dataclasses.replace(schema, privileged={"cross": cross})
-            parts.insert(0, self._labelled(0))
-        names = list(schema.features("privileged"))
-        columns = dict.fromkeys(("user_id", "film_id", "timestamp", *(f.name for f in schema.user)))
-
-        def likes(rows: pd.DataFrame) -> pd.DataFrame:
-            return rows.loc[rows["liked"] == 1, list(columns)].reset_index(drop=True)
-
-        early = (self._parts == 0) & (self.ratings["rating"] >= LIKED_FROM).to_numpy()
-        return CatalogueSplits(
-            likes(pd.concat(parts, ignore_index=True)),
-            likes(self.validation),
-            likes(self.test),
-            self.items,
-            schema,
-            user="user_id",
-            item="film_id",
-            exposed=self.exposed_until_training,
-            seen=self.validation[["user_id", "film_id"]],
-            history=None if history else self.ratings.loc[early, ["user_id", "film_id"]],
-            privileged=lambda rows: self.features(rows)[names],
-            keep=("timestamp",),
-            drawn=drawn,
-        )
+        check_number("since", since)
+        if since >= 0.7:
+            raise ValueError(f"`since` must be below .7, where training ends, received {since!r}")
+        parts = self.ratings.assign(part=self._parts, liked=self.ratings["rating"] >= LIKED_FROM)
+        return catalogue_of(parts, self.items, self.schema, self.features, since=since, drawn=drawn)
 
     def features(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Joins and computes all features of (user, film, moment), rated or not.

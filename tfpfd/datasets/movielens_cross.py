@@ -14,7 +14,6 @@ CROSS_FEATURES = (
     "similarity_top5",
     "similarity_contrast",
 )
-OF_OWN_PAST = CROSS_FEATURES[:4]  # Of the user's own past ratings alone, without similarities.
 PRIOR_WEIGHT = 5.0  # ratings that a smoothed rate starts with
 _TOP = 5
 

@@ -14,6 +14,7 @@ from tfpfd.schema import Schema, Sees
 
 MakeNetwork = Callable[[Sees, bool], keras.layers.Layer]
 MakeEncoder = Callable[[Schema, Collection[str]], FeatureEncoder]
+MakeLoss = Callable[[], keras.losses.Loss]
 
 
 class Parts:
@@ -27,6 +28,7 @@ class Parts:
       weight: λ, as `Distillation` takes it.
       own: names of the features that a teacher doesn't share with the student; None for an
         encoder of its own.
+      soft_labels: makes the distillation loss; None for that of `Distillation`.
     """
 
     def __init__(
@@ -36,8 +38,10 @@ class Parts:
         encoder: MakeEncoder,
         weight: Any = 0.5,
         own: Collection[str] | None = (),
+        soft_labels: MakeLoss | None = None,
     ) -> None:
         self.schema, self.weight = schema, weight
+        self.soft_labels = soft_labels
         self._network, self._encoder, self._own = network, encoder, own
         served = encoder(schema, schema.features("served"))
         self.student = Ranker(schema, network("served", False), encoder=served)
@@ -71,7 +75,10 @@ def distilled(sees: Sees, strong: bool = False, **options: Any) -> Compose:
 
     def compose(parts: Parts) -> LabelledModel:
         teacher = parts.teacher(sees, strong)
-        return Distillation(parts.student, teacher, weight=parts.weight, **options)
+        loss = parts.soft_labels and parts.soft_labels()
+        return Distillation(
+            parts.student, teacher, weight=parts.weight, distillation_loss=loss, **options
+        )
 
     return compose
 

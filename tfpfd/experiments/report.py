@@ -1,67 +1,65 @@
-"""The comparison of a demo, printed."""
+"""What the demo prints: students beside their rivals, and what the privileged features gave."""
 
 from __future__ import annotations
 
 from rich.console import Console
 from rich.table import Table
 
-from tfpfd.auditing.comparison import METRICS, Arms, by_metric, cell, compare, is_better
-from tfpfd.evaluation import Interval
+from tfpfd.auditing.comparison import RIVALS, by_metric, compare, is_better, title_of
+from tfpfd.evaluation import Interval, confidence_interval
+from tfpfd.evaluation.comparison import Comparison
+from tfpfd.evaluation.intervals import level
 
 CONTROLS = ("base", "self", "shuffled")
+ABOUT = (
+    "base: the student alone; self: its teacher sees served features only; shuffled: the teacher's "
+    "privileged features are permuted."
+)
 
 
-def print_report(results: Arms, console: Console, seeds: int) -> None:
-    """Prints each arm's metrics, the distilled student's differences, and what they mean.
+def print_comparison(found: Comparison, console: Console, title: str, note: str) -> None:
+    """Prints what stands beside the base, the distilled student's differences, what they mean.
 
     Args:
-      results: metrics `[seeds, 1 + resamples]` by arm.
+      found: with the models "base", "self", "shuffled" and "distilled".
       console: where to.
-      seeds: how many there were.
+      title: of the table.
+      note: what a reader has to know of it.
     """
-    several = f"{seeds} seeds" if seeds > 1 else "1 seed"
-    table = Table(
-        show_lines=True, title=f"test metrics, 95 % intervals over {several} and test users"
-    )
-    _columns(table, "")
-    for arm, metrics in results.items():
-        table.add_row(arm, *(_stacked(cell(metrics, metric)) for metric in METRICS))
+    several = f"{found.seeds} seeds" if found.seeds > 1 else "1 seed"
+    console.print(f"\n[bold]{title}[/bold]", highlight=False)
+    console.print(note, highlight=False)
+    console.print(found.first_line, highlight=False)
+    table = Table(title=f"test likes, 95 % intervals over test users and {several}")
+    table.add_column("", no_wrap=True)
+    for metric in found.metrics:
+        table.add_column(title_of(metric), no_wrap=True)
+        table.add_column("minus base", no_wrap=True)
+    for name, values in found.values.items():
+        row = [RIVALS.get(name, name)]
+        for metric in found.metrics:
+            over = "" if name == found.base else _marked(found.minus_base(name, metric), metric)
+            row += [level(confidence_interval(values[metric])), over]
+        table.add_row(*row, end_section=name == [*found.rivals][-1])
     console.print(table)
-    console.print(
-        "The teacher needs a cross feature a candidate, so it can't rank a whole catalogue: that "
-        "is why it isn't served."
-    )
-    console.print(
-        "base: the student alone; self: its teacher sees served features only; shuffled: the "
-        "teacher's privileged features are permuted."
-    )
-    differences = Table(show_lines=True, title="paired differences")
-    _columns(differences, "distilled −")
-    for control in CONTROLS:
-        pairs = compare(results, control, METRICS)
-        differences.add_row(control, *(_marked(pairs[metric], metric) for metric in METRICS))
-    console.print(differences)
-    console.print(by_metric(results, list(METRICS)))
-    if seeds == 1:
-        console.print(
-            "One training of each arm can't tell a gain from luck, which is not in the intervals: "
-            "only several seeds can."
+    console.print(ABOUT, highlight=False)
+    pairs = {control: compare(found.models, control, found.metrics) for control in CONTROLS}
+    for metric in found.metrics:
+        over = ", ".join(
+            f"{control} {_marked(pairs[control][metric], metric)}" for control in pairs
         )
-
-
-def _columns(table: Table, first: str) -> None:
-    table.add_column(first, no_wrap=True)
-    for title in METRICS.values():
-        table.add_column(title)
-
-
-def _stacked(interval: str) -> str:
-    """An interval in two lines, so that six of them fit into 80 columns."""
-    return interval.replace(" ± ", "\n± ")
+        console.print(f"{title_of(metric)}, distilled minus {over}", highlight=False)
+    if found.seeds == 1:
+        console.print(
+            "One training of each can't tell what a teacher gave from luck, which isn't in the "
+            "intervals: only several seeds can."
+        )
+    else:
+        console.print(by_metric(found.models, found.metrics), highlight=False)
 
 
 def _marked(interval: Interval, metric: str) -> str:
-    text = _stacked(str(interval))
+    """The interval; in colour where it excludes zero."""
     if not interval.excludes_zero:
-        return text
-    return f"[{'green' if is_better(interval, metric) else 'red'}]{text}[/]"
+        return str(interval)
+    return f"[{'green' if is_better(interval, metric) else 'red'}]{interval}[/]"
