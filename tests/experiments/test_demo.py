@@ -9,15 +9,14 @@ from tfpfd.serving import inspect
 
 
 def test_the_demo_compares_exports_and_serves(movielens, tmp_path, monkeypatch):
-    short = dataclasses.replace(demo.QUICK, epochs=2)
-    monkeypatch.setattr(demo, "QUICK", short)
-    monkeypatch.setattr(demo, "QUICK_SHARE", 0.05)
+    small = dataclasses.replace(demo.RECENT, drawn=2, dim=4, units=(4,), lists=512, epochs=1)
+    monkeypatch.setattr(demo, "OF_RECENT", dataclasses.replace(demo.OF_RECENT, recipe=small))
     said = io.StringIO()
     demo.run(tmp_path, quick=True, console=Console(file=said, width=200))
     printed = said.getvalue()
-    for arm in ("base", "self", "shuffled", "distilled", "teacher"):
-        assert f"│ {arm}" in printed
-    assert "What the privileged features gave the student" in printed
+    for row in ("popularity", "item-kNN", "EASE", "base", "self", "shuffled", "distilled"):
+        assert f"│ {row}" in printed
+    assert "'base' is below" in printed
     titles = re.findall(r"^ *\d+\. (.+)$", printed, re.M)
     assert len(titles) == 10
     named = movielens.items.set_index("film_id")["title"]
@@ -33,7 +32,8 @@ def test_the_demo_compares_exports_and_serves(movielens, tmp_path, monkeypatch):
     found = inspect(tmp_path / "movielens")
     assert found.findings == []
     assert found.path.name == "1"
-    assert set(found.stripped) == set(movielens.schema.features("privileged"))
+    past = ("past_knn", "past_co_count_sum", "past_co_count_max", "past_ease")
+    assert set(found.stripped) == set(past)
 
 
 def test_no_film_that_the_user_rated_is_asked_for(movielens):

@@ -1,0 +1,101 @@
+"""MovieLens as a catalogue: who liked what when, and what only earlier likes say."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tfpfd.datasets import MovieLens
+from tfpfd.datasets.movielens_catalogue import ORDER, in_own_order
+
+PAIRS = ["user_id", "film_id"]
+
+
+def made(ratings):
+    users = pd.DataFrame({"user_id": range(6), "age": 30, "gender": "F", "occupation": "none"})
+    items = pd.DataFrame(
+        {"film_id": range(30), "title": "t", "genres": [["Drama"]] * 30, "release_year": 1990.0}
+    )
+    return MovieLens(users, items, ratings)
+
+
+@pytest.fixture
+def ratings():
+    """Ten films a user, two of them in one second, most of them liked."""
+    random = np.random.default_rng(0)
+    films = [random.choice(30, 10, replace=False) for _ in range(6)]
+    times = np.array([0, 1, 2, 3, 3, 5, 6, 7, 8, 9])
+    return pd.DataFrame(
+        {
+            "user_id": np.repeat(np.arange(6), 10),
+            "film_id": np.concatenate(films),
+            "rating": random.choice([2, 4, 5], 60, p=[0.2, 0.4, 0.4]),
+            "timestamp": np.tile(times, 6),
+        }
+    )
+
+
+def test_the_time_is_the_share_of_older_ratings(ratings):
+    expected = [0, 100, 200, 300, 300, 500, 600, 700, 800, 900]
+    assert in_own_order(ratings).tolist() == expected * 6
+    shuffled = ratings.sample(frac=1, random_state=1)
+    assert in_own_order(shuffled).tolist() == np.tile(expected, 6)[shuffled.index].tolist()
+
+
+def pairs(frame):
+    return set(map(tuple, frame[PAIRS].to_numpy().tolist()))
+
+
+def test_what_students_learn_from(ratings):
+    data = made(ratings)
+    whole, recent = data.catalogue(drawn=3), data.catalogue(since=0.5, drawn=3)
+    likes = data.ratings[data.ratings["rating"] >= 4].assign(place=lambda f: f.index % 10)
+    assert pairs(whole.train) == pairs(likes.query("place < 7"))
+    assert pairs(recent.train) == pairs(likes.query("5 <= place < 7"))
+    assert whole.history is None
+    assert pairs(recent.history) == pairs(likes.query("place < 5"))
+    for one in (whole, recent):
+        assert pairs(one.validation) == pairs(likes.query("place == 7"))
+        assert pairs(one.test) == pairs(likes.query("place > 7"))
+        shown = data.ratings.assign(place=data.ratings.index % 10)
+        assert pairs(one.exposed) == pairs(shown.query("place < 7"))
+        assert pairs(one.seen) == pairs(shown.query("place == 7"))
+        assert list(one.schema.features("privileged")) == [
+            "past_knn", "past_co_count_sum", "past_co_count_max", "past_ease"
+        ]  # fmt: skip
+
+
+def test_later_likes_change_no_privileged_feature(ratings):
+    """Nor does the row's own, nor those of the same second."""
+    asked = pd.DataFrame({"user_id": 2, "film_id": range(30), ORDER: 500})
+    expected = made(ratings).catalogue().privileged(asked)
+    assert (expected != 0).any(axis=None)
+    later = ratings["timestamp"] >= 5
+    other = ratings.assign(rating=ratings["rating"].where(~later, 2))
+    pd.testing.assert_frame_equal(made(other).catalogue().privileged(asked), expected)
+    earlier = ratings.assign(rating=ratings["rating"].where(ratings["timestamp"] != 1, 2))
+    assert not made(earlier).catalogue().privileged(asked).equals(expected)
+
+
+def test_before_the_first_table_scores_are_missing(ratings):
+    asked = pd.DataFrame(
+        {"user_id": 2, "film_id": [1, 2, 3], ORDER: [0, 199, 200]}, index=[5, 3, 4]
+    )
+    found = made(ratings).catalogue().privileged(asked)
+    assert found.index.tolist() == [5, 3, 4]
+    assert found.isna().all(axis=1).tolist() == [True, True, False]
+    assert not found.loc[4].isna().any()
+
+
+def test_features_are_those_of_the_moment(ratings):
+    data = made(ratings)
+    train = data.catalogue().train
+    expected = data.features(train[["user_id", "film_id", "timestamp"]])
+    for name in ("age", "gender", "occupation"):
+        np.testing.assert_array_equal(train[name], expected[name])
+    assert train["history"].tolist() == expected["history"].tolist()
+
+
+@pytest.mark.parametrize("since", [0.7, 1, -0.1, float("nan"), "a"])
+def test_since_is_a_share_before_training_ends(ratings, since):
+    with pytest.raises(ValueError, match="`since` must be"):
+        made(ratings).catalogue(since=since)
