@@ -12,9 +12,9 @@ import numpy as np
 
 from tfpfd._keras import keras
 from tfpfd.auditing.arms import OF_LISTS
-from tfpfd.auditing.catalogue import CatalogueSplits
 from tfpfd.auditing.positives import CatalogueRows, matrix_of
 from tfpfd.auditing.rows import Treatment
+from tfpfd.data.catalogue import CatalogueSplits
 from tfpfd.distillation import Ranker
 from tfpfd.distillation.labelled import LabelledModel
 from tfpfd.evaluation import compare_retrieval, multiplicities
