@@ -64,16 +64,15 @@ class TestMarketplace:
 @pytest.mark.usefixtures("_eagerly")
 def test_likes_of_the_training_part_alone_are_too_few(movielens):
     """EASE and item-kNN know the likes before it, too: four times as many."""
-    likes = movielens.catalogue(drawn=5)
+    likes = movielens.catalogue(since=0.5, drawn=5)
     names = ("train", "validation", "test", "exposed", "seen", "history")
     frames = {name: getattr(likes, name) for name in names}
-    some = {name: rows[rows["user_id"] % 5 == 0] for name, rows in frames.items()}
+    some = {name: rows[rows["user_id"] % 8 == 0] for name, rows in frames.items()}
     data = dataclasses.replace(likes, **some)
-    report = run(data, learning_rate=4e-3, epochs=3, metric="ndcg@20")
+    report = run(data, learning_rate=4e-3, epochs=2, metric="ndcg@20")
     said = report.verdict.sentence
     assert said.startswith(("Your base is below EASE: fix", "Your base is below item-kNN: fix"))
-    assert "in NDCG@20" in report.verdict.on_features
-    assert report.verdict.kind != "helps"
+    assert "NDCG@20" in report.verdict.on_features
 
 
 class TestRows:
