@@ -200,6 +200,45 @@ class OwnWay(Seen):
         return super().call(inputs, training=training)
 
 
+class Scaled(MLP):
+    """Has a way of its own, so it gets every row."""
+
+    def represent(self, encoded, training=None):
+        return 2 * super().represent(encoded, training=training)
+
+
+@pytest.mark.parametrize("network", [MLP, Scaled])
+@pytest.mark.parametrize("batch_norm", [False, True])
+@pytest.mark.parametrize("training", [False, True])
+def test_a_linear_layer_of_sides_is_the_sum_of_its_parts(drawn, network, batch_norm, training):
+    """With batch normalisation too, which comes after the sum."""
+    inputs, _ = next(iter(drawn))
+    plain = {name: rows for name, rows in inputs.items() if not name.startswith(ONCE)}
+    ranker = Ranker(SCHEMA, network([4, 3], batch_norm=batch_norm), sees="all")
+    found = []
+    for given in (inputs, plain):
+        with tf.GradientTape() as tape:
+            logits = ranker(given, training=training)
+            loss = tf.reduce_sum(logits**2)
+        found.append((logits, *tape.gradient(loss, ranker.network.trainable_variables)))
+    for one, other in zip(*found, strict=True):
+        # The gradient of a bias under batch normalisation is 0 but for rounding.
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_in_mixed_precision(drawn):
+    inputs, _ = next(iter(drawn))
+    plain = {name: rows for name, rows in inputs.items() if not name.startswith(ONCE)}
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        for network in (MLP([4, 3], batch_norm=False), TwoTower([4, 3], batch_norm=False)):
+            ranker = Ranker(SCHEMA, network)
+            assert ranker(inputs).dtype == tf.float32
+            np.testing.assert_allclose(ranker(inputs), ranker(plain), rtol=0.02, atol=2e-3)
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+
+
 @pytest.mark.parametrize("network", [Seen, OwnWay])
 @pytest.mark.parametrize("batch_norm", [False, True])
 def test_a_tower_runs_once_for_rows_of_a_group(drawn, network, batch_norm):

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfpfd._arguments import check_above_0, check_flag, check_number, plain
 from tfpfd._keras import KERAS_3, keras, register, tf_variable
-from tfpfd.layers.repeated import Vectors, once
+from tfpfd.layers.repeated import Repeated, Vectors, once
 
 Encoded = Mapping[str, tf.Tensor]
 """`[batch, width]` by side: `"user"`, `"item"`, `"privileged"`, as far as they are seen."""
@@ -173,8 +173,7 @@ class TwoTower(keras.layers.Layer):
         Not with batch normalisation, whose statistics count every row, nor in a subclass that has
         a way of its own from sides to logits.
         """
-        own = any(getattr(type(self), name) is not getattr(TwoTower, name) for name in _WAY)
-        return not self.batch_norm and not own
+        return not self.batch_norm and not _own_way(self, TwoTower)
 
     def represent(self, encoded: Mapping[str, Vectors], training: bool | None = None) -> tf.Tensor:
         """The products that add up to the logit without b, `[batch, units[-1]]`."""
@@ -210,7 +209,33 @@ class TwoTower(keras.layers.Layer):
         return super().from_config({"use_bias": False, **config})
 
 
-_WAY = ("call", "represent")
+def _own_way(network: keras.layers.Layer, kind: type[keras.layers.Layer]) -> bool:
+    """Whether a network of this kind, or of a subclass, has its own way from sides to logits."""
+    return any(getattr(type(network), n) is not getattr(kind, n) for n in ("call", "represent"))
+
+
+def _sum_of_sides(dense: keras.layers.Dense, encoded: Mapping[str, Vectors]) -> tf.Tensor:
+    """A linear layer of all sides beside each other, `W [x_1, x_2] + b = W_1 x_1 + W_2 x_2 + b`.
+
+    The part of what rows of a group have in common is computed once a group.
+    """
+    kernel, bias = (
+        tf.cast(tf.convert_to_tensor(tf_variable(weights)), dense.compute_dtype)
+        for weights in (dense.kernel, dense.bias)
+    )
+    total, start = bias, 0
+    for side in sorted(encoded):
+        vectors = encoded[side]
+        width = (vectors.values if isinstance(vectors, Repeated) else vectors).shape[1]
+        rows = kernel[start : start + width]
+
+        def part(sides: dict[str, tf.Tensor], rows: tf.Tensor = rows) -> tf.Tensor:
+            (x,) = sides.values()
+            return tf.matmul(tf.cast(x, rows.dtype), rows)
+
+        total += once(part, {side: vectors})
+        start += width
+    return total
 
 
 @register
@@ -251,9 +276,21 @@ class MLP(keras.layers.Layer):
         self.logit.build((None, self.units[-1]))
         self.built = True
 
-    def represent(self, encoded: Encoded, training: bool | None = None) -> tf.Tensor:
+    @property
+    def takes_repeated(self) -> bool:
+        """Whether sides may come as `Repeated`; not in a subclass with a way of its own."""
+        return not _own_way(self, MLP)
+
+    def represent(self, encoded: Mapping[str, Vectors], training: bool | None = None) -> tf.Tensor:
         """The last hidden layer, `[batch, units[-1]]`."""
-        return self.hidden(joined(encoded), training=training)
+        if not any(isinstance(vectors, Repeated) for vectors in encoded.values()):
+            return self.hidden(joined(encoded), training=training)
+        first, *others = self.hidden.layers
+        x = _sum_of_sides(first, encoded)
+        for layer in others:
+            normalizes = isinstance(layer, keras.layers.BatchNormalization)
+            x = layer(x, training=training) if normalizes else layer(x)
+        return x
 
     def score(self, representation: tf.Tensor) -> tf.Tensor:
         """Logits `[batch]` of what `represent` returned."""
