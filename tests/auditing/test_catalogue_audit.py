@@ -307,7 +307,7 @@ REFUSED = {
     "strings": (
         {},
         {"history": DATA.test.assign(user="u")},
-        "`data.history` and `data.train` must hold the same type of user, received object and int",
+        "`data.history` and `data.train` must hold the same type of user",
     ),
     "drawn": ({}, {"drawn": 0}, "`data.drawn` must be an integer of at least 1, received 0"),
 }
