@@ -304,6 +304,11 @@ REFUSED = {
         r"`data.seen` misses the columns \['user'\]",
     ),
     "items": ({}, {"items": DATA.items.rename(columns={"item": "id"})}, "`data.items` misses"),
+    "strings": (
+        {},
+        {"history": DATA.test.assign(user="u")},
+        "`data.history` and `data.train` must hold the same type of user",
+    ),
     "drawn": ({}, {"drawn": 0}, "`data.drawn` must be an integer of at least 1, received 0"),
 }
 

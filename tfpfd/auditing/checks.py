@@ -12,7 +12,7 @@ from tfpfd._arguments import check_integer
 from tfpfd.auditing.arms import MakeStudent, MakeTeacher
 from tfpfd.auditing.rows import SplitRows, user_key_of
 from tfpfd.data.catalogue import CatalogueSplits
-from tfpfd.data.frames import require_columns, require_every_id
+from tfpfd.data.frames import check_same_type, require_columns, require_every_id
 from tfpfd.distillation import Ranker
 from tfpfd.schema import Schema, Sees
 
@@ -114,6 +114,11 @@ def check_catalogue(data: CatalogueSplits) -> None:
     of_item = (feature.name for feature in schema.item)
     columns = dict.fromkeys((data.item, *of_item))
     _check_pairs("data.items", data.items, columns, (data.item,))
+    for name in ("validation", "test", "exposed", "seen", "history"):
+        if (frame := getattr(data, name)) is not None:
+            for column in pair:
+                check_same_type(f"data.{name}", frame[column], "data.train", data.train[column])
+    check_same_type("data.items", data.items[data.item], "data.train", data.train[data.item])
     check_integer("data.drawn", data.drawn, least=1)
 
 
