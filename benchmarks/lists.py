@@ -1,4 +1,6 @@
-"""A training step of lists whose rows share their user: encoded once a list, or once a row.
+"""A training step of lists: what rows have in common computed once, or once a row.
+
+Rows of a list share their user; of many lists that draw from one catalogue, rows share their item.
 
 python benchmarks/lists.py [--steps 40] [--repeats 5] [--processor-time]
 """
@@ -6,8 +8,10 @@ python benchmarks/lists.py [--steps 40] [--repeats 5] [--processor-time]
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 from common import add_clock, clock_of, fit, machine, side_by_side, table
 
@@ -46,13 +50,46 @@ def rows_of(random: np.random.Generator) -> tuple[tfpfd.Schema, tf.data.Dataset]
 def distillation(schema: tfpfd.Schema, behaviour: keras.layers.Layer) -> tfpfd.Distillation:
     """A two-tower student and a teacher that shares its inputs, losses of lists for both."""
     encoder = tfpfd.FeatureEncoder(schema, dim=16, behaviour=behaviour, l2=1e-3)
-    student = tfpfd.Ranker(schema, tfpfd.TwoTower([64, 32]), encoder=encoder)
-    teacher = tfpfd.Ranker(schema, tfpfd.MLP([64, 32]), sees="all", encoder=encoder)
+    # Towers with batch normalisation are run for each row, as its statistics count rows.
+    towers = tfpfd.TwoTower([64, 32], batch_norm=False)
+    student = tfpfd.Ranker(schema, towers, encoder=encoder)
+    teacher = tfpfd.Ranker(
+        schema, tfpfd.MLP([64, 32], batch_norm=False), sees="all", encoder=encoder
+    )
     model = tfpfd.Distillation(
         student, teacher, distillation_loss=tfpfd.losses.SoftListwiseSoftmax()
     )
     model.compile(keras.optimizers.Adam(2e-3), loss=tfpfd.losses.ListwiseSoftmax())
     return model
+
+
+def coarse(random: np.random.Generator) -> tuple[tfpfd.Schema, tf.data.Dataset]:
+    """Lists of a chosen item and 100 drawn ones, 64 a batch, of one catalogue."""
+    rows = pd.DataFrame({"user": random.integers(0, USERS, LISTS)})
+    rows["history"] = list(random.integers(0, ITEMS, (LISTS, HISTORY)))
+    rows["item"] = random.integers(0, ITEMS, LISTS)
+    items = pd.DataFrame({"item": np.arange(ITEMS)})
+    items["kinds"] = list(random.integers(0, 20, (ITEMS, 3)))
+    whole = rows.merge(items, on="item").assign(label=1.0)
+    schema = tfpfd.Schema(
+        [tfpfd.Categorical("user", dtype="int"), tfpfd.Sequence("history", of="item", length=50)],
+        [
+            tfpfd.Categorical("item", dtype="int"),
+            tfpfd.Categorical("kinds", dtype="int", length=3),
+        ],
+    ).adapt(whole, verbose=0)
+    lists = tfpfd.data.from_positives(
+        rows, items, schema, user="user", item="item", drawn=100, batch_size=64 * 101
+    )
+    return schema, lists
+
+
+def alone(schema: tfpfd.Schema) -> tfpfd.Ranker:
+    """A two-tower student."""
+    encoder = tfpfd.FeatureEncoder(schema, dim=64)
+    student = tfpfd.Ranker(schema, tfpfd.TwoTower([64], batch_norm=False), encoder=encoder)
+    student.compile(keras.optimizers.Adam(2e-3), loss=tfpfd.losses.ListwiseSoftmax())
+    return student
 
 
 def main() -> None:
@@ -64,20 +101,26 @@ def main() -> None:
     options = parser.parse_args()
     clock, unit = clock_of(options)
     print(machine(), "\n")
-    schema, batches = rows_of(np.random.default_rng(0))
-    held = batches.take(options.steps).cache()
 
     def once_a_row(inputs: dict, labels: tf.Tensor) -> tuple:
         return {k: v for k, v in inputs.items() if not k.startswith(ONCE)}, labels
 
-    for behaviour in (tfpfd.MeanPooling, tfpfd.SelfAttention):
-        runs = {
-            "once a list": fit(distillation(schema, behaviour()), held),
-            "once a row": fit(distillation(schema, behaviour()), held.map(once_a_row).cache()),
-        }
+    def measure(title: str, make: Callable[[], keras.Model], batches: tf.data.Dataset) -> None:
+        held = batches.take(options.steps).cache()
+        runs = {"once": fit(make(), held), "a row": fit(make(), held.map(once_a_row).cache())}
         seconds = side_by_side(runs, options.repeats, clock)
-        title = f"Lists of {DRAWN + 1} rows, history of {HISTORY}, {behaviour.__name__}"
-        table(title, f"{unit} a step", seconds, options.steps, "once a list")
+        table(title, f"{unit} a step", seconds, options.steps, "once")
+
+    schema, batches = rows_of(np.random.default_rng(0))
+    for behaviour in (tfpfd.MeanPooling, tfpfd.SelfAttention):
+        title = f"Student and teacher, lists of {DRAWN + 1} rows, history of {HISTORY}"
+        measure(
+            f"{title}, {behaviour.__name__}",
+            lambda of=behaviour: distillation(schema, of()),
+            batches,
+        )
+    schema, batches = coarse(np.random.default_rng(0))
+    measure("A coarse ranker alone, 64 lists of 101 rows", lambda: alone(schema), batches)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,11 @@ from tfpfd import (
     optimizers,
 )
 from tfpfd.auditing import (
-    CatalogueSplits,
     Splits,
     audit,
+)
+from tfpfd.data import (
+    CatalogueSplits,
 )
 from tfpfd.distillation import (
     AUC,

@@ -10,6 +10,7 @@ from tfpfd import CatalogueSplits, Categorical, FeatureEncoder, Numeric, Ranker,
 from tfpfd import Sequence as History
 from tfpfd.auditing.positives import CatalogueRows
 from tfpfd.data import LIST, from_positives
+from tfpfd.data.once import ONCE
 from tfpfd.evaluation import Embeddings, evaluate_catalogue, multiplicities
 
 ITEMS = 12
@@ -66,9 +67,9 @@ def films_of(columns):
 
 
 def epoch(batches):
-    """All batches of an epoch as one, without the numbers of lists."""
+    """All batches of an epoch as one, without the numbers of lists and of other groups."""
     parts = list(batches)
-    names = [name for name in parts[0][0] if name != LIST]
+    names = [name for name in parts[0][0] if name != LIST and not name.startswith(ONCE)]
     return {name: np.concatenate([inputs[name] for inputs, *_ in parts]) for name in names}
 
 
@@ -115,7 +116,8 @@ def test_lists_are_those_of_from_positives(looked_up):
     ):
         np.testing.assert_array_equal(labels, their_labels)
         assert set(inputs) == set(theirs)
-        for name in set(inputs) - {LIST}:
+        # Numbers of lists and groups are those of one dataset alone.
+        for name in SCHEMA.features():
             np.testing.assert_array_equal(inputs[name], theirs[name])
 
 
@@ -213,3 +215,34 @@ def test_metrics_are_those_of_a_matrix_made_by_hand(looked_up, student):
 def test_refusals(changed, message):
     with pytest.raises(ValueError, match=message):
         CatalogueRows.look_up(dataclasses.replace(DATA, **changed))
+
+
+def test_batches_are_those_that_an_audit_trains_on(looked_up):
+    schema = DATA.adapt()
+    assert schema.to_dict() == looked_up.schema.to_dict()
+    theirs = list(DATA.batches("train", schema, batch_size=8))
+    ours = list(looked_up.train.batches(8))
+    for (inputs, labels), (expected, their_labels) in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(labels, their_labels)
+        for name in SCHEMA.features():
+            np.testing.assert_array_equal(inputs[name], expected[name])
+    served = DATA.batches("test", schema.served())
+    assert not {"score", "other"} & set(served.element_spec[0])
+    with pytest.raises(ValueError, match=r"`part` must be one of .*, received 'all'"):
+        DATA.batches("all", schema)
+
+
+def test_the_list_key_may_be_the_users_id():
+    schema = dataclasses.replace(SCHEMA, list_key="user")
+    assert DATA.adapt(schema).features()["user"].vocabulary == tuple("abcd")
+    assert DATA.adapt(dataclasses.replace(SCHEMA, list_key="request")).adapted
+
+
+def test_lists_and_later_ones(looked_up):
+    both = looked_up.train.and_later(looked_up.validation)
+    parts = (looked_up.train, looked_up.validation, both)
+    train, validation, together = (epoch(rows.batches(400)) for rows in parts)
+    for name in SCHEMA.features():
+        expected = np.concatenate([train[name], validation[name]])
+        np.testing.assert_array_equal(together[name], expected)
+    assert both.users.tolist() == [*looked_up.train.users, *looked_up.validation.users]

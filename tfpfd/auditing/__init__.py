@@ -1,6 +1,5 @@
 """The audit: do privileged features help the student, or is it only regularisation?"""
 
-from tfpfd.auditing.catalogue import CatalogueSplits
 from tfpfd.auditing.report import Report
 from tfpfd.auditing.results import Results, Size
 from tfpfd.auditing.rows import Splits
@@ -8,7 +7,6 @@ from tfpfd.auditing.run import audit
 from tfpfd.auditing.verdict import Evidence, Verdict, judge
 
 __all__ = [
-    "CatalogueSplits",
     "Evidence",
     "Report",
     "Results",

@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from tfpfd.auditing.arms import OF_LISTS, Recipe
 from tfpfd.auditing.bench import Bench
-from tfpfd.auditing.catalogue import CatalogueSplits, adapted
 from tfpfd.auditing.checks import check_catalogue
 from tfpfd.auditing.comparison import Metrics
 from tfpfd.auditing.lists import ListRows
@@ -19,6 +18,7 @@ from tfpfd.auditing.positives import CatalogueRows
 from tfpfd.auditing.rivals import Rivals
 from tfpfd.auditing.rows import Treatment, share_of
 from tfpfd.auditing.task import LIST_METRICS, Task, of_catalogue
+from tfpfd.data.catalogue import CatalogueSplits
 from tfpfd.distillation import Ranker
 from tfpfd.evaluation import evaluate_catalogue, multiplicities
 from tfpfd.evaluation.catalogue import names_and_lengths
@@ -46,7 +46,11 @@ class CatalogueBench(Bench):
     losses = OF_LISTS
 
     check_data = staticmethod(check_catalogue)
-    adapted = staticmethod(adapted)
+
+    @staticmethod
+    def adapted(data: CatalogueSplits) -> Schema:
+        """As of `Bench`."""
+        return data.adapt()
 
     @staticmethod
     def primary(metric: str | None) -> str:

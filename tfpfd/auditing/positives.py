@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tfpfd.auditing.catalogue import CatalogueSplits, adapted
 from tfpfd.auditing.lists import ListRows
 from tfpfd.auditing.rows import Treatment, scores_of
+from tfpfd.data.catalogue import PARTS, CatalogueSplits
 from tfpfd.data.positives import check_privileged, look_up_lists
 from tfpfd.distillation import Ranker
 from tfpfd.evaluation import Embeddings, evaluate_catalogue
@@ -24,8 +24,6 @@ from tfpfd.schema import Schema
 
 if TYPE_CHECKING:
     from scipy import sparse
-
-PARTS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,14 +67,14 @@ class CatalogueRows:
 
         Args:
           data: what users chose.
-          schema: as `adapted` returns it, where it is known.
+          schema: as `data.adapt` returns it, where it is known.
 
         Raises:
           ValueError: naming the argument or column, what was expected and what came.
           ImportError: without SciPy.
         """
         check_privileged(data.schema, data.privileged)
-        schema = adapted(data) if schema is None else schema
+        schema = data.adapt() if schema is None else schema
         lists = {
             part: ListRows(
                 look_up_lists(

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from tfpfd.auditing import rivals
 from tfpfd.auditing.arms import MakeStudent, MakeTeacher, Recipe, arms_of
 from tfpfd.auditing.bench import Bench, cell_name
-from tfpfd.auditing.catalogue import CatalogueSplits
 from tfpfd.auditing.catalogue_bench import CatalogueBench
 from tfpfd.auditing.cells import Cells
 from tfpfd.auditing.checks import check_arguments, check_budget, check_makers
@@ -22,6 +21,7 @@ from tfpfd.auditing.rivals import Rivals
 from tfpfd.auditing.rows import SplitRows
 from tfpfd.auditing.rows_bench import RowsBench
 from tfpfd.auditing.tuning import Setting, search, settings_for
+from tfpfd.data.catalogue import CatalogueSplits
 from tfpfd.evaluation.intervals import FloatArray
 from tfpfd.schema import Categorical, Sees
 

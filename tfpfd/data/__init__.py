@@ -1,5 +1,6 @@
 """From rows to batches: datasets for `model.fit`, strictly past features, drawn candidates."""
 
+from tfpfd.data.catalogue import CatalogueSplits
 from tfpfd.data.dataset import from_rows, from_stream
 from tfpfd.data.lists import LIST
 from tfpfd.data.past_features import PastFeatures
@@ -8,6 +9,7 @@ from tfpfd.data.unexposed import sample_unexposed
 
 __all__ = [
     "LIST",
+    "CatalogueSplits",
     "PastFeatures",
     "from_positives",
     "from_rows",

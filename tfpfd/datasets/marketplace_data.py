@@ -12,7 +12,7 @@ import pandas as pd
 import tensorflow as tf
 
 from tfpfd._arguments import check_ids, check_integer
-from tfpfd.auditing.catalogue import CatalogueSplits
+from tfpfd.data.catalogue import CatalogueSplits
 from tfpfd.datasets.marketplace_rows import OBJECTIVES, MarketplaceRows, Task
 from tfpfd.datasets.marketplace_schema import make_schema
 from tfpfd.datasets.simulation import Log, World

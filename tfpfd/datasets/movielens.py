@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tfpfd._arguments import check_number
-from tfpfd.auditing.catalogue import CatalogueSplits
+from tfpfd.data.catalogue import CatalogueSplits
 from tfpfd.data.past import Past
 from tfpfd.datasets.checks import positions, require_columns, require_integers, require_one_row_each
 from tfpfd.datasets.movielens_catalogue import catalogue_of

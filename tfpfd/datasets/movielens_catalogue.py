@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from tfpfd.auditing.catalogue import CatalogueSplits
 from tfpfd.data import PastFeatures
+from tfpfd.data.catalogue import CatalogueSplits
 from tfpfd.schema import Schema
 
 ORDER = "order"

@@ -10,8 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from tfpfd.auditing import CatalogueSplits, Report, Splits, audit
+from tfpfd.auditing import Report, Splits, audit
 from tfpfd.auditing.arms import MakeStudent, MakeTeacher
+from tfpfd.data import CatalogueSplits
 from tfpfd.datasets import movielens_100k
 from tfpfd.distillation import Ranker
 from tfpfd.experiments.folder import check_out

@@ -13,12 +13,12 @@ import numpy as np
 
 from tfpfd._keras import keras
 from tfpfd.auditing.arms import OF_LISTS
-from tfpfd.auditing.catalogue import CatalogueSplits
 from tfpfd.auditing.comparison import METRICS as TITLES
 from tfpfd.auditing.lists import ListRows
 from tfpfd.auditing.positives import CatalogueRows, matrix_of
 from tfpfd.auditing.rivals import Rivals
 from tfpfd.auditing.rows import Treatment
+from tfpfd.data.catalogue import CatalogueSplits
 from tfpfd.distillation import Ranker
 from tfpfd.distillation.labelled import LabelledModel
 from tfpfd.evaluation import compare_retrieval, multiplicities

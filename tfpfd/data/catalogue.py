@@ -1,4 +1,4 @@
-"""What an audit reads of a coarse ranker's task: what users chose of a catalogue, split by time."""
+"""The data of a coarse ranker: what users chose of a catalogue, split by time."""
 
 from __future__ import annotations
 
@@ -7,10 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 from numpy.typing import NDArray
 
-from tfpfd.data.positives import MakePrivileged, check_privileged, draw_lists, privileged_of
+from tfpfd.data.positives import (
+    MakePrivileged,
+    check_privileged,
+    draw_lists,
+    from_positives,
+    privileged_of,
+)
 from tfpfd.schema import Schema
+
+PARTS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +101,7 @@ class CatalogueSplits:
             self.shown_before(part),
             self.keep,
             self.drawn,
-            seed=("train", "validation", "test").index(part),
+            seed=PARTS.index(part),
         )
 
     def shown_before(self, part: str) -> pd.DataFrame:
@@ -104,39 +113,78 @@ class CatalogueSplits:
         known = ("exposed", "history", "train")
         return self.pairs(*known, *(("validation", "seen") if part == "test" else ()))
 
+    def adapt(self, schema: Schema | None = None) -> Schema:
+        """The schema, adapted to what is trained on if it isn't adapted yet.
 
-def adapted(data: CatalogueSplits) -> Schema:
-    """The schema, adapted to what is trained on if it isn't adapted yet.
+        It learns from what was chosen, an item drawn beside each, and each item of the catalogue,
+        none of which is unknown.
 
-    It learns from what was chosen, an item drawn beside each, and each item of the catalogue, none
-    of which is unknown.
+        Args:
+          schema: another one to adapt, of columns that are there; by default that of the data.
 
-    Args:
-      data: whose.
+        Raises:
+          ValueError: as of `Schema.adapt` and `draw`.
+        """
+        schema, rows, items = schema or self.schema, self.train, self.items
+        if schema.adapted:
+            return schema
+        check_privileged(schema, self.privileged)
+        candidates = self.draw("train")
+        every = np.arange(len(rows))
+        row = np.concatenate([every, every, np.arange(len(items)) % len(rows)])
+        place = np.concatenate([candidates[:, 0], candidates[:, 1], np.arange(len(items))])
+        frames = [
+            rows[[f.name for f in schema.user]].iloc[row].reset_index(drop=True),
+            items[[f.name for f in schema.item]].iloc[place].reset_index(drop=True),
+        ]
+        if self.privileged is not None and schema.features("privileged"):
+            keys = rows[list(dict.fromkeys([self.user, *self.keep]))]
+            made = privileged_of(self.privileged, keys, items[self.item], row, place)
+            frames.append(made[list(schema.features("privileged"))])
+        frame = pd.concat(frames, axis=1)
+        frame[schema.label] = (np.arange(len(row)) < len(rows)).astype(np.float32)
+        if schema.weight is not None:
+            frame[schema.weight] = rows[schema.weight].to_numpy()[row]
+        if schema.list_key is not None and schema.list_key not in frame:  # It may be the user's id.
+            frame[schema.list_key] = row
+        return schema.adapt(frame, verbose=0)
 
-    Raises:
-      ValueError: as of `Schema.adapt` and `CatalogueSplits.draw`.
-    """
-    schema, rows, items = data.schema, data.train, data.items
-    if schema.adapted:
-        return schema
-    check_privileged(schema, data.privileged)
-    candidates = data.draw("train")
-    every = np.arange(len(rows))
-    row = np.concatenate([every, every, np.arange(len(items)) % len(rows)])
-    place = np.concatenate([candidates[:, 0], candidates[:, 1], np.arange(len(items))])
-    frames = [
-        rows[[f.name for f in schema.user]].iloc[row].reset_index(drop=True),
-        items[[f.name for f in schema.item]].iloc[place].reset_index(drop=True),
-    ]
-    if data.privileged is not None and schema.features("privileged"):
-        keys = rows[list(dict.fromkeys([data.user, *data.keep]))]
-        made = privileged_of(data.privileged, keys, items[data.item], row, place)
-        frames.append(made[list(schema.features("privileged"))])
-    label = (np.arange(len(row)) < len(rows)).astype(np.float32)
-    others = {schema.label: label}
-    if schema.weight is not None:
-        others[schema.weight] = rows[schema.weight].to_numpy()[row]
-    if schema.list_key is not None:
-        others[schema.list_key] = row
-    return schema.adapt(pd.concat(frames, axis=1).assign(**others), verbose=0)
+    def batches(
+        self,
+        part: str,
+        schema: Schema,
+        batch_size: int = 1024,
+        shuffle: bool = False,
+        seed: int = 0,
+    ) -> tf.data.Dataset:
+        """Batches of lists of a part: what was chosen, and what is drawn beside it.
+
+        Args:
+          part: `"train"`, `"validation"` or `"test"`.
+          schema: an adapted schema.
+          batch_size: rows that a batch holds at most, in whole lists.
+          shuffle: whether every epoch has another order of lists.
+          seed: of the draw and of the order.
+
+        Returns:
+          As of `tfpfd.data.from_positives`.
+
+        Raises:
+          ValueError: `part` is none, or as of `from_positives`.
+        """
+        if part not in PARTS:
+            raise ValueError(f"`part` must be one of {list(PARTS)}, received {part!r}")
+        return from_positives(
+            getattr(self, part),
+            self.items,
+            schema,
+            user=self.user,
+            item=self.item,
+            exposed=self.shown_before(part),
+            drawn=self.drawn,
+            privileged=self.privileged if schema.features("privileged") else None,
+            keep=self.keep,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            seed=seed,
+        )
