@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 
 
 class _Clock(keras.callbacks.Callback):
-    """Seconds of each epoch's training steps."""
+    """Processor seconds of each epoch's training steps, which other processes hardly change."""
 
     def __init__(self) -> None:
         super().__init__()
         self.seconds: list[float] = []
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self._start = time.perf_counter()
+        self._start = time.process_time()
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        self._last = time.perf_counter()
+        self._last = time.process_time()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self.seconds.append(self._last - self._start)
@@ -103,7 +103,8 @@ class MethodExperiment(Experiment):
         """Trains as the task says; the arguments are those of `Task.fit`.
 
         Returns:
-          The number of epochs, and the least seconds of an epoch's steps (the first one is slower).
+          The number of epochs, and the least processor seconds of an epoch's steps (the first one
+          is slower).
         """
         clock = _Clock()
         self.task.fit(model, seed, treatment, [clock])

@@ -92,7 +92,7 @@ class Sharing(MethodExperiment):
             ),
             Section(
                 "Time",
-                "Seconds of an epoch's training steps (median over seeds), over the baseline's; "
+                "Processor seconds of an epoch's steps (median over seeds), over the baseline's; "
                 "an asynchronous one has an epoch of the teacher and one of the student.",
                 _times(results, self.grid),
             ),
