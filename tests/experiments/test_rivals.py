@@ -18,6 +18,7 @@ def watched(toy):
 
     class Watched(toy):
         computed = 0
+        about_rivals = "They know it."
 
         def bases(self):
             return {"student alone": {"arm": "a"}}
@@ -44,7 +45,7 @@ def test_a_report_begins_with_the_base_beside_its_rivals(watched, tmp_path):
     base = np.mean([np.random.default_rng(seed).normal(size=6)[0] / 3 for seed in (0, 1)])
     found = f"{base:.4f}".replace("0.", ".")
     assert f"The student alone is below EASE: fix that first (score {found} < 9.0000;" in text
-    assert "(EASE: l2 300)" in text
+    assert "They know it. Chosen on validation rows: EASE: l2 300." in text
     rows = [line for line in text[start:].splitlines() if line.startswith("|")][2:5]
     assert [row.split(" | ")[0] for row in rows] == ["| EASE", "| popularity", "| student alone"]
 

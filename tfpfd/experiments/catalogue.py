@@ -86,6 +86,7 @@ class CatalogueTask(Task):
         {name: TITLES[name] for name in METRICS},
         {"teacher_ndcg": "teacher's NDCG in lists"},
         drawn=METRICS,
+        rivals="Rivals learn from all likes before the test, whatever students learn from.",
     )
 
     @classmethod

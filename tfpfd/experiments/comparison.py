@@ -78,6 +78,11 @@ class MethodExperiment(Experiment):
         """Loads the data and looks them up."""
         self.task = self.of_source.task(self.of_source.load(self.path))
 
+    @property
+    def about_rivals(self) -> str:
+        """As of `Experiment`."""
+        return self.measures.rivals
+
     def rivals(self) -> Rivals:
         """As of `Experiment`: those of the task."""
         return self.task.rivals()

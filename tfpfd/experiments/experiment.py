@@ -104,6 +104,11 @@ class Experiment(ABC):
         """The settings of each student alone that has rivals, by what a reader calls it."""
         return {}
 
+    @property
+    def about_rivals(self) -> str:
+        """What rivals know, in a sentence for a report."""
+        return ""
+
     def rivals(self) -> Rivals:
         """What an expert would have tried first beside `bases`, once `prepare` was called.
 

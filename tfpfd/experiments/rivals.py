@@ -76,5 +76,5 @@ def section(experiment: Experiment, results: Results) -> list[Section]:
         levels = {title_of(m): level(confidence_interval(values[m])) for m in names}
         rows.append({"": base, **levels})
     chosen = ", ".join(f"{RIVALS[r]}: {s}" for r, s in rivals.settings.items() if s)
-    sentences.append(f"Rivals are chosen on validation rows ({chosen}).")
-    return [Section("Base and rivals", "\n".join(sentences), pd.DataFrame(rows))]
+    sentences.append(f"{experiment.about_rivals} Chosen on validation rows: {chosen}.".strip())
+    return [Section("Base and rivals", "\n\n".join(sentences), pd.DataFrame(rows))]

@@ -83,6 +83,7 @@ class RowsTask(Task):
         {name: METRICS[name] for name in ("auc", "group_auc", "log_loss", "ece")},
         {"teacher_auc": "teacher's AUC"},
         drawn=("auc", "log_loss"),
+        rivals="Rivals see served features alone.",
     )
 
     @classmethod

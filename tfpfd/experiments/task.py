@@ -28,11 +28,13 @@ class Measures:
       students: metrics of students; the first decides.
       teachers: metrics of teachers.
       drawn: the two metrics of students that figures show.
+      rivals: what rivals know, in a sentence.
     """
 
     students: Mapping[str, str]
     teachers: Mapping[str, str]
     drawn: tuple[str, str]
+    rivals: str
 
     @property
     def all(self) -> dict[str, str]:
