@@ -177,6 +177,7 @@ def experiment(
 ) -> None:
     """Run an experiment, or go on with it where it was stopped, and write its report."""
     _import_tensorflow()
+    from tfpfd.experiments import rivals
     from tfpfd.experiments.registry import find
     from tfpfd.experiments.results import Results
     from tfpfd.experiments.runner import run_cells
@@ -186,7 +187,7 @@ def experiment(
         try:
             chosen = find(name)(data)
             results = Results(out, chosen, seeds or chosen.seeds)
-            if results.missing:
+            if results.missing or rivals.lacking(chosen, out):
                 chosen.prepare()
             stack.enter_context(results.alone())
         except (OSError, ValueError) as error:

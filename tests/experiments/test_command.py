@@ -58,7 +58,7 @@ def test_the_list_has_every_name_and_question(made):
         (["toy", "--data", "lost"], "must be one of made, kept, or one of them with `:path`"),
         (["toy", "--data", "kept:/no/where"], "`--data kept:/no/where`: nothing is at '/no/where'"),
         (["toy", "--data", "kept:"], "nothing is at ''"),
-        (["unexposed", "--data", "marketplace:/"], "marketplace is simulated and has no path"),
+        (["coarse-ctr", "--data", "marketplace:/"], "marketplace is simulated and has no path"),
         (["toy", "--seeds", "0"], "--seeds"),
         ([], "Missing argument"),
     ],

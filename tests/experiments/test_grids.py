@@ -17,7 +17,7 @@ def test_fewer_seeds_are_among_more(kind):
     assert {cell["seed"] for cell in three} == {0, 1, 2}
 
 
-BY_SOURCE = ("multi-objective", "boost", "sharing", "unexposed", "teacher-strength")
+BY_SOURCE = ("multi-objective", "boost", "coarse-ctr", "sharing", "teacher-strength", "warm-up")
 # Irreproducibility keeps predictions of rows, which have to fit together.
 REPORTED = [
     (kind, source)

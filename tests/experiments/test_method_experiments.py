@@ -3,16 +3,23 @@
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 
-import tfpfd
 from tfpfd.datasets import marketplace
 from tfpfd.experiments.all_methods import CoarseCTR, FineCVR
 from tfpfd.experiments.document import write_report
 from tfpfd.experiments.results import Results
-from tfpfd.experiments.tasks import Task, fine_network
-from tfpfd.experiments.teacher_strength import TeacherStrength, weakened
+from tfpfd.experiments.rows_task import Recipe, RowsTask
+from tfpfd.experiments.sharing import Sharing
+from tfpfd.experiments.tasks import COARSE, fine_network
+from tfpfd.experiments.teacher_strength import TeacherStrength
+from tfpfd.experiments.warm_up import WarmUpExperiment
+
+
+@pytest.fixture(scope="module")
+def rows():
+    data = marketplace("purchase", users=150, items=40, days=10, verbose=0)
+    return RowsTask.of(data, fine_network, Recipe(epochs=1, batch_size=128))
 
 
 def test_bold_means_beyond_doubt(tmp_path):
@@ -29,13 +36,10 @@ def test_bold_means_beyond_doubt(tmp_path):
 
 
 @pytest.mark.usefixtures("_eager")
-def test_a_cell_is_trained_and_measured():
+def test_a_cell_is_trained_and_measured(rows):
     """On few rows; shuffling changes what the teacher knows."""
     experiment = FineCVR("marketplace")
-    source = experiment.tasks["marketplace"]
-    recipe = replace(source.recipe, epochs=1, batch_size=128)
-    data = marketplace("purchase", users=150, items=40, days=10)
-    experiment.task = Task.of(data, fine_network, recipe)
+    experiment.task = rows
     one, shuffled = (
         experiment.run({"method": method, "seed": 1}) for method in ("PFD", "shuffled")
     )
@@ -49,6 +53,14 @@ def test_settings_tell_recipes_apart():
     settings = CoarseCTR("marketplace").settings()
     assert settings["data"] == "marketplace"
     assert settings["recipe"]["learning_rate"] == 4e-3
+    assert CoarseCTR("movielens").settings()["recipe"]["drawn"] == 100
+
+
+def test_metrics_are_those_of_the_task():
+    rows, catalogue = (CoarseCTR(source).metrics for source in ("marketplace", "movielens"))
+    assert {"auc", "teacher_auc"} < set(rows)
+    assert {"recall@50", "ndcg@10", "teacher_ndcg"} < set(catalogue)
+    assert set(rows) & set(catalogue) == {"epochs", "epoch_seconds"}
 
 
 def test_kuairand_needs_its_path():
@@ -57,7 +69,9 @@ def test_kuairand_needs_its_path():
         experiment.prepare()
 
 
-def test_methods_at_a_strength_meet_the_same_rows_which_are_drawn_once(monkeypatch):
+@pytest.fixture
+def tasks(monkeypatch):
+    """The tasks of the cells that are run, none of which is trained."""
     tasks = []
 
     def train(self, compose, seed, treatment):
@@ -65,6 +79,10 @@ def test_methods_at_a_strength_meet_the_same_rows_which_are_drawn_once(monkeypat
         return {}
 
     monkeypatch.setattr(TeacherStrength, "train", train)
+    return tasks
+
+
+def test_methods_at_a_strength_meet_the_same_rows_which_are_drawn_once(tasks):
     experiment = TeacherStrength()
     experiment.prepare()
     for strength, seed in ((0.0, 0), (1.0, 0), (1.0, 1)):
@@ -76,25 +94,48 @@ def test_methods_at_a_strength_meet_the_same_rows_which_are_drawn_once(monkeypat
     np.testing.assert_array_equal(weak.test.labels, strong.test.labels)
     assert (strong.test.labels != other.test.labels).any()
     assert (weak.test.inputs["mediator_0"] != strong.test.inputs["mediator_0"]).any()
+    # Of rows that are others for each seed there is no one rival.
+    assert experiment.bases() == {}
 
 
-@pytest.mark.parametrize(("strength", "own"), [(0.0, 0), (0.25, 25_000), (1.0, 100_000)])
-def test_a_share_of_weakened_rows_keeps_its_privileged_features(strength, own):
-    rows = pd.DataFrame({"age": range(100_000), "dwell": range(100_000), "seen": range(100_000)})
-    rows = rows.assign(user_id=1, label=0)
-    schema = tfpfd.Schema(
-        user=[tfpfd.Categorical("age", dtype="int")],
-        item=[],
-        privileged={"post_event": [tfpfd.Numeric("dwell"), tfpfd.Numeric("seen")]},
-        list_key="user_id",
+def test_of_real_data_what_sees_no_privileged_features_is_trained_once(tasks, monkeypatch):
+    data = marketplace("click", users=20, items=40, days=10, shown=4, verbose=0)
+    source = replace(COARSE["kuairand"], load=lambda path: data)
+    monkeypatch.setitem(TeacherStrength.tasks, "kuairand", source)
+    experiment = TeacherStrength("kuairand")
+    experiment.prepare()
+    whole = experiment.task
+    cells = experiment.cells(1)
+    strengths = {m: [c["strength"] for c in cells if c["method"] == m] for m in ("self", "PFD")}
+    assert strengths == {"self": [1.0], "PFD": [0.0, 0.25, 0.5, 1.0]}
+    assert experiment.bases() == {"baseline": {"strength": 1.0, "method": "baseline"}}
+    for cell in cells:
+        experiment.run(cell)
+    name = whole.privileged[0]
+    same = [(task.train.inputs[name] == whole.train.inputs[name]).all() for task in tasks]
+    assert same == [cell["strength"] == 1.0 for cell in cells]
+
+
+def test_a_warm_up_is_a_share_of_the_steps_of_an_epoch(rows, monkeypatch):
+    weights = []
+    monkeypatch.setattr(
+        WarmUpExperiment, "train", lambda self, compose, seed, weight: weights.append(weight)
     )
-    data = weakened(tfpfd.Splits(rows, rows[:1000], rows[:10], schema, "age"), strength, seed=3)
-    # Both features of a row stay together, and none is lost.
-    assert (data.train["dwell"] == data.train["seen"]).all()
-    np.testing.assert_array_equal(np.sort(data.train["dwell"]), rows["dwell"])
-    pd.testing.assert_frame_equal(
-        data.train.drop(columns=["dwell", "seen"]), rows[["age", "user_id", "label"]]
-    )
-    # Binomial, and one row in 100,000 that is exchanged with itself.
-    assert (data.train["dwell"] == rows["dwell"]).sum() == pytest.approx(own, abs=600)
-    assert [len(data.validation), len(data.test), data.user_key] == [1000, 10, "age"]
+    experiment = WarmUpExperiment("marketplace")
+    experiment.task = rows
+    for cell in experiment.cells(1):
+        experiment.run(cell)
+    assert [one.steps for one in weights] == [
+        int(epochs * rows.steps) for epochs in (0, 0, 0.25, 0.5, 1, 2)
+    ]
+    assert {one.weight for one in weights} == {0.5}
+
+
+@pytest.mark.usefixtures("_eager")
+@pytest.mark.parametrize("kind", ["asynchronous", "synchronous"])
+def test_a_teacher_that_is_trained_first_takes_an_epoch_more(rows, kind):
+    experiment = Sharing("marketplace")
+    experiment.task = rows
+    found = experiment.run({"shared": "none", "training": kind, "seed": 0})
+    assert set(found) == set(experiment.metrics)
+    assert found["epochs"] == (2 if kind == "asynchronous" else 1)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 
 from tfpfd._keras import keras
 from tfpfd.auditing.arms import OF_LISTS
+from tfpfd.auditing.comparison import METRICS as TITLES
+from tfpfd.auditing.lists import ListRows
 from tfpfd.auditing.positives import CatalogueRows, matrix_of
+from tfpfd.auditing.rivals import Rivals
 from tfpfd.auditing.rows import Treatment
 from tfpfd.data.catalogue import CatalogueSplits
 from tfpfd.distillation import Ranker
@@ -22,11 +26,11 @@ from tfpfd.evaluation.comparison import Comparison
 from tfpfd.evaluation.lists import list_ndcg, mean_over_lists
 from tfpfd.evaluation.sources import Embeddings
 from tfpfd.experiments.methods import Parts
+from tfpfd.experiments.task import RESAMPLES, Measures, Task, exchanged
 from tfpfd.layers import MLP, FeatureEncoder, TwoTower
 from tfpfd.schema import Schema, Sees
 
 METRICS = ("recall@50", "ndcg@10")
-RESAMPLES = 200
 
 
 @dataclass(frozen=True)
@@ -37,8 +41,8 @@ class CatalogueRecipe:
     validation, which then are trained on too, as the rivals are.
 
     Args:
-      recent: whether students learn from the last likes before the test alone, of a tenth of each
-        user's ratings; else from all before the test.
+      last: the share of each user's ratings, the last before the test, whose likes students learn
+        from; from .1, which is what the validation holds, to all .8.
       drawn: films beside each like.
       dim: width of the embeddings.
       units: of the towers.
@@ -49,7 +53,7 @@ class CatalogueRecipe:
       weight: λ, where an experiment doesn't vary it.
     """
 
-    recent: bool = False
+    last: float = 0.8
     drawn: int = 50
     dim: int = 64
     units: tuple[int, ...] = (64,)
@@ -61,12 +65,12 @@ class CatalogueRecipe:
 
 
 WHOLE = CatalogueRecipe(weight=0.3)
-RECENT = CatalogueRecipe(recent=True, drawn=100, scale=5.0, epochs=5, weight=0.7)
+RECENT = CatalogueRecipe(last=0.1, drawn=100, scale=5.0, epochs=5, weight=0.7)
 
 
 @dataclass(frozen=True, eq=False)
-class CatalogueTask:
-    """Likes that were looked up, and what is trained on them.
+class CatalogueTask(Task):
+    """Likes that were looked up, and what is trained on them; see `Task`.
 
     Args:
       data: the likes.
@@ -78,6 +82,13 @@ class CatalogueTask:
     rows: CatalogueRows
     recipe: CatalogueRecipe
 
+    measures = Measures(
+        {name: TITLES[name] for name in METRICS},
+        {"teacher_ndcg": "teacher's NDCG in lists"},
+        drawn=METRICS,
+        rivals="Rivals learn from all likes before the test, whatever students learn from.",
+    )
+
     @classmethod
     def of(cls, data: Any, recipe: CatalogueRecipe) -> CatalogueTask:
         """Draws films beside each like and looks everything up.
@@ -86,11 +97,13 @@ class CatalogueTask:
           data: a dataset with `catalogue`, such as MovieLens.
           recipe: how everything is trained.
         """
-        # Settings were chosen by the validation, for students of as many likes before it.
-        splits = data.catalogue(since=0.6 if recipe.recent else 0.0, drawn=recipe.drawn)
+        # Settings were chosen by the validation, for students of as many likes before it. The test
+        # begins at .8 of the ratings, the validation at .7.
+        since = round(0.8 - recipe.last, 6)
+        alone = since >= 0.7
+        splits = data.catalogue(since=0.6 if alone else since, drawn=recipe.drawn)
         rows = CatalogueRows.look_up(splits)
-        last = rows.validation
-        train = last if recipe.recent else rows.train.and_later(last)
+        train = rows.validation if alone else rows.train.and_later(rows.validation)
         return cls(splits, dataclasses.replace(rows, train=train), recipe)
 
     @property
@@ -103,8 +116,18 @@ class CatalogueTask:
         """Multiplicities of the test users, the same for every ranker."""
         return multiplicities(len(self.rows.asked["test"].users), RESAMPLES)
 
+    @property
+    def likes(self) -> int:
+        """How many likes students learn from."""
+        return len(self.rows.train.users)
+
+    @property
+    def steps(self) -> int:
+        """As of `Task`; the last batch may be smaller."""
+        return -(-self.likes // self.recipe.lists)
+
     def parts(self, weight: Any = None, own: Collection[str] | None = ()) -> Parts:
-        """A new student, and teachers for it; the arguments are those of `Parts`."""
+        """As of `Task`."""
         recipe = self.recipe
 
         def network(sees: Sees, strong: bool) -> keras.layers.Layer:
@@ -125,14 +148,7 @@ class CatalogueTask:
         treatment: Treatment = "kept",
         callbacks: Collection[keras.callbacks.Callback] = (),
     ) -> None:
-        """Trains a ranker, or what trains one, for as many epochs as the recipe says.
-
-        Args:
-          model: to be trained.
-          seed: of the order of lists.
-          treatment: what is done to the privileged features.
-          callbacks: more Keras callbacks.
-        """
+        """As of `Task`: for as many epochs as the recipe says."""
         recipe = self.recipe
         size = recipe.lists * (1 + recipe.drawn)
         assert OF_LISTS.labels is not None
@@ -145,11 +161,11 @@ class CatalogueTask:
         return self.rows.embeddings(student, "test")
 
     def evaluate(self, student: Ranker) -> dict[str, np.ndarray]:
-        """Test metrics `[1 + resamples]` of a student."""
+        """As of `Task`: what a student finds among all films."""
         return self.rows.evaluate(student, "test", METRICS, self.resamples)
 
-    def evaluate_teacher(self, teacher: Ranker) -> np.ndarray:
-        """NDCG `[1 + resamples]` of a teacher within the lists of the test.
+    def evaluate_teacher(self, teacher: Ranker) -> dict[str, np.ndarray]:
+        """As of `Task`: NDCG within the lists of the test.
 
         It needs privileged features of each film, so it can't rank the catalogue.
         """
@@ -159,7 +175,33 @@ class CatalogueTask:
             lists.labels, logits.ravel(), np.repeat(np.arange(len(logits)), lists.size)
         )
         users = np.searchsorted(self.rows.asked["test"].users, lists.users)
-        return mean_over_lists(found, users, self.resamples)
+        return {"teacher_ndcg": mean_over_lists(found, users, self.resamples)}
+
+    def rivals(self) -> Rivals:
+        """As of `Task`: those of `beside_rivals`."""
+        # A comparison has a base; one that nobody has trained yet says nothing of the rivals.
+        found = self.beside_rivals({"base": self.embeddings(self.parts().student)})
+        metrics = {
+            rival: {name: values[0] for name, values in one.items()}
+            for rival, one in found.rivals.items()
+        }
+        return Rivals(metrics, found.settings)
+
+    def weakened(self, strength: float, seed: int) -> CatalogueTask:
+        """As of `Task`: films of all lists of training, and of the test, exchange theirs."""
+        random = np.random.default_rng(seed)
+
+        def of(lists: ListRows) -> ListRows:
+            inputs, *targets = lists.columns.of_rows
+            inputs = exchanged(inputs, self.rows.privileged, strength, random)
+            columns = lists.columns._replace(of_rows=(inputs, *targets))
+            return dataclasses.replace(lists, columns=columns)
+
+        # Students are never asked about the validation.
+        train, test = of(self.rows.train), of(self.rows.test)
+        return dataclasses.replace(
+            self, rows=dataclasses.replace(self.rows, train=train, test=test)
+        )
 
     def beside_rivals(self, models: Mapping[str, Embeddings | Sequence[Embeddings]]) -> Comparison:
         """Students beside popularity, item-kNN and EASE; see `compare_retrieval`.
@@ -182,3 +224,22 @@ class CatalogueTask:
             seen=asked.excluded,
             metrics=METRICS,
         )
+
+
+@dataclass(frozen=True)
+class CatalogueSource:
+    """Where likes come from, and how everything is trained on them; see `Source`.
+
+    Args:
+      load: gives a dataset with `catalogue`, from the path of a copy on this machine or None.
+      recipe: how everything is trained.
+    """
+
+    load: Callable[[Path | None], Any]
+    recipe: CatalogueRecipe
+
+    kind: ClassVar[type[CatalogueTask]] = CatalogueTask
+
+    def task(self, data: Any) -> CatalogueTask:
+        """As of `Source`."""
+        return CatalogueTask.of(data, self.recipe)

@@ -8,18 +8,19 @@ from tfpfd.experiments.comparison import MethodExperiment, difference_table, met
 from tfpfd.experiments.experiment import Cell, Metrics, Section
 from tfpfd.experiments.methods import METHODS
 from tfpfd.experiments.results import Results
+from tfpfd.experiments.task import Measures
 from tfpfd.experiments.tasks import COARSE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COMPARED = ("LUPI", "MD", "PFD", "PFD+MD")
+COMPARED = ("LUPI", "PFD")
 WEIGHTS = (0.1, 0.3, 0.5, 0.7, 0.9)
 BASELINE: Cell = {"method": "baseline", "weight": 0.0}
 
 
 class DistillationWeight(MethodExperiment):
-    """λ from .1 to .9 for each method of distillation."""
+    """λ from .1 to .9 for the methods of which the paper says what λ does."""
 
     name = "distillation-weight"
     question = "How much does the student depend on λ?"
@@ -36,47 +37,54 @@ class DistillationWeight(MethodExperiment):
         grid: list[Cell] = [{"method": m, "weight": w} for m in COMPARED for w in WEIGHTS]
         return [{**cell, "seed": seed} for seed in range(seeds) for cell in [BASELINE, *grid]]
 
+    def bases(self) -> dict[str, Cell]:
+        """The baseline."""
+        return {"baseline": BASELINE}
+
     def run(self, cell: Cell) -> Metrics:
         """Trains a method with a λ."""
         method = METHODS[str(cell["method"])]
         return self.train(method, int(cell["seed"]), weight=float(cell["weight"]))
 
     def report(self, results: Results) -> list[Section]:
-        """The student's AUC over λ."""
+        """The student over λ."""
+        measures = self.measures
         rows: dict[str, Cell] = {
             f"{method}, λ = {weight}": {"method": method, "weight": weight}
             for method in COMPARED
             for weight in WEIGHTS
         }
         return [
-            Section("The student over λ", figure=_draw(results, self.source)),
-            Section("Test metrics", "", metric_table(results, {"baseline": BASELINE, **rows})),
+            Section("The student over λ", figure=_draw(results, measures, self.source)),
+            Section(
+                "Test metrics", "", metric_table(results, measures, {"baseline": BASELINE, **rows})
+            ),
             Section(
                 "Minus the baseline",
                 "Paired by seed and resampled user; bold where the interval excludes zero.",
-                difference_table(results, rows, BASELINE),
+                difference_table(results, measures, rows, BASELINE),
             ),
         ]
 
 
-def _draw(results: Results, source: str | None) -> Figure:
+def _draw(results: Results, measures: Measures, source: str | None) -> Figure:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
-    axes = figure.subplots()
-    for place, method in enumerate(COMPARED):
-        found = [
-            results.difference("auc", {"method": method, "weight": weight}, BASELINE)
-            for weight in WEIGHTS
-        ]
-        half = [interval.half for interval in found]
-        x = [weight + 0.008 * (place - 1.5) for weight in WEIGHTS]
-        axes.errorbar(x, [i.mean for i in found], half, marker="o", capsize=3, label=method)
-    axes.axhline(0, color="black", linewidth=0.8)
-    axes.set_xticks(WEIGHTS)
-    axes.set_title(f"{source}; 95 % intervals over seeds and users", fontsize=10)
-    axes.set_xlabel("λ")
-    axes.set_ylabel("student's AUC minus the baseline's")
-    axes.grid(alpha=0.3)
-    axes.legend()
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    for axes, metric in zip(figure.subplots(1, 2), measures.drawn, strict=True):
+        for place, method in enumerate(COMPARED):
+            found = [
+                results.difference(metric, {"method": method, "weight": weight}, BASELINE)
+                for weight in WEIGHTS
+            ]
+            half = [interval.half for interval in found]
+            x = [weight + 0.01 * (place - 0.5) for weight in WEIGHTS]
+            axes.errorbar(x, [i.mean for i in found], half, marker="o", capsize=3, label=method)
+        axes.axhline(0, color="black", linewidth=0.8)
+        axes.set_xticks(WEIGHTS)
+        axes.set_xlabel("λ")
+        axes.set_ylabel(f"student's {measures.students[metric]} minus the baseline's")
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.suptitle(f"{source}; 95 % intervals over seeds and users", fontsize=10)
     return figure

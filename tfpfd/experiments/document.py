@@ -12,6 +12,7 @@ import pandas as pd
 import tensorflow as tf
 
 from tfpfd._keras import KERAS_3
+from tfpfd.experiments import rivals
 from tfpfd.experiments.experiment import Experiment
 from tfpfd.experiments.results import SECONDS, Results
 from tfpfd.version import __version__
@@ -32,7 +33,7 @@ def write_report(experiment: Experiment, results: Results) -> Path:
     lines += [f"**Claimed.** {experiment.claim}", ""]
     if done < cells:
         lines += [f"**Unfinished: {done} of {cells} cells.** The same command continues it.", ""]
-    for section in experiment.report(results):
+    for section in [*rivals.section(experiment, results), *experiment.report(results)]:
         lines += [f"## {section.heading}", ""]
         if section.text:
             lines += [section.text, ""]

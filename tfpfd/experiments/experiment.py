@@ -14,6 +14,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from tfpfd.auditing.rivals import Rivals
     from tfpfd.experiments.results import Results
 
 Setting: TypeAlias = str | int | float | bool
@@ -47,7 +48,7 @@ class Experiment(ABC):
     - `name`: what the command line calls it.
     - `question`: one line.
     - `claim`: what a paper says, with the reference.
-    - `metrics`: names of the metrics that `run` may return.
+    - `metrics`: names of the metrics that `run` may return; else a property.
     - `seeds`: how many are enough where nobody says another number.
     - `sources`: names that `--data` may take, the first where nothing is said; none for an
       experiment that makes its own data.
@@ -63,7 +64,6 @@ class Experiment(ABC):
     name: ClassVar[str]
     question: ClassVar[str]
     claim: ClassVar[str]
-    metrics: ClassVar[tuple[str, ...]]
     seeds: ClassVar[int] = 3
     sources: ClassVar[tuple[str, ...]] = ()
 
@@ -87,6 +87,11 @@ class Experiment(ABC):
             raise FileNotFoundError(f"`--data {data}`: nothing is at '{path}'")
         return source, Path(path) if colon else None
 
+    @property
+    @abstractmethod
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metrics that `run` may return."""
+
     def settings(self) -> dict[str, Any]:
         """What the metrics depend on beside the cell, as JSON; results of others are refused."""
         found = {"data": self.source, "path": self.path and str(self.path.resolve())}
@@ -94,6 +99,23 @@ class Experiment(ABC):
 
     def prepare(self) -> None:  # noqa: B027 (an experiment that makes its own data needs nothing)
         """Reads what all cells share; called once, and only if a cell is left to run."""
+
+    def bases(self) -> Mapping[str, Cell]:
+        """The settings of each student alone that has rivals, by what a reader calls it."""
+        return {}
+
+    @property
+    def about_rivals(self) -> str:
+        """What rivals know, in a sentence for a report."""
+        return ""
+
+    def rivals(self) -> Rivals:
+        """What an expert would have tried first beside `bases`, once `prepare` was called.
+
+        Raises:
+          NotImplementedError: this experiment has no `bases`.
+        """
+        raise NotImplementedError(f"`{self.name}` has no base that rivals stand beside")
 
     @abstractmethod
     def cells(self, seeds: int) -> list[Cell]:

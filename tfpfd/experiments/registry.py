@@ -9,10 +9,10 @@ from tfpfd.experiments.objectives.boost import Boost
 from tfpfd.experiments.objectives.irreproducibility import IrreproducibilityExperiment
 from tfpfd.experiments.objectives.multi_objective import MultiObjective
 from tfpfd.experiments.objectives.self_distillation import SelfDistillation
+from tfpfd.experiments.recent_likes import RecentLikes
 from tfpfd.experiments.sharing import Sharing
 from tfpfd.experiments.synthetic import Synthetic
 from tfpfd.experiments.teacher_strength import TeacherStrength
-from tfpfd.experiments.unexposed import Unexposed
 from tfpfd.experiments.warm_up import WarmUpExperiment
 
 EXPERIMENTS: dict[str, type[Experiment]] = {
@@ -24,7 +24,7 @@ EXPERIMENTS: dict[str, type[Experiment]] = {
         Sharing,
         WarmUpExperiment,
         TeacherStrength,
-        Unexposed,
+        RecentLikes,
         Synthetic,
         SelfDistillation,
         IrreproducibilityExperiment,

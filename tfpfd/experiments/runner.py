@@ -10,19 +10,20 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from tfpfd._time_left import TimeLeft
+from tfpfd.experiments import rivals
 from tfpfd.experiments.document import write_report
 from tfpfd.experiments.experiment import Cell, Experiment
 from tfpfd.experiments.results import Results
 
 
 def run_cells(experiment: Experiment, results: Results, console: Console) -> Path | None:
-    """Runs what is missing, a line of `results.csv` a cell, and writes the report.
+    """Runs what is missing, a line of `results.csv` a cell, and its rivals, and writes the report.
 
     If it is interrupted or a cell fails, the report is written from the cells that are finished;
     however it ends, the next call goes on from there.
 
     Args:
-      experiment: prepared, if a cell is missing.
+      experiment: prepared, if a cell is missing or its rivals are.
       results: its results so far.
       console: where the progress goes.
 
@@ -32,6 +33,7 @@ def run_cells(experiment: Experiment, results: Results, console: Console) -> Pat
     missing, cells = results.missing, len(results.cells)
     if len(missing) < cells:
         console.print(f"{cells - len(missing)} of {cells} cells are finished already")
+        rivals.keep(experiment, results.directory)
     time_left = TimeLeft()
     columns = (
         TextColumn("{task.description}"),
@@ -49,6 +51,8 @@ def run_cells(experiment: Experiment, results: Results, console: Console) -> Pat
                 start = time.perf_counter()
                 metrics = experiment.run(cell)
                 results.append(cell, metrics, time.perf_counter() - start)
+                # Not before the first cell, with which the folder says whose results it holds.
+                rivals.keep(experiment, results.directory)
                 time_left.step()
                 progress.advance(bar)
             progress.update(bar, description=experiment.name)

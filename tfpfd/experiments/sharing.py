@@ -11,7 +11,6 @@ from tfpfd.experiments.comparison import (
     MethodExperiment,
     difference_table,
     draw_differences,
-    fit,
     metric_table,
 )
 from tfpfd.experiments.experiment import Cell, Metrics, Section
@@ -57,6 +56,10 @@ class Sharing(MethodExperiment):
         kinds = (BASELINE, *self.grid.values())
         return [{**cell, "seed": seed} for seed in range(seeds) for cell in kinds]
 
+    def bases(self) -> dict[str, Cell]:
+        """The baseline."""
+        return {"baseline": BASELINE}
+
     def run(self, cell: Cell) -> Metrics:
         """Trains one kind; a teacher that is trained first has a training of its own."""
         seed = int(cell["seed"])
@@ -68,26 +71,28 @@ class Sharing(MethodExperiment):
         keras.utils.set_random_seed(seed)
         parts = self.task.parts(own=own)
         teacher = parts.teacher("all", strong=True)
-        first = fit(teacher, self.task, self.task.train, seed)
+        first = self.fit(teacher, seed)
         freeze(teacher)
         model = Distillation(parts.student, teacher, weight=parts.weight)
-        second = fit(model, self.task, self.task.train, seed)
+        second = self.fit(model, seed)
         return self.measured(model, {name: first[name] + second[name] for name in first})
 
     def report(self, results: Results) -> list[Section]:
         """Metrics, differences from the baseline, and times."""
+        measures = self.measures
+        rows = {"baseline": BASELINE, **self.grid}
         title = f"Student minus baseline, {self.source}; 95 % intervals over seeds and users"
         return [
-            Section("Test metrics", "", metric_table(results, {"baseline": BASELINE, **self.grid})),
+            Section("Test metrics", "", metric_table(results, measures, rows)),
             Section(
                 "Minus the baseline",
                 "Paired by seed and resampled user; bold where the interval excludes zero.",
-                difference_table(results, self.grid, BASELINE),
-                draw_differences(results, self.grid, BASELINE, title),
+                difference_table(results, measures, self.grid, BASELINE),
+                draw_differences(results, measures, self.grid, BASELINE, title),
             ),
             Section(
                 "Time",
-                "Seconds of an epoch's training steps (median over seeds), over the baseline's; "
+                "Processor seconds of an epoch's steps (median over seeds), over the baseline's; "
                 "an asynchronous one has an epoch of the teacher and one of the student.",
                 _times(results, self.grid),
             ),

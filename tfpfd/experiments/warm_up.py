@@ -14,7 +14,11 @@ from tfpfd.experiments.methods import METHODS
 from tfpfd.experiments.results import Results
 from tfpfd.experiments.tasks import COARSE
 
-EPOCHS = (0.0, 0.25, 0.5, 1.0, 2.0)
+BASELINE: Cell = {"method": "baseline", "warm_up": 0.0}
+LENGTHS: dict[str, Cell] = {
+    f"{epochs:g} epochs": {"method": "PFD", "warm_up": epochs}
+    for epochs in (0.0, 0.25, 0.5, 1.0, 2.0)
+}
 
 
 class WarmUpExperiment(MethodExperiment):
@@ -31,28 +35,33 @@ class WarmUpExperiment(MethodExperiment):
     sources = tuple(COARSE)
 
     def cells(self, seeds: int) -> list[Cell]:
-        """Every length."""
-        return [{"warm_up": length, "seed": seed} for seed in range(seeds) for length in EPOCHS]
+        """Every length, and the baseline."""
+        kinds = [BASELINE, *LENGTHS.values()]
+        return [{**cell, "seed": seed} for seed in range(seeds) for cell in kinds]
+
+    def bases(self) -> dict[str, Cell]:
+        """The baseline."""
+        return {"baseline": BASELINE}
 
     def run(self, cell: Cell) -> Metrics:
-        """Trains PFD with a warm-up."""
-        rows = len(self.task.train.labels)
-        steps = int(float(cell["warm_up"]) * rows / self.task.recipe.batch_size)
-        weight = WarmUp(self.task.recipe.weight, steps)
-        return self.train(METHODS["PFD"], int(cell["seed"]), weight=weight)
+        """Trains the baseline, or PFD with a warm-up."""
+        seed = int(cell["seed"])
+        steps = int(float(cell["warm_up"]) * self.task.steps)
+        weight = WarmUp(self.of_source.recipe.weight, steps)
+        return self.train(METHODS[str(cell["method"])], seed, weight=weight)
 
     def report(self, results: Results) -> list[Section]:
         """Metrics by length, and differences from none."""
-        rows: dict[str, Cell] = {f"{length:g} epochs": {"warm_up": length} for length in EPOCHS}
-        none, *others = rows
-        longer = {name: rows[name] for name in others}
+        measures, (none, *others) = self.measures, LENGTHS
+        longer = {name: LENGTHS[name] for name in others}
         title = f"PFD's student with a warm-up minus without, {self.source}"
+        rows = {"baseline": BASELINE, **LENGTHS}
         return [
-            Section("Test metrics", "", metric_table(results, rows)),
+            Section("Test metrics", "", metric_table(results, measures, rows)),
             Section(
                 "Minus no warm-up",
                 "Paired by seed and resampled user; bold where the interval excludes zero.",
-                difference_table(results, longer, rows[none]),
-                draw_differences(results, longer, rows[none], title),
+                difference_table(results, measures, longer, LENGTHS[none]),
+                draw_differences(results, measures, longer, LENGTHS[none], title),
             ),
         ]

@@ -10,7 +10,7 @@ from tfpfd.experiments.objectives import methods
 from tfpfd.experiments.objectives.methods import METHODS
 from tfpfd.experiments.objectives.shared import Fitted, Shared
 from tfpfd.experiments.objectives.task import Training
-from tfpfd.experiments.tasks import HOLDOUT
+from tfpfd.experiments.rows_task import HOLDOUT
 
 
 class Untrained(Shared):

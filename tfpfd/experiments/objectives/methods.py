@@ -15,7 +15,7 @@ from tfpfd.distillation import Distillation
 from tfpfd.distillation.losses import ListwiseSoftmax
 from tfpfd.experiments.objectives.rows import ListRows
 from tfpfd.experiments.objectives.shared import Outcome, Shared
-from tfpfd.experiments.tasks import HOLDOUT
+from tfpfd.experiments.rows_task import HOLDOUT
 from tfpfd.objectives import (
     PLE,
     FusedTeachers,

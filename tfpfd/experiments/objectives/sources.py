@@ -7,7 +7,8 @@ import pandas as pd
 
 from tfpfd.datasets import marketplace
 from tfpfd.experiments.objectives.task import Source
-from tfpfd.experiments.tasks import Recipe, load_kuairand
+from tfpfd.experiments.rows_task import Recipe
+from tfpfd.experiments.tasks import load_kuairand
 
 
 def _short_videos(rows: pd.DataFrame, train: pd.DataFrame) -> np.ndarray:

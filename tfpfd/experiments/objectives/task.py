@@ -21,7 +21,8 @@ from tfpfd.distillation.labelled import LabelledModel
 from tfpfd.distillation.losses import ListwiseSoftmax, SoftListwiseSoftmax
 from tfpfd.evaluation import list_attention, list_ndcg, mean_over_lists, multiplicities
 from tfpfd.experiments.objectives.rows import ListRows
-from tfpfd.experiments.tasks import HOLDOUT, RESAMPLES, Recipe
+from tfpfd.experiments.rows_task import HOLDOUT, Recipe
+from tfpfd.experiments.task import RESAMPLES
 from tfpfd.layers import MLP, FeatureEncoder
 from tfpfd.schema import Schema
 
