@@ -17,7 +17,14 @@ def test_fewer_seeds_are_among_more(kind):
     assert {cell["seed"] for cell in three} == {0, 1, 2}
 
 
-BY_SOURCE = ("multi-objective", "boost", "sharing", "unexposed", "teacher-strength")
+BY_SOURCE = (
+    "multi-objective",
+    "boost",
+    "sharing",
+    "unexposed",
+    "teacher-strength",
+    "rare-label",
+)
 # Irreproducibility keeps predictions of rows, which have to fit together.
 REPORTED = [
     (kind, source)
