@@ -144,7 +144,7 @@ def started(model: LabelledModel, rate: float) -> LabelledModel:
 
 
 def _network(sees: Sees, strong: bool) -> keras.layers.Layer:
-    return MLP([32, 16], batch_norm=False)
+    return MLP([16], batch_norm=False)
 
 
 def _load_marketplace(path: Path | None) -> Callable[[Cell], RareTask]:
@@ -210,7 +210,7 @@ def of_feedback(clicks: SplitRows, feedback: str) -> Splits:
 
 
 SOURCES: dict[str, Source] = {
-    "marketplace": Source(_load_marketplace, _network, Recipe()),
-    "kuairand": Source(_load_kuairand, _network, Recipe(embedding_l2=0.0, batch_size=512)),
+    "marketplace": Source(_load_marketplace, _network, Recipe(dim=8, embedding_l2=0.003)),
+    "kuairand": Source(_load_kuairand, _network, Recipe(dim=8, embedding_l2=0.0, batch_size=512)),
 }
 """Fine ranking; `load` gives a function from a cell to its task."""
