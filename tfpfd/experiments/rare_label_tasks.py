@@ -17,6 +17,7 @@ from tfpfd._keras import keras
 from tfpfd.auditing.rows import SplitRows, Splits, user_key_of
 from tfpfd.datasets import kuairand_pure, marketplace
 from tfpfd.datasets.kuairand_feedback import LABELS, privileged_features
+from tfpfd.datasets.kuairand_source import USER_CODES
 from tfpfd.distillation import Ranker
 from tfpfd.distillation.labelled import LabelledModel
 from tfpfd.evaluation import auc, evaluate_rows, log_loss, user_bootstrap
@@ -29,16 +30,32 @@ from tfpfd.schema import Schema, Sees
 
 WANTED = 0.2
 """The share of the marketplace's clicks after which a purchase is wanted, about."""
-TELLING = "comment_stay_time"
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """A label of KuaiRand's clicks.
+
+    Args:
+      task: its name for `kuairand_pure`.
+      codes: whether the twenty codes of a user are served, as was better on validation rows:
+        together they are as good as an id.
+      unseen: signals that no teacher sees, beside the label itself.
+    """
+
+    task: str
+    codes: bool
+    unseen: tuple[str, ...] = ()
+
+
 FEEDBACKS = {
-    "profile_enter": ("profile_enter", ("profile_stay_time",)),
-    "like": ("like", ()),
-    "comment": ("comment", ()),
-    "comment, stay not seen": ("comment", (TELLING,)),
-    "follow": ("follow", ()),
-    "forward": ("forward", ()),
+    "profile_enter": Feedback("profile_enter", True, ("profile_stay_time",)),
+    "like": Feedback("like", False),
+    "comment": Feedback("comment", True),
+    "comment, stay not seen": Feedback("comment", True, ("comment_stay_time",)),
+    "follow": Feedback("follow", False),
+    "forward": Feedback("forward", True),
 }
-"""By name, a label of KuaiRand's clicks, and what no teacher of it sees, beside the label."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,19 +210,20 @@ def of_feedback(clicks: SplitRows, feedback: str) -> Splits:
       clicks: rows of any task given a click, which hold all labels.
       feedback: one of `FEEDBACKS`.
     """
-    task, unseen = FEEDBACKS[feedback]
+    chosen = FEEDBACKS[feedback]
+    label = LABELS[chosen.task]
     # No task has all of them, as its own label is not among them; these two have.
     known = {
         feature.name: feature
         for other in ("like", "follow")
         for feature in privileged_features(other)["post_event"]
     }
-    hidden = {LABELS[task], *unseen}
+    hidden = {label, *chosen.unseen}
     seen = tuple(feature for name, feature in known.items() if name not in hidden)
     sides = clicks.schema
-    schema = Schema(
-        sides.user, sides.item, {"post_event": seen}, LABELS[task], list_key=sides.list_key
-    )
+    left_out = () if chosen.codes else USER_CODES
+    user = [feature for feature in sides.user if feature.name not in left_out]
+    schema = Schema(user, sides.item, {"post_event": seen}, label, list_key=sides.list_key)
     return Splits(clicks.train, clicks.validation, clicks.test, schema)
 
 
