@@ -119,7 +119,7 @@ class RareLabelReport:
             row = {
                 "": name,
                 "positives to train on": f"{self._mean(task, method, 'positives'):.0f}",
-                "best privileged feature alone, AUC": self._level(task, method, "tell"),
+                "best privileged feature alone, AUC": f"{self._mean(task, method, 'tell'):.3f}",
                 "teacher's AUC": self._level(task, method, "teacher_auc"),
                 BASELINE: self._level(task, BASELINE, metric),
                 method: self._level(task, method, metric),

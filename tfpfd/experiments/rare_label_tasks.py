@@ -222,7 +222,7 @@ def of_feedback(clicks: SplitRows, feedback: str) -> Splits:
     seen = tuple(feature for name, feature in known.items() if name not in hidden)
     sides = clicks.schema
     left_out = () if chosen.codes else USER_CODES
-    user = [feature for feature in sides.user if feature.name not in left_out]
+    user = tuple(feature for feature in sides.user if feature.name not in left_out)
     schema = Schema(user, sides.item, {"post_event": seen}, label, list_key=sides.list_key)
     return Splits(clicks.train, clicks.validation, clicks.test, schema)
 
