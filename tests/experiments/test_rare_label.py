@@ -83,11 +83,15 @@ def test_rankers_start_with_the_log_odds(schema, method):
     ],
 )
 def test_no_teacher_sees_its_label(feedback, label, unseen):
-    rows = pd.DataFrame({"user_id": [1], "tab": [2]})
+    rows = pd.DataFrame(
+        {"user_id": [1], "tab": [2], "clicked_tags": [[4, 4, 7]], "liked_tags": [[]]}
+    )
     served = tfpfd.Schema(user=[tfpfd.Categorical("tab", dtype="int")], item=[], list_key="user_id")
     data = of_feedback(tfpfd.Splits(rows, rows, rows, served), feedback)
     seen = set(data.schema.features("privileged"))
     assert data.schema.label == label
+    assert [*data.train[["clicked_tags_length", "liked_tags_length"]].iloc[0]] == [3, 0]
+    assert "liked_tags_length" in data.schema.features("served")
     assert {"is_like", "is_follow", "is_comment", "play_time_ms"} - {label} <= seen
     assert not seen & {label, *unseen}
     assert ("comment_stay_time" in seen) == ("comment_stay_time" not in unseen)

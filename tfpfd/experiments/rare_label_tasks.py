@@ -26,7 +26,7 @@ from tfpfd.evaluation.pointwise import Rows, pointwise_rivals
 from tfpfd.experiments.experiment import Cell
 from tfpfd.experiments.tasks import Recipe, Source, Task
 from tfpfd.layers import MLP
-from tfpfd.schema import Schema, Sees
+from tfpfd.schema import Numeric, Schema, Sees
 
 WANTED = 0.2
 """The share of the marketplace's clicks after which a purchase is wanted, about."""
@@ -56,6 +56,9 @@ FEEDBACKS = {
     "follow": Feedback("follow", False),
     "forward": Feedback("forward", True),
 }
+
+HISTORIES = ("clicked_tags", "liked_tags")
+_LENGTH_EDGES = (1.0, 2.0, 5.0, 10.0, 20.0, 40.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,6 +209,10 @@ def of_feedback(clicks: SplitRows, feedback: str) -> Splits:
     `comment_stay_time`, which `kuairand_pure` refuses for comments, is privileged for them here:
     served it would be a leak, and what a teacher does with it is the question.
 
+    How many entries a history holds is served beside it. Its mean hides that, and who has liked
+    much likes again: by itself the number has an AUC of .82 on validation rows, as much as a
+    baseline without it, which was far below a logistic regression.
+
     Args:
       clicks: rows of any task given a click, which hold all labels.
       feedback: one of `FEEDBACKS`.
@@ -223,8 +230,22 @@ def of_feedback(clicks: SplitRows, feedback: str) -> Splits:
     sides = clicks.schema
     left_out = () if chosen.codes else USER_CODES
     user = tuple(feature for feature in sides.user if feature.name not in left_out)
-    schema = Schema(user, sides.item, {"post_event": seen}, label, list_key=sides.list_key)
-    return Splits(clicks.train, clicks.validation, clicks.test, schema)
+    lengths = tuple(Numeric(_length_of(name), boundaries=_LENGTH_EDGES) for name in HISTORIES)
+    schema = Schema(
+        (*user, *lengths), sides.item, {"post_event": seen}, label, list_key=sides.list_key
+    )
+    parts = (clicks.train, clicks.validation, clicks.test)
+    train, validation, test = map(_with_lengths, parts)
+    return Splits(train, validation, test, schema)
+
+
+def _length_of(history: str) -> str:
+    return f"{history}_length"
+
+
+def _with_lengths(frame: pd.DataFrame) -> pd.DataFrame:
+    lengths = {_length_of(name): frame[name].map(len).astype(np.float32) for name in HISTORIES}
+    return frame.assign(**lengths)
 
 
 SOURCES: dict[str, Source] = {
