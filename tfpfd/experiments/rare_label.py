@@ -42,7 +42,10 @@ class RareLabel(MethodExperiment):
     tasks = SOURCES
     sources = tuple(SOURCES)
     seeds = 5
-    metrics = (*MethodExperiment.metrics, "true_auc", "true_log_loss", "positives", "tell")
+    metrics = (
+        "auc", "log_loss", "true_auc", "true_log_loss", "teacher_auc", "epochs",
+        "positives", "tell",
+    )  # fmt: skip
     _rare: RareTask
 
     def prepare(self) -> None:
@@ -97,10 +100,16 @@ class RareLabel(MethodExperiment):
     def measured(
         self, model: LabelledModel, training: Mapping[str, float]
     ) -> dict[str, float | np.ndarray]:
-        """Beside the usual metrics, those by the truth, and what the task is like."""
+        """Of the student by test labels and by the truth, of a teacher, and of the task."""
         student: Any = getattr(model, "student", model)
-        truth = self._rare.against_truth(self.task.test.logits(student))
-        return {**super().measured(model, training), **truth, **self._rare.described}
+        teacher = getattr(model, "teacher", None)
+        found: dict[str, float | np.ndarray] = {"epochs": training["epochs"]}
+        found.update(self._rare.measured(self.task.test.logits(student)))
+        if teacher is not None:
+            found["teacher_auc"] = self._rare.by_labels(self.task.test.logits(teacher), ["auc"])[
+                "auc"
+            ]
+        return {**found, **self._rare.described}
 
     def report(self, results: Results) -> list[Section]:
         """The baseline beside its rivals first; then the gains of each taught method."""

@@ -88,6 +88,26 @@ class RareTask:
         tell = max(max(value, 1 - value) for value in alone)
         return {"positives": float(rows.labels.sum()), "tell": tell}
 
+    def measured(self, logits: FloatArray) -> dict[str, FloatArray]:
+        """AUC and log loss `[1 + resamples]` by the test labels, and by the truth if it is known.
+
+        Args:
+          logits: `[rows]` of the test rows.
+        """
+        return {**self.by_labels(logits, ["auc", "log_loss"]), **self.against_truth(logits)}
+
+    def by_labels(self, logits: FloatArray, metrics: list[str]) -> dict[str, FloatArray]:
+        """Metrics `[1 + resamples]` by the test labels.
+
+        Args:
+          logits: `[rows]` of the test rows.
+          metrics: names as of `evaluate_rows`.
+        """
+        task = self.task
+        return evaluate_rows(
+            task.test.labels, logits, task.users, task.resamples, from_logits=True, metrics=metrics
+        )
+
     def against_truth(self, logits: FloatArray) -> dict[str, FloatArray]:
         """AUC and log loss as expected of labels drawn anew, `[1 + resamples]`; nothing unknown.
 
@@ -139,12 +159,7 @@ class RareTask:
 
     def _of_rates(self, rates: FloatArray) -> dict[str, FloatArray]:
         sure = np.clip(rates, 1e-9, 1 - 1e-9)  # Of a rate of 0 there is no logit.
-        logits = np.log(sure) - np.log1p(-sure)
-        task = self.task
-        usual = evaluate_rows(
-            task.test.labels, logits, task.users, task.resamples, from_logits=True
-        )
-        return {**usual, **self.against_truth(logits)}
+        return self.measured(np.log(sure) - np.log1p(-sure))
 
 
 def started(model: LabelledModel, rate: float) -> LabelledModel:
