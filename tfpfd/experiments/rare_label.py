@@ -61,7 +61,7 @@ class RareLabel(MethodExperiment):
         if self.source == "kuairand":
             return {name: {"label": name} for name in FEEDBACKS}
         return {
-            f"{rate:.1%}, strength {strength:g}, {rows:,} rows": {
+            f"{_percent(rate)}, strength {strength:g}, {rows:,} rows": {
                 "rate": rate,
                 "strength": strength,
                 "rows": rows,
@@ -121,10 +121,10 @@ class RareLabel(MethodExperiment):
             return [Panel(method, method, self.settings_of_tasks) for method in TAUGHT]
         return [
             Panel(
-                f"strength {strength:g}, {rows:,} rows",
+                f"PFD, strength {strength:g}, {rows:,} rows",
                 "PFD",
                 {
-                    f"{task['rate']:.1%}": task
+                    _percent(float(task["rate"])): task
                     for task in self.settings_of_tasks.values()
                     if (task["strength"], task["rows"]) == (strength, rows)
                 },
@@ -132,3 +132,7 @@ class RareLabel(MethodExperiment):
             for rows in ROWS
             for strength in STRENGTHS
         ]
+
+
+def _percent(rate: float) -> str:
+    return f"{100 * rate:g} %"

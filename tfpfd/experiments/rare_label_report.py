@@ -177,7 +177,8 @@ def draw(results: Results, metric: str, title: str, panels: Sequence[Panel]) -> 
     height = 0.9 + 0.45 * max(len(panel.tasks) for panel in panels)
     lines = -(-len(panels) // columns)
     figure = Figure(figsize=(11, 0.7 + height * lines), layout="constrained")
-    grid = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
+    # A method whose seeds lie far apart would leave the others no room on a common axis.
+    grid = figure.subplots(lines, columns, squeeze=False, sharex="col", sharey=True)
     for axes, panel in zip(grid.flat, panels, strict=True):
         for shift, other in enumerate(AGAINST):
             found = [
