@@ -185,6 +185,7 @@ def test_a_ranker_is_trained_on_frames_and_files(task, tmp_path):
         ({"strength": 1.1}, "`strength` must be a finite number from 0 to 1, received 1.1"),
         ({"noise": -1.0}, "`noise` must be a finite number from 0 to 5, received -1.0"),
         ({"noise": float("inf")}, "`noise` must be a finite number from 0 to 5, received inf"),
+        ({"completion": 1.1}, "`completion` must be a finite number from 0 to 1, received 1.1"),
         ({"seed": None}, "`seed` must be an integer of at least 0, received None"),
     ],
 )

@@ -1,3 +1,6 @@
+from functools import partial
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -41,6 +44,24 @@ def test_truth_is_the_frequency_of_what_happened(clicks, purchases):
         for part in np.array_split(np.argsort(rate), 10):
             count, expected = rows[label].to_numpy()[part].sum(), rate[part].sum()
             assert abs(count - expected) < 4.5 * np.sqrt((rate[part] * (1 - rate[part])).sum())
+
+
+def test_completion_thins_purchases_and_nothing_else(purchases):
+    """Those of a smaller share are among those of a larger; as many as the truth says."""
+    of = partial(marketplace, "purchase", users=1_000, items=200, days=10)
+    kept = [all_rows(of(completion=share))["purchased"].to_numpy() for share in (0.0, 0.1, 0.5)]
+    whole = all_rows(purchases)
+    assert not kept[0].any()
+    for fewer, more in pairwise([*kept, whole["purchased"].to_numpy()]):
+        assert (fewer <= more).all()
+    tenth = of(completion=0.1)
+    pd.testing.assert_frame_equal(
+        all_rows(tenth).drop(columns="purchased"), whole.drop(columns="purchased")
+    )
+    every = whole["user_id"].to_numpy(), whole["item_id"].to_numpy()
+    np.testing.assert_allclose(tenth.cvr(*every), 0.1 * purchases.cvr(*every))
+    rate = tenth.cvr(*every)
+    assert abs(kept[1].sum() - rate.sum()) < 4.5 * np.sqrt((rate * (1 - rate)).sum())
 
 
 def test_truth_of_one_pair_is_its_frequency():

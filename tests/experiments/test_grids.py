@@ -17,7 +17,15 @@ def test_fewer_seeds_are_among_more(kind):
     assert {cell["seed"] for cell in three} == {0, 1, 2}
 
 
-BY_SOURCE = ("multi-objective", "boost", "coarse-ctr", "sharing", "teacher-strength", "warm-up")
+BY_SOURCE = (
+    "multi-objective",
+    "boost",
+    "coarse-ctr",
+    "sharing",
+    "teacher-strength",
+    "warm-up",
+    "rare-label",
+)
 # Irreproducibility keeps predictions of rows, which have to fit together.
 REPORTED = [
     (kind, source)

@@ -34,12 +34,13 @@ class Marketplace:
     p_u ~ N(0, I_8) is the user's taste, q_i ~ N(0, I/8) the item, a_u ~ N(0, I) the affinity to
     each category, v_i ~ N(0, 1) the appeal, ln s_u ~ N(0, 1/4) the price sensitivity, z_i ~ N(0, 1)
     the price level; p', q' are distributed as p, q, and say how the policy errs. Clicks are
-    independent of each other given these; after a click there is an intent g ~ N(0, 1), unseen:
+    independent of each other given these; after a click there is an intent g ~ N(0, 1), unseen, and
+    of the purchases that are wanted a share c, `completion`, is completed, by lot:
 
         ctr(u, i) = P(click | shown)      = sigmoid(η(u, i))
         m(u, i)   = −2.2 + 0.4 ⟨p_u, q_i⟩ + 0.4 v_i − 0.5 s_u z_i
-        purchase  = 1[m(u, i) + g > 0]
-        cvr(u, i) = P(purchase | click)   = Φ(m(u, i))
+        purchase  = 1[m(u, i) + g > 0] · Bernoulli(c)
+        cvr(u, i) = P(purchase | click)   = c · Φ(m(u, i))
 
     A purchase may be cancelled, and one that is kept may be rated well, independently given u, i:
 
@@ -89,6 +90,7 @@ class Marketplace:
       items: `item_id`, the served features of items, and `new_seller`, which is not served.
       days: number of days.
       shown: items shown on a visit.
+      completion: share of the wanted purchases that are completed.
       world: the latent truth.
       log: what was shown and what happened.
     """
@@ -98,6 +100,7 @@ class Marketplace:
     items: pd.DataFrame
     days: int
     shown: int
+    completion: float
     world: World
     log: Log
 
@@ -193,7 +196,8 @@ class Marketplace:
 
     def cvr(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """True P(purchase | click) of pairs; arguments and result as in `ctr`."""
-        return _normal_cdf(self.world.purchase_index(*self._known(users, items)))
+        wanted = _normal_cdf(self.world.purchase_index(*self._known(users, items)))
+        return self.completion * wanted
 
     def cancel_rate(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """True P(cancelled | purchase) of pairs; arguments and result as in `ctr`."""

@@ -20,6 +20,7 @@ def marketplace(
     shown: int = 10,
     strength: float = 1.0,
     noise: float = 1.0,
+    completion: float = 1.0,
     seed: int = 0,
     verbose: int | bool = 0,
 ) -> Marketplace:
@@ -42,9 +43,12 @@ def marketplace(
       shown: items shown on a visit.
       strength: of the signal in post-event features, from 0 (none) to 1.
       noise: of post-event features, from 0 to 5; 1 is as much as the signal of strength 1.
+      completion: share of the wanted purchases that are completed, from 0 to 1, whoever wants what:
+        purchases get rarer, and no easier to tell from the features. At 1 about a fifth of the
+        clicks is followed by one.
       seed: of all draws. The same arguments give the same data. Neither `task` nor `strength` and
-        `noise` change what is shown, clicked and purchased, and more days don't change earlier
-        ones.
+        `noise` change what is shown, clicked and purchased; `completion` changes purchases alone,
+        and those of a smaller one are among those of a larger; more days don't change earlier ones.
       verbose: 0: silent, 1: a progress bar.
 
     Returns:
@@ -67,20 +71,22 @@ def marketplace(
     if shown > items:
         raise ValueError(f"`shown` must be at most `items` ({items}), received {shown}")
     check_number("strength", strength, most=1.0)
+    check_number("completion", completion, most=1.0)
     check_number("noise", noise, most=5.0)  # Beyond, exp() leaves what a count can be.
     # A generator a purpose: what one of them draws doesn't move the others.
-    world_draws, log_draws, event_draws, proxy_draws, outcome_draws = (
-        np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(5)
+    world_draws, log_draws, event_draws, proxy_draws, outcome_draws, completion_draws = (
+        np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(6)
     )
     world = World.draw(world_draws, users, items, categories)
-    generators = log_draws, event_draws, outcome_draws
-    log = simulate(world, generators, days, shown, strength, noise, verbose)
+    generators = log_draws, event_draws, outcome_draws, completion_draws
+    log = simulate(world, generators, days, shown, strength, noise, completion, verbose)
     return Marketplace(
         task=task,
         users=user_table(proxy_draws, world),
         items=item_table(proxy_draws, world),
         days=days,
         shown=shown,
+        completion=completion,
         world=world,
         log=log,
     )

@@ -148,23 +148,25 @@ class Log:
 
 def simulate(
     world: World,
-    generators: tuple[np.random.Generator, np.random.Generator, np.random.Generator],
+    generators: tuple[np.random.Generator, ...],
     days: int,
     shown: int,
     strength: float,
     noise: float,
+    completion: float,
     verbose: int | bool,
 ) -> Log:
     """Runs the marketplace day by day; more days don't change earlier ones.
 
     Args:
       world: users and items.
-      generators: of impressions, clicks and purchases; of post-event features; and of what follows
-        a purchase.
+      generators: of impressions, clicks and intents; of post-event features; of what follows a
+        purchase; and of which purchases are completed.
       days: how many; every user visits once in each.
       shown: items shown on a visit.
       strength: of the signal in post-event features.
       noise: of post-event features.
+      completion: share of the wanted purchases that are completed.
       verbose: 0: silent, 1: a progress bar.
     """
     users = len(world.taste)
@@ -181,7 +183,8 @@ def simulate(
             intent = generators[0].normal(size=len(place))
             items.append(page.ravel().astype(np.int32))
             clicks.append(start + place)
-            bought = world.purchase_index(user, item) + intent > 0
+            wanted = world.purchase_index(user, item) + intent > 0
+            bought = wanted & (generators[3].random(len(place)) < completion)
             regret, delight = generators[2].normal(size=(2, len(place)))
             kept = bought & (world.cancel_index(user, item) + regret <= 0)
             purchased.append(bought)

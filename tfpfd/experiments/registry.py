@@ -9,6 +9,7 @@ from tfpfd.experiments.objectives.boost import Boost
 from tfpfd.experiments.objectives.irreproducibility import IrreproducibilityExperiment
 from tfpfd.experiments.objectives.multi_objective import MultiObjective
 from tfpfd.experiments.objectives.self_distillation import SelfDistillation
+from tfpfd.experiments.rare_label import RareLabel
 from tfpfd.experiments.recent_likes import RecentLikes
 from tfpfd.experiments.sharing import Sharing
 from tfpfd.experiments.synthetic import Synthetic
@@ -24,6 +25,7 @@ EXPERIMENTS: dict[str, type[Experiment]] = {
         Sharing,
         WarmUpExperiment,
         TeacherStrength,
+        RareLabel,
         RecentLikes,
         Synthetic,
         SelfDistillation,
