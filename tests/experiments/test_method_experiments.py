@@ -126,7 +126,7 @@ def test_a_warm_up_is_a_share_of_the_steps_of_an_epoch(rows, monkeypatch):
     for cell in experiment.cells(1):
         experiment.run(cell)
     assert [one.steps for one in weights] == [
-        int(epochs * rows.steps) for epochs in (0, 0, 0.25, 0.5, 1, 2)
+        int(epochs * rows.steps) for epochs in (0, 0, 0.5, 1, 2)
     ]
     assert {one.weight for one in weights} == {0.5}
 
