@@ -25,7 +25,9 @@ def test_what_sees_no_privileged_features_is_trained_once_for_all_strengths():
     by_method = pd.DataFrame(cells).groupby("method")
     assert by_method.size().to_dict() == {
         **dict.fromkeys(("bias", "logistic", "trees", "truth", "baseline", "self"), 2 * tasks),
-        **dict.fromkeys(("PFD", "LUPI", "MTL", "shuffled"), 2 * tasks * len(STRENGTHS)),
+        **dict.fromkeys(
+            ("PFD", "LUPI", "MTL", "shuffled", "MTL shuffled"), 2 * tasks * len(STRENGTHS)
+        ),
     }
     assert by_method.get_group("self")["strength"].unique() == [0.0]
     assert set(by_method.get_group("shuffled")["strength"]) == set(STRENGTHS)
@@ -33,7 +35,7 @@ def test_what_sees_no_privileged_features_is_trained_once_for_all_strengths():
 
 def test_nobody_knows_the_truth_of_real_labels():
     cells = RareLabel("kuairand").cells(1)
-    assert len(cells) == 9 * len(FEEDBACKS)
+    assert len(cells) == 10 * len(FEEDBACKS)
     assert "truth" not in {cell["method"] for cell in cells}
     assert RareTask(None, None, "video_id").against_truth(np.zeros(3)) == {}
 
@@ -140,9 +142,11 @@ def test_cells_are_trained_and_measured(monkeypatch):
         ({"PFD": 0.7}, "**PFD** profile_enter; like; comment; comment, stay not seen; follow;"),
         ({"PFD": 0.7, "self": 0.7}, "**PFD** nowhere."),
         ({"PFD": 0.7, "shuffled": 0.8}, "**PFD** nowhere."),
+        ({"MTL": 0.7, "shuffled": 0.8}, "**MTL** profile_enter; like;"),
+        ({"MTL": 0.7, "MTL shuffled": 0.7}, "**MTL** nowhere."),
     ],
 )
-def test_a_gain_is_over_the_baseline_and_both_controls(tmp_path, levels, sentence):
+def test_a_gain_is_over_the_baseline_and_all_controls(tmp_path, levels, sentence):
     experiment = RareLabel("kuairand")
     results = Results(tmp_path, experiment, 2)
     for cell in results.cells:
@@ -152,5 +156,5 @@ def test_a_gain_is_over_the_baseline_and_both_controls(tmp_path, levels, sentenc
     assert "**LUPI** nowhere." in text
     # Rivals are as good as the baseline, which is said before anything else.
     assert text.index("isn't better than every rival beyond doubt") < text.index("**PFD**")
-    if "self" not in levels and "shuffled" not in levels:
+    if levels == {"PFD": 0.7}:
         assert "| **+.1000 ± .0000** |" in text

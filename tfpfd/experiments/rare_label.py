@@ -15,6 +15,7 @@ from tfpfd.experiments.methods import CONTROLS, METHODS, treatment_of
 from tfpfd.experiments.rare_label_report import (
     BASELINE,
     RIVALS,
+    SHUFFLED_TASKS,
     TAUGHT,
     Panel,
     RareLabelReport,
@@ -80,7 +81,7 @@ class RareLabel(MethodExperiment):
 
         Those that see no privileged features are trained once for all strengths of them.
         """
-        methods = (*self._rivals, BASELINE, *TAUGHT, *CONTROLS)
+        methods = (*self._rivals, BASELINE, *TAUGHT, *CONTROLS, SHUFFLED_TASKS)
         grid = [of_method(task, m) for task in self.settings_of_tasks.values() for m in methods]
         once = {tuple(cell.items()): cell for cell in grid}
         return [{**cell, "seed": seed} for seed in range(seeds) for cell in once.values()]
@@ -94,8 +95,10 @@ class RareLabel(MethodExperiment):
         self.task = self._rare.task
         if name in self._rivals:
             return self._rare.rivals[name]
-        compose, rate = {**METHODS, **CONTROLS}[name], float(self._rare.task.train.labels.mean())
-        return self.train(lambda parts: started(compose(parts), rate), seed, treatment_of(name))
+        compose = {**METHODS, **CONTROLS, SHUFFLED_TASKS: METHODS["MTL"]}[name]
+        treatment = "shuffled" if name == SHUFFLED_TASKS else treatment_of(name)
+        rate = float(self._rare.task.train.labels.mean())
+        return self.train(lambda parts: started(compose(parts), rate), seed, treatment)
 
     def measured(
         self, model: LabelledModel, training: Mapping[str, float]
@@ -119,8 +122,8 @@ class RareLabel(MethodExperiment):
             return [Panel(method, method, self.settings_of_tasks) for method in TAUGHT]
         return [
             Panel(
-                f"PFD, strength {strength:g}, {rows:,} rows",
-                "PFD",
+                f"{method}, strength {strength:g}, {rows:,} rows",
+                method,
                 {
                     _percent(float(task["rate"])): task
                     for task in self.settings_of_tasks.values()
@@ -129,6 +132,7 @@ class RareLabel(MethodExperiment):
             )
             for rows in ROWS
             for strength in STRENGTHS
+            for method in ("PFD", "MTL")
         ]
 
 
