@@ -27,7 +27,8 @@ class CatalogueSplits:
     """What users chose of a catalogue, split: the data of a coarse ranker.
 
     `train`, `validation` and `test` hold a row for each item that a user chose, with the columns
-    `user`, `item`, `keep` and the features of the user side, as of the moment of the choice. No
+    `user`, `item`, `keep` and the features of the user side, as of the moment of the choice, those
+    of a user in the order of time: the first of them says how the user was as a part began. No
     row says what wasn't chosen: beside each, `drawn` items are drawn that the user wasn't shown.
 
         CatalogueSplits(likes, later_likes, last_likes, films, schema, "user_id", "film_id",

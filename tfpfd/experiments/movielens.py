@@ -52,9 +52,9 @@ class Setting:
 OF_RECENT = Setting(
     "The last tenth of the log to learn from",
     "Students learn from what each user liked in the last tenth of their ratings before the test, "
-    "about 6 likes a user; of the rest of the log the teacher alone knows something: item-kNN and "
-    "EASE scores and co-counts, of earlier likes only. Where all of the log may be learned from, "
-    "that is better than any teacher: see the other table.",
+    "about 6 likes a user; older ones are in the history that they see, the last 50 of a user. The "
+    "teacher sees besides what tables of the older log say of a pair: item-kNN and EASE scores and "
+    "co-counts. Where all of the log may be learned from, that is better than any teacher.",
     RECENT,
     seeds=3,
 )

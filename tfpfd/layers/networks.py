@@ -209,9 +209,13 @@ class TwoTower(keras.layers.Layer):
         return super().from_config({"use_bias": False, **config})
 
 
+# A network built another way may have other layers than those whose work is split up.
+_WAY = ("build", "call", "represent")
+
+
 def _own_way(network: keras.layers.Layer, kind: type[keras.layers.Layer]) -> bool:
     """Whether a network of this kind, or of a subclass, has its own way from sides to logits."""
-    return any(getattr(type(network), n) is not getattr(kind, n) for n in ("call", "represent"))
+    return any(getattr(type(network), n) is not getattr(kind, n) for n in _WAY)
 
 
 def _sum_of_sides(dense: keras.layers.Dense, encoded: Mapping[str, Vectors]) -> tf.Tensor:
