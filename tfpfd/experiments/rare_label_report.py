@@ -146,7 +146,10 @@ class RareLabelReport:
             "them is a gain over something that is too weak."
         )
         if "truth" in self.rivals:
-            text += " *truth* is what the true rates themselves get, more than which nobody can."
+            text += (
+                " *truth* is what the true rates themselves get, more than which nobody can. None "
+                "of these sees privileged features: tasks that differ by their strength are one."
+            )
         return text
 
     @property
