@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from tfpfd.datasets import MovieLens
-from tfpfd.datasets.movielens_catalogue import ORDER, in_own_order
+from tfpfd.datasets.movielens_catalogue import ORDER, WHOLE, in_own_order
 
 PAIRS = ["user_id", "film_id"]
 
@@ -35,10 +35,12 @@ def ratings():
 
 
 def test_the_time_is_the_share_of_older_ratings(ratings):
-    expected = [0, 100, 200, 300, 300, 500, 600, 700, 800, 900]
-    assert in_own_order(ratings).tolist() == expected * 6
+    asked = WHOLE // 10 * np.array([0, 1, 2, 3, 3, 5, 6, 7, 8, 9])
+    known = WHOLE // 10 * np.array([1, 2, 3, 5, 5, 6, 7, 8, 9, 10]) - 1
     shuffled = ratings.sample(frac=1, random_state=1)
-    assert in_own_order(shuffled).tolist() == np.tile(expected, 6)[shuffled.index].tolist()
+    for frame in (ratings, shuffled):
+        for found, expected in zip(in_own_order(frame), (asked, known), strict=True):
+            assert found.tolist() == np.tile(expected, 6)[frame.index].tolist()
 
 
 def pairs(frame):
@@ -66,7 +68,7 @@ def test_what_students_learn_from(ratings):
 
 def test_later_likes_change_no_privileged_feature(ratings):
     """Nor does the row's own, nor those of the same second."""
-    asked = pd.DataFrame({"user_id": 2, "film_id": range(30), ORDER: 500})
+    asked = pd.DataFrame({"user_id": 2, "film_id": range(30), ORDER: WHOLE // 2})
     expected = made(ratings).catalogue().privileged(asked)
     assert (expected != 0).any(axis=None)
     later = ratings["timestamp"] >= 5
@@ -78,7 +80,8 @@ def test_later_likes_change_no_privileged_feature(ratings):
 
 def test_before_the_first_table_scores_are_missing(ratings):
     asked = pd.DataFrame(
-        {"user_id": 2, "film_id": [1, 2, 3], ORDER: [0, 199, 200]}, index=[5, 3, 4]
+        {"user_id": 2, "film_id": [1, 2, 3], ORDER: [0, WHOLE // 5 - 1, WHOLE // 5]},
+        index=[5, 3, 4],
     )
     found = made(ratings).catalogue().privileged(asked)
     assert found.index.tolist() == [5, 3, 4]
@@ -99,3 +102,40 @@ def test_features_are_those_of_the_moment(ratings):
 def test_since_is_a_share_before_training_ends(ratings, since):
     with pytest.raises(ValueError, match="`since` must be"):
         made(ratings).catalogue(since=since)
+
+
+def test_no_table_holds_what_is_kept_for_later():
+    """A block of one second that reaches from before .7 into the test is known after it."""
+    ratings = pd.DataFrame(
+        {
+            "user_id": np.repeat(np.arange(6), 10),
+            "film_id": np.tile(np.arange(10), 6),
+            "rating": 5,
+            "timestamp": np.tile([0, 1, 2, 3, 4, 5, 6, 6, 6, 7], 6),
+        }
+    )
+    catalogue = made(ratings).catalogue()
+    asked = pd.DataFrame({"user_id": 0, "film_id": range(10), ORDER: round(0.9 * WHOLE)})
+    scores = catalogue.privileged(asked)
+    # Films 0 to 5 are in the tables, 6 to 8 of the block and 9 after it aren't.
+    assert (scores["past_co_count_sum"] > 0).tolist() == [True] * 6 + [False] * 4
+    # What comes next has the whole block behind it, a row of the block nothing of it.
+    assert catalogue.test.query("user_id == 0")["history"].map(len).tolist() == [6, 9]
+
+
+def test_tables_of_movielens_hold_no_like_of_the_validation_or_the_test(movielens):
+    ratings = movielens.ratings.assign(part=movielens._parts)
+    _, known = in_own_order(ratings)
+    ends = {0.5: 0, 0.6: 1, 0.7: 1}
+    for share, last in ends.items():
+        assert ratings["part"][known < round(share * WHOLE)].max() == last
+    order, _ = in_own_order(ratings)
+    by_user = ratings.groupby("user_id")
+    number, count = by_user.cumcount(), by_user["rating"].transform("size")
+    # A rating is past for all rows that are asked for after it, and for no other.
+    for user in (1, 405, 943):
+        own = (ratings["user_id"] == user).to_numpy()
+        times = ratings["timestamp"].to_numpy()[own]
+        past = known[own][None, :] < order[own][:, None]
+        np.testing.assert_array_equal(past, times[None, :] < times[:, None])
+    assert (order <= WHOLE * number / count).all()
