@@ -173,7 +173,7 @@ class TestPlan:
         def never(*args):
             raise AssertionError("fitted again")
 
-        monkeypatch.setattr(catalogue_bench, "retrieval_rivals", never)
+        monkeypatch.setattr(catalogue_bench, "catalogue_rivals", never)
         report = run(out=tmp_path)
         assert len(trained) == 10
         pd.testing.assert_frame_equal(report.to_frame(), whole.to_frame(), check_exact=True)
@@ -198,11 +198,11 @@ def test_the_default_metric():
 class TestMeasures:
     def test_lists_by_hand(self, prepared):
         """The first test list is of user 0: the chosen item comes third of five."""
-        lists = prepared.catalogue.test.some(np.array([0, 1]))
+        lists = prepared.catalogue.lists["test"].some(np.array([0, 1]))
         assert lists.users.tolist() == [0, 0]
         scores = np.array([[2.0, 3.0, 5.0, 1.0, 0.0], [1.0, 1.0, 0.0, 0.0, 0.0]], np.float32)
         one = dataclasses.replace(
-            prepared, catalogue=dataclasses.replace(prepared.catalogue, test=lists)
+            prepared, catalogue=dataclasses.replace(prepared.catalogue, lists={"test": lists})
         )
 
         def ranker(inputs, training):

@@ -246,7 +246,7 @@ def test_nothing_is_left_behind_where_nothing_ended(data, trained, tmp_path, mon
     def killed(*rows):
         raise Killed
 
-    monkeypatch.setattr(rows_bench, "pointwise_rivals", killed)
+    monkeypatch.setattr(rows_bench, "row_rivals", killed)
     with pytest.raises(Killed):
         run(data, tmp_path / "new")
     assert list(tmp_path.iterdir()) == []

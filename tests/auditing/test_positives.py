@@ -87,7 +87,7 @@ def test_every_item_of_the_catalogue_is_known(looked_up):
     ],
 )
 def test_what_was_shown_is_not_drawn(looked_up, part, shown):
-    rows, lists = getattr(DATA, part), getattr(looked_up, part)
+    rows, lists = getattr(DATA, part), looked_up.lists[part]
     films = np.array(DATA.items["film"])[lists.columns.item].reshape(len(rows), 4)
     np.testing.assert_array_equal(films[:, 0], rows["film"])
     np.testing.assert_array_equal(lists.labels.reshape(-1, 4), [[1, 0, 0, 0]] * len(rows))
@@ -142,7 +142,7 @@ def test_arms_of_a_seed_meet_the_same_items_in_the_same_order(looked_up):
 
 def test_a_smaller_share_is_part_of_a_larger_one(looked_up):
     def lists(size):
-        train = looked_up.share(size).train
+        train = looked_up.share(size).lists["train"]
         films = train.columns.item.reshape(-1, 4).tolist()
         scores = train.columns.of_rows[0]["score"].reshape(-1, 4).tolist()
         users = train.columns.of_lists["user"].tolist()
@@ -153,12 +153,12 @@ def test_a_smaller_share_is_part_of_a_larger_one(looked_up):
     assert all(one in half for one in third)
     # In the order of the rows.
     assert [one for one in whole if one in half] == half
-    assert looked_up.share(0.5).test is looked_up.test
+    assert looked_up.share(0.5).lists["test"] is looked_up.lists["test"]
 
 
 def test_logits_are_those_of_the_lists_in_their_order(looked_up, student):
-    found = looked_up.test.logits(student)
-    ((inputs, _),) = looked_up.test.batches(999)
+    found = looked_up.lists["test"].logits(student)
+    ((inputs, _),) = looked_up.lists["test"].batches(999)
     np.testing.assert_allclose(found.ravel(), student(inputs), rtol=1e-5)
     assert found.shape == (5, 4)
 
@@ -221,7 +221,7 @@ def test_batches_are_those_that_an_audit_trains_on(looked_up):
     schema = DATA.adapt()
     assert schema.to_dict() == looked_up.schema.to_dict()
     theirs = list(DATA.batches("train", schema, batch_size=8))
-    ours = list(looked_up.train.batches(8))
+    ours = list(looked_up.lists["train"].batches(8))
     for (inputs, labels), (expected, their_labels) in zip(ours, theirs, strict=True):
         np.testing.assert_array_equal(labels, their_labels)
         for name in SCHEMA.features():
@@ -236,13 +236,3 @@ def test_the_list_key_may_be_the_users_id():
     schema = dataclasses.replace(SCHEMA, list_key="user")
     assert DATA.adapt(schema).features()["user"].vocabulary == tuple("abcd")
     assert DATA.adapt(dataclasses.replace(SCHEMA, list_key="request")).adapted
-
-
-def test_lists_and_later_ones(looked_up):
-    both = looked_up.train.and_later(looked_up.validation)
-    parts = (looked_up.train, looked_up.validation, both)
-    train, validation, together = (epoch(rows.batches(400)) for rows in parts)
-    for name in SCHEMA.features():
-        expected = np.concatenate([train[name], validation[name]])
-        np.testing.assert_array_equal(together[name], expected)
-    assert both.users.tolist() == [*looked_up.train.users, *looked_up.validation.users]

@@ -5,6 +5,7 @@ import tensorflow as tf
 from scipy.stats import norm, spearmanr
 
 import tfpfd
+from tfpfd.data.once import ONCE
 from tfpfd.datasets import marketplace
 
 SMALL = dict(users=60, items=40, categories=5, days=10, shown=4)
@@ -162,7 +163,8 @@ def test_batches_hold_pages_and_all_labels(tmp_path):
     )
     for one, other in zip(frames, files, strict=True):
         for part in (one[0], other[0]):  # Numbered anew: they are lists of two datasets.
-            part[tfpfd.data.LIST] -= part[tfpfd.data.LIST][0]
+            for key in {tfpfd.data.LIST, *(name for name in part if name.startswith(ONCE))}:
+                part[key] -= part[key][0]
         tf.nest.map_structure(np.testing.assert_array_equal, one, other)
     (inputs, labels), *_ = frames
     for name in (*FURTHER, *KEPT):

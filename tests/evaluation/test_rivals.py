@@ -1,11 +1,14 @@
 """Rivals against formulas written out, and the figures of another implementation."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfpfd.evaluation import BiasModel, auc, ease, item_knn, popularity
+from tfpfd.evaluation.pointwise import as_rates
 
 pytest.importorskip("scipy")
 
@@ -122,3 +125,20 @@ def test_wrong_arguments(make, message):
 def test_labels_of_a_bias_model_are_checked(labels, message):
     with pytest.raises(ValueError, match=message):
         BiasModel(["a"] * 3, ["x", "y", "z"], labels)
+
+
+class TestRatesOfSums:
+    def test_by_hand(self):
+        """Of a mean rate of .2 the floor is .004, and the other end begins at .984."""
+        found = as_rates(np.array([-0.196, 0.004, 0.2, 0.984, 1.784]), 0.2)
+        expected = [0.004 * math.exp(-1), 0.004, 0.2, 0.984, 1 - 0.016 * math.exp(-1)]
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+    @pytest.mark.parametrize("mean", [0.002, 0.3, 0.99])
+    def test_order_stays_and_rare_rates_are_kept_apart(self, mean):
+        sums = np.linspace(mean - 3 * min(mean, 1 - mean), mean + 3 * min(mean, 1 - mean), 101)
+        found = as_rates(sums, mean)
+        assert (np.diff(found) > 0).all()
+        assert found.min() > 0
+        assert found.max() < 1
+        assert found[50] == pytest.approx(mean)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import tfpfd
+from tfpfd.auditing.rivals import Rivals
 from tfpfd.datasets import marketplace
 from tfpfd.evaluation import multiplicities
 from tfpfd.experiments import rare_label_tasks
@@ -37,14 +38,14 @@ def test_nobody_knows_the_truth_of_real_labels():
     cells = RareLabel("kuairand").cells(1)
     assert len(cells) == 10 * len(FEEDBACKS)
     assert "truth" not in {cell["method"] for cell in cells}
-    assert RareTask(None, None, "video_id").against_truth(np.zeros(3)) == {}
+    assert RareTask(None).against_truth(np.zeros(3)) == {}
 
 
 def test_metrics_by_the_truth_are_those_of_labels_drawn_anew():
     """Two rows of the rates 1/2 and 1/4: AUC and log loss by hand, of 1.25 negatives."""
     users = np.array([0, 1])
     task = SimpleNamespace(users=users, resamples=multiplicities(2, 5))
-    rare = RareTask(task, None, "item_id", truth=np.array([0.5, 0.25]))
+    rare = RareTask(task, truth=np.array([0.5, 0.25]))
 
     found = rare.against_truth(np.array([0.0, log(1 / 3)]))
 
@@ -116,7 +117,7 @@ def test_cells_are_trained_and_measured(monkeypatch):
     monkeypatch.setattr(rare_label_tasks, "marketplace", small)
     monkeypatch.setitem(rare_label_tasks.SOURCES, "marketplace", short)
     # Rivals have tests of their own, and take a while.
-    monkeypatch.setattr(rare_label_tasks, "pointwise_rivals", lambda *rows: {})
+    monkeypatch.setattr(rare_label_tasks, "row_rivals", lambda *rows: Rivals())
     experiment = RareLabel("marketplace")
     experiment.prepare()
     cell = {"rate": 0.1, "strength": 4.0, "rows": 300, "method": "PFD", "seed": 1}

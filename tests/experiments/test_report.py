@@ -60,6 +60,13 @@ def test_one_training_claims_nothing():
     assert "real, over base" not in words
 
 
+def test_few_seeds_say_that_they_carry_no_claim():
+    assert "3 seeds can't carry a claim about a model: expected 5 or more." in " ".join(
+        printed(3).split()
+    )
+    assert "can't carry a claim" not in printed(5)
+
+
 def test_a_row_of_panels_for_each_table():
     figure = retrieval({"all": found(2), "some": found(2, base=0.5)})
     assert [axes.get_title() for axes in figure.axes] == [

@@ -8,7 +8,7 @@ import pytest
 
 from tfpfd._keras import keras
 from tfpfd.datasets import MovieLens, marketplace
-from tfpfd.evaluation import compare_pointwise, multiplicities
+from tfpfd.evaluation import compare_pointwise, compare_retrieval, multiplicities
 from tfpfd.experiments.catalogue import RECENT, WHOLE, CatalogueTask
 from tfpfd.experiments.methods import METHODS
 from tfpfd.experiments.rows_task import Recipe, RowsTask
@@ -22,7 +22,7 @@ USERS, FILMS, RATED = 12, 40, 20
 @pytest.fixture(scope="module")
 def films():
     """Each user rated 20 of 40 films, one a second; the first half of the films is liked."""
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(117)  # Everybody likes something in each part.
     film = np.concatenate([random.permutation(FILMS)[:RATED] for _ in range(USERS)])
     ratings = pd.DataFrame(
         {
@@ -75,7 +75,8 @@ def test_students_learn_from_the_last_likes_before_the_test(films, recipe, first
     rated = films.ratings
     learned = rated[(rated["rating"] == 5) & rated["timestamp"].between(first, 15)]
     assert task.likes == len(learned)
-    np.testing.assert_array_equal(np.sort(task.rows.train.users), np.sort(learned["user_id"]))
+    lists = task.rows.lists["train"]
+    np.testing.assert_array_equal(np.sort(lists.users), np.sort(learned["user_id"]))
     assert task.steps == -(-len(learned) // 8)
 
 
@@ -86,6 +87,54 @@ def test_rivals_of_a_catalogue_know_all_likes_before_the_test(films, catalogue):
         assert set(values) == set(catalogue.measures.students)
         for metric in values:
             np.testing.assert_array_equal(values[metric], whole.metrics[name][metric])
+
+
+@pytest.mark.parametrize("recipe", [RECENT, WHOLE])
+def test_nothing_that_was_shown_before_the_test_is_drawn(films, recipe):
+    """Else a like of the validation would stand in the same training as what isn't liked."""
+    lists = CatalogueTask.of(films, small(recipe)).rows.lists["train"]
+    found = lists.columns.item.reshape(-1, lists.size)
+    before = films.ratings[films.ratings["timestamp"] < 16]
+    shown = before.groupby("user_id")["film_id"].apply(set)
+    assert all(not shown[user] & set(own[1:]) for user, own in zip(lists.users, found, strict=True))
+
+
+def test_vocabularies_are_those_of_what_is_learned_from(films):
+    """Users without likes among the last are as unknown as they are untrained."""
+    likes = films.ratings["rating"].where(films.ratings["user_id"] > 2, 2)
+    late = films.ratings["timestamp"] >= 14
+    some = MovieLens(
+        films.users,
+        films.items,
+        films.ratings.assign(rating=likes.where(late, films.ratings["rating"])),
+    )
+    known = CatalogueTask.of(some, small(RECENT)).schema.vocabularies["user_id"].vocabulary
+    learned = some.ratings.query("rating == 5 and 14 <= timestamp < 16")["user_id"]
+    assert sorted(known) == sorted(set(learned))
+    assert not {0, 1, 2} & set(known)
+
+
+def test_rivals_of_a_catalogue_are_those_of_the_protocol(films, catalogue):
+    """Every user has likes in the test here, so none is left out of the comparison."""
+    data, users = catalogue.data, catalogue.rows.asked["test"].users
+    assert len(users) == USERS
+
+    def of_users(*names):
+        pairs = data.pairs(*names)
+        return [pairs.loc[pairs["user_id"] == user, "film_id"].to_numpy() for user in users]
+
+    expected = compare_retrieval(
+        of_users("history", "train"),
+        of_users("validation"),
+        of_users("test"),
+        {"base": np.tile(np.arange(FILMS, dtype=float), (USERS, 1))},
+        seen=of_users("exposed", "seen"),
+    )
+    found = catalogue.rivals()
+    assert dict(found.settings) == dict(expected.settings)
+    for name, values in expected.rivals.items():
+        for metric, one in values.items():
+            np.testing.assert_allclose(found.metrics[name][metric], one[0])
 
 
 def test_rivals_of_rows_are_those_of_the_protocol(rows):
@@ -143,7 +192,7 @@ def privileged(task):
     """The columns of the privileged features of training."""
     if isinstance(task, RowsTask):
         return {name: task.train.inputs[name] for name in task.privileged}
-    inputs = task.rows.train.columns.of_rows[0]
+    inputs = task.rows.lists["train"].columns.of_rows[0]
     return {name: inputs[name] for name in task.rows.privileged}
 
 

@@ -11,20 +11,17 @@ import tensorflow as tf
 
 from tfpfd.auditing.arms import OF_LISTS, Recipe
 from tfpfd.auditing.bench import Bench
+from tfpfd.auditing.catalogue_rivals import catalogue_rivals
 from tfpfd.auditing.checks import check_catalogue
 from tfpfd.auditing.comparison import Metrics
-from tfpfd.auditing.lists import ListRows
 from tfpfd.auditing.positives import CatalogueRows
 from tfpfd.auditing.rivals import Rivals
 from tfpfd.auditing.rows import Treatment, share_of
 from tfpfd.auditing.task import LIST_METRICS, Task, of_catalogue
 from tfpfd.data.catalogue import CatalogueSplits
 from tfpfd.distillation import Ranker
-from tfpfd.evaluation import evaluate_catalogue, multiplicities
+from tfpfd.evaluation import multiplicities
 from tfpfd.evaluation.catalogue import names_and_lengths
-from tfpfd.evaluation.lists import list_ndcg, mean_over_lists
-from tfpfd.evaluation.retrieval import retrieval_rivals
-from tfpfd.evaluation.rivals import CatalogueRival, history_of
 from tfpfd.layers import TwoTower
 from tfpfd.schema import Schema
 
@@ -105,7 +102,7 @@ class CatalogueBench(Bench):
 
     def counts(self, share: float) -> tuple[int, int]:
         """As of `Bench`."""
-        train = self.catalogue.share(share).train
+        train = self.catalogue.share(share).lists["train"]
         return len(train.users), len(train.labels) - len(train.users)
 
     def batches(self, share: float, treatment: Treatment, seed: int) -> tf.data.Dataset:
@@ -114,11 +111,12 @@ class CatalogueBench(Bench):
 
     def held_out(self) -> tf.data.Dataset:
         """As of `Bench`."""
-        return self.catalogue.validation.in_order
+        return self.catalogue.lists["validation"].in_order
 
     def validation_loss(self, student: Ranker) -> Metrics:
         """As of `Bench`."""
-        return self._on_lists(student, self.catalogue.validation, "validation", [self.task.loss])
+        drawn = self.resamples["validation"]
+        return self.catalogue.evaluate_lists(student, "validation", [self.task.loss], drawn)
 
     def of_student(self, student: Ranker) -> Metrics:
         """As of `Bench`: on the catalogue, and on the lists, as teachers are."""
@@ -126,7 +124,7 @@ class CatalogueBench(Bench):
         drawn = self.resamples["test"]
         return {
             **self.catalogue.evaluate(student, "test", catalogue, drawn),
-            **self._on_lists(student, self.catalogue.test, "test", LIST_METRICS),
+            **self.catalogue.evaluate_lists(student, "test", LIST_METRICS, drawn),
         }
 
     def of_teacher(
@@ -139,21 +137,10 @@ class CatalogueBench(Bench):
     ) -> Metrics:
         """As of `Bench`: on the lists of the test."""
         names = self.privileged if names is None else names
-        lists = self.catalogue.test.treated(treatment, names, seed)
-        return self._on_lists(teacher, lists, "test", metrics or LIST_METRICS)
-
-    def _on_lists(
-        self, ranker: Ranker, lists: ListRows, part: str, metrics: Collection[str]
-    ) -> Metrics:
-        logits = lists.logits(ranker)
-        number = np.repeat(np.arange(len(logits)), lists.size)
-        of_lists = {
-            "list_ndcg": lambda: list_ndcg(lists.labels, logits.ravel(), number),
-            "list_loss": lambda: np.logaddexp.reduce(logits, axis=1) - logits[:, 0],
-        }
-        users = np.searchsorted(self.catalogue.asked[part].users, lists.users)
-        drawn = self.resamples[part]
-        return {name: mean_over_lists(of_lists[name](), users, drawn) for name in metrics}
+        metrics, drawn = metrics or LIST_METRICS, self.resamples["test"]
+        return self.catalogue.evaluate_lists(
+            teacher, "test", metrics, drawn, treatment, names, seed
+        )
 
     def probabilities(self, student: Ranker) -> np.ndarray:
         """As of `Bench`: scores of lists are made into none."""
@@ -169,54 +156,20 @@ class CatalogueBench(Bench):
         return [feature.name for feature in self.schema.user]
 
     def rivals(self, share: float) -> Rivals:
-        """Popularity, item-kNN and EASE; see `retrieval_rivals`."""
-        data, task = self.data, self.task
-        known = data.pairs("history", "train", "validation", "test")
-        users = np.unique(known[data.user].to_numpy())
-        items = pd.Index(data.items[data.item])
-
-        def pairs(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-            item = items.get_indexer(frame[data.item])
-            user = np.searchsorted(users, frame[data.user].to_numpy())
-            return user[item >= 0], item[item >= 0]
-
-        kept = share_of(np.zeros(len(data.train)), share)
-        train = data.train[[data.user, data.item]].iloc[kept]
-        before = pd.concat([data.pairs("history"), train], ignore_index=True)
-        both = pd.concat([before, data.pairs("validation")], ignore_index=True)
-        shape = (len(users), len(items))
-        places = {
-            part: np.searchsorted(users, asked.users)
-            for part, asked in self.catalogue.asked.items()
-        }
-
-        def found(rival: CatalogueRival, part: str, metrics: Collection[str]) -> Metrics:
-            names, ks = names_and_lengths(list(metrics))
-            asked, drawn = self.catalogue.asked[part], self.resamples[part]
-            scores = rival.of(places[part])
-            return evaluate_catalogue(scores, asked.relevant, asked.excluded, ks, drawn, names)
-
-        tuned = retrieval_rivals(
-            history_of(*pairs(before), shape),
-            history_of(*pairs(both), shape),
-            lambda rival: float(found(rival, "validation", [self.metric])[self.metric][0]),
-        )
-        wanted = [name for name in task.metrics if name not in LIST_METRICS]
-        measured = {name: found(rival, "test", wanted) for name, (_, rival) in tuned.items()}
-        return Rivals(
-            {name: {m: values[m] for m in wanted} for name, values in measured.items()},
-            {name: setting for name, (setting, _) in tuned.items()},
-        )
+        """Popularity, item-kNN and EASE; see `catalogue_rivals`."""
+        kept = share_of(np.zeros(len(self.data.train)), share)
+        wanted = [name for name in self.task.metrics if name not in LIST_METRICS]
+        return catalogue_rivals(self.data, self.catalogue.asked, self.resamples, wanted, kept)
 
     def looked_up(self) -> Iterator[tuple[str, np.ndarray]]:
         """As of `Bench`: lists, what is asked of the catalogue, and what rivals see."""
-        for name in ("train", "validation", "test"):
-            lists = getattr(self.catalogue, name)
+        for lists in self.catalogue.lists.values():
             columns = lists.columns
             inputs, *targets = columns.of_rows
             for part in (inputs, columns.of_lists, columns.of_items):
                 yield from part.items()
             yield "labels", np.stack(targets)
+            assert columns.item is not None  # Lists of a catalogue have items.
             yield "items", columns.item
             yield "users", lists.users
         for name in ("exposed", "seen", "history"):

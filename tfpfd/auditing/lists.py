@@ -78,19 +78,6 @@ class ListRows:
             self.users[lists],
         )
 
-    def and_later(self, later: ListRows) -> ListRows:
-        """These lists, and after them others of the same catalogue that are as long."""
-        one, other = self.columns, later.columns
-        assert one.item is not None and other.item is not None  # Lists of a catalogue have items.
-        rows, lists = tf.nest.map_structure(
-            lambda *columns: np.concatenate(columns),
-            (one.of_rows, one.of_lists),
-            (other.of_rows, other.of_lists),
-        )
-        item = np.concatenate([one.item, other.item])
-        users = np.concatenate([self.users, later.users])
-        return ListRows(ListColumns(rows, lists, one.of_items, item), users)
-
     def batches(self, size: int, seed: int | None = None) -> tf.data.Dataset:
         """Batches of whole lists; in another order every epoch if there is a seed.
 

@@ -19,7 +19,9 @@ from tfpfd.distillation import Ranker
 from tfpfd.evaluation import Embeddings, evaluate_catalogue
 from tfpfd.evaluation.catalogue import names_and_lengths
 from tfpfd.evaluation.intervals import FloatArray
+from tfpfd.evaluation.lists import list_ndcg, mean_over_lists
 from tfpfd.evaluation.rivals import history_of
+from tfpfd.evaluation.seeds import Catalogue
 from tfpfd.schema import Schema
 
 if TYPE_CHECKING:
@@ -42,6 +44,26 @@ class Asked:
     relevant: sparse.csr_matrix
     excluded: sparse.csr_matrix
 
+    def measure(
+        self,
+        scores: Catalogue,
+        metrics: Collection[str],
+        multiplicities: np.ndarray | None = None,
+    ) -> dict[str, FloatArray]:
+        """Metrics `[1 + resamples]` of scores; what a user was shown before isn't recommended.
+
+        Args:
+          scores: `[users, items]`, as `evaluate_catalogue` takes them.
+          metrics: "recall@k", "hit_rate@k" and "ndcg@k" of any k.
+          multiplicities: `[1 + resamples, users]`; the users as they are if None.
+
+        Raises:
+          ValueError: another name of a metric, or scores that aren't finite.
+        """
+        names, ks = names_and_lengths(list(metrics))
+        found = evaluate_catalogue(scores, self.relevant, self.excluded, ks, multiplicities, names)
+        return {name: found[name] for name in metrics}
+
 
 @dataclass(frozen=True, eq=False)
 class CatalogueRows:
@@ -49,18 +71,21 @@ class CatalogueRows:
 
     Args:
       schema: an adapted schema.
-      train, validation, test: the lists of each part.
+      lists: those of each part.
       asked: what is asked of the catalogue, by part.
     """
 
     schema: Schema
-    train: ListRows
-    validation: ListRows
-    test: ListRows
+    lists: Mapping[str, ListRows]
     asked: Mapping[str, Asked]
 
     @classmethod
-    def look_up(cls, data: CatalogueSplits, schema: Schema | None = None) -> CatalogueRows:
+    def look_up(
+        cls,
+        data: CatalogueSplits,
+        schema: Schema | None = None,
+        parts: Collection[str] = PARTS,
+    ) -> CatalogueRows:
         """Draws the candidates, learns what the schema doesn't know, and looks everything up.
 
         Candidates are drawn once: students of all seeds and arms meet the same.
@@ -68,6 +93,7 @@ class CatalogueRows:
         Args:
           data: what users chose.
           schema: as `data.adapt` returns it, where it is known.
+          parts: those wanted.
 
         Raises:
           ValueError: naming the argument or column, what was expected and what came.
@@ -89,10 +115,9 @@ class CatalogueRows:
                 ),
                 getattr(data, part)[data.user].to_numpy(),
             )
-            for part in PARTS
+            for part in parts
         }
-        asked = {part: _asked(data, part) for part in ("validation", "test")}
-        return cls(schema, **lists, asked=asked)
+        return cls(schema, lists, {p: asked_of(data, p) for p in parts if p != "train"})
 
     @property
     def privileged(self) -> list[str]:
@@ -105,7 +130,9 @@ class CatalogueRows:
         Args:
           size: in (0, 1].
         """
-        return dataclasses.replace(self, train=self.train.share(size))
+        return dataclasses.replace(
+            self, lists={**self.lists, "train": self.lists["train"].share(size)}
+        )
 
     def batches(self, treatment: Treatment, batch_size: int, seed: int) -> tf.data.Dataset:
         """Batches of whole lists to train on: for a seed the same items in the same order.
@@ -115,7 +142,7 @@ class CatalogueRows:
           batch_size: rows that a batch holds at most.
           seed: of the order, and of the permutation.
         """
-        treated = self.train.treated(treatment, self.privileged, seed)
+        treated = self.lists["train"].treated(treatment, self.privileged, seed)
         return treated.batches(batch_size, seed)
 
     def embeddings(self, student: Ranker, part: str) -> Embeddings:
@@ -130,7 +157,7 @@ class CatalogueRows:
         Raises:
           ValueError: embeddings that aren't finite.
         """
-        columns, network = getattr(self, part).columns, student.network
+        columns, network = self.lists[part].columns, student.network
         first = self.asked[part].first
 
         def of_user(inputs: Mapping[str, tf.Tensor], training: bool) -> tf.Tensor:
@@ -168,12 +195,38 @@ class CatalogueRows:
         Raises:
           ValueError: another name of a metric, or as of `embeddings`.
         """
-        names, ks = names_and_lengths(list(metrics))
-        asked, scores = self.asked[part], self.embeddings(ranker, part)
-        found = evaluate_catalogue(
-            scores, asked.relevant, asked.excluded, ks, multiplicities, names
-        )
-        return {name: found[name] for name in metrics}
+        return self.asked[part].measure(self.embeddings(ranker, part), metrics, multiplicities)
+
+    def evaluate_lists(
+        self,
+        ranker: Ranker,
+        part: str,
+        metrics: Collection[str],
+        multiplicities: np.ndarray,
+        treatment: Treatment = "kept",
+        names: Collection[str] = (),
+        seed: int = 0,
+    ) -> dict[str, FloatArray]:
+        """Metrics `[1 + resamples]` within the lists of a part, which need no whole catalogue.
+
+        Args:
+          ranker: any, such as a teacher that needs privileged features of each item.
+          part: `"validation"` or `"test"`.
+          metrics: "list_ndcg", and "list_loss", the log loss of the softmax over a list.
+          multiplicities: as of `evaluate`.
+          treatment: what is done to features of the lists.
+          names: the features to treat.
+          seed: of the permutation.
+        """
+        lists = self.lists[part].treated(treatment, names, seed)
+        logits = lists.logits(ranker)
+        number = np.repeat(np.arange(len(logits)), lists.size)
+        of_lists = {
+            "list_ndcg": lambda: list_ndcg(lists.labels, logits.ravel(), number),
+            "list_loss": lambda: np.logaddexp.reduce(logits, axis=1) - logits[:, 0],
+        }
+        users = np.searchsorted(self.asked[part].users, lists.users)
+        return {name: mean_over_lists(of_lists[name](), users, multiplicities) for name in metrics}
 
 
 def matrix_of(data: CatalogueSplits, users: np.ndarray, pairs: pd.DataFrame) -> sparse.csr_matrix:
@@ -190,8 +243,16 @@ def matrix_of(data: CatalogueSplits, users: np.ndarray, pairs: pd.DataFrame) -> 
     return history_of(user[known], item[known], (len(users), len(data.items)))
 
 
-def _asked(data: CatalogueSplits, part: str) -> Asked:
-    """What is asked in a part of the data."""
+def asked_of(data: CatalogueSplits, part: str) -> Asked:
+    """What is asked in a part of the data.
+
+    Args:
+      data: whose.
+      part: `"validation"` or `"test"`.
+
+    Raises:
+      ValueError: nobody chose an item there that wasn't shown before.
+    """
     rows = data.pairs(part)
     users, first = np.unique(getattr(data, part)[data.user].to_numpy(), return_index=True)
 

@@ -114,7 +114,7 @@ class Results:
         """The base beside its rivals, if there are any."""
         if self.rivals is None or not self.rivals.metrics:
             return None
-        return self.rivals.beside(self.largest.students["base"], self.metric)
+        return self.rivals.beside({"base": self.largest.students["base"]}, self.metric)
 
     def strengths(self) -> dict[str, Interval]:
         """What the teacher loses when a privileged feature is permuted, the strongest first."""

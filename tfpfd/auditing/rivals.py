@@ -28,11 +28,11 @@ class Rivals:
     settings: Mapping[str, str] = field(default_factory=dict)
     lacking: str = ""
 
-    def beside(self, base: Metrics, metric: str) -> Comparison:
-        """The base compared with the rivals.
+    def beside(self, models: Mapping[str, Metrics], metric: str) -> Comparison:
+        """Models compared with the rivals.
 
         Args:
-          base: its metrics `[seeds, 1 + resamples]`.
+          models: metrics `[seeds, 1 + resamples]` by name, of "base" among others.
           metric: the primary one.
         """
         common = next(iter(self.metrics.values()))
@@ -40,7 +40,7 @@ class Rivals:
         return Comparison(
             "base",
             {rival: {m: found[m][None] for m in names} for rival, found in self.metrics.items()},
-            {"base": {m: base[m] for m in names}},
+            {model: {m: found[m] for m in names} for model, found in models.items()},
             self.settings,
         )
 

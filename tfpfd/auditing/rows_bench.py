@@ -14,15 +14,15 @@ from tfpfd.auditing.bench import Bench
 from tfpfd.auditing.checks import check_rows
 from tfpfd.auditing.comparison import Metrics
 from tfpfd.auditing.rivals import Rivals
+from tfpfd.auditing.row_rivals import row_rivals
 from tfpfd.auditing.rows import SplitRows, TableRows, Treatment, item_key_of, share_of, user_key_of
 from tfpfd.auditing.task import ROW_METRICS, ROWS, Task
+from tfpfd.data.catalogue import PARTS
 from tfpfd.distillation import Ranker
 from tfpfd.evaluation import evaluate_rows, multiplicities, reliability
-from tfpfd.evaluation.pointwise import Rows, pointwise_rivals
 from tfpfd.schema import Schema, raw_batches
 
 PRIMARY = ("auc", "group_auc", "log_loss")
-_PARTS = ("train", "validation", "test")
 _SIZE = 16_384  # Rows a batch where nothing is trained.
 
 
@@ -75,9 +75,9 @@ class RowsBench(Bench):
     ) -> RowsBench:
         """As of `Bench`."""
         key = user_key_of(data)
-        users = {part: np.asarray(getattr(data, part)[key].array) for part in _PARTS[1:]}
+        users = {part: np.asarray(getattr(data, part)[key].array) for part in PARTS[1:]}
         drawn = {part: multiplicities(pd.unique(u).size, resamples) for part, u in users.items()}
-        looked_up = {part: TableRows.look_up(getattr(data, part), schema) for part in _PARTS}
+        looked_up = {part: TableRows.look_up(getattr(data, part), schema) for part in PARTS}
         return cls(schema, recipe, batch_size, metric, drawn, data, **looked_up, users=users)
 
     @property
@@ -154,36 +154,21 @@ class RowsBench(Bench):
         return list(self.schema.features("served"))
 
     def rivals(self, share: float) -> Rivals:
-        """Biases, logistic regression and boosted trees; see `pointwise_rivals`."""
+        """Biases, logistic regression and boosted trees; see `row_rivals`."""
         kept = share_of(self.train.labels, share)
         labels = self.train.labels[kept]
         found = np.unique(labels[~np.isnan(labels)]).tolist()
         if found != [0, 1]:
             return Rivals(lacking=f"they need training labels of 0 and 1, received {found[:5]}")
-        schema, user, item = self.schema, user_key_of(self.data), item_key_of(self.data)
-        assert user is not None  # It was checked.
-        parts = {part: getattr(self.data, part) for part in _PARTS}
-        parts["train"] = parts["train"].iloc[kept]
-        train, validation, test = (
-            Rows.of(part, frame, schema, user, item) for part, frame in parts.items()
-        )
+
+        def measured(rates: np.ndarray) -> Metrics:
+            users, drawn = self.users["test"], self.resamples["test"]
+            return evaluate_rows(self.test.labels, rates, users, drawn, metrics=ROW_METRICS)
+
         try:
-            tuned = pointwise_rivals(train, validation, test, schema, self._chosen_by())
+            return row_rivals(self.data, self.schema, self._chosen_by(), measured, kept)
         except ImportError as error:
             return Rivals(lacking=str(error))
-        return Rivals(
-            {
-                name: evaluate_rows(
-                    self.test.labels,
-                    rival.scores,
-                    self.users["test"],
-                    self.resamples["test"],
-                    metrics=ROW_METRICS,
-                )
-                for name, rival in tuned.items()
-            },
-            {name: rival.setting for name, rival in tuned.items()},
-        )
 
     def _chosen_by(self) -> str:
         """The primary metric, or AUC where that has no value on the validation rows."""
@@ -194,7 +179,7 @@ class RowsBench(Bench):
         """As of `Bench`: rows as they are looked up, whose they are, and what rivals see."""
         features = self.schema.features("served").values()
         keys = [key for key in (user_key_of(self.data), item_key_of(self.data)) if key]
-        for part in _PARTS:
+        for part in PARTS:
             rows, frame = getattr(self, part), getattr(self.data, part)
             yield from rows.inputs.items()
             yield "labels", rows.labels

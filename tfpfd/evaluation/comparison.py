@@ -132,6 +132,13 @@ class Comparison:
         return pd.DataFrame.from_dict(rows, orient="index")
 
     @property
+    def caveats(self) -> list[str]:
+        """What a reader has to be told of so few seeds; nothing where there are enough."""
+        several = f"{self.seeds} seed{'s' if self.seeds > 1 else ''}"
+        said = f"{several} can't carry a claim about a model: expected {SEEDS_OF_A_CLAIM} or more."
+        return [said] if self.seeds < SEEDS_OF_A_CLAIM else []
+
+    @property
     def standing(self) -> Standing:
         """Where the base stands among the rivals, by the first metric."""
         metric = self.metrics[0]
@@ -173,11 +180,7 @@ class Comparison:
             "Chosen on validation rows:",
             "\n".join(f"{name}: {value}" for name, value in self.settings.items() if value),
         ]
-        if self.seeds < SEEDS_OF_A_CLAIM:
-            parts.append(
-                f"{several} can't carry a claim about a model: expected {SEEDS_OF_A_CLAIM} or more."
-            )
-        return "\n".join(parts)
+        return "\n".join([*parts, *self.caveats])
 
     def _over(self, name: str, metric: str) -> str:
         difference = self.minus_base(name, metric)

@@ -23,8 +23,9 @@ from tfpfd.schema import Schema, raw_batches
 SHRINKAGES = (1.0, 3.0, 10.0, 30.0, 100.0)
 PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 LEAVES, ROWS_A_LEAF = (4, 8, 31), (20, 100)
-# A sum of effects may lie outside [0, 1], where nothing is sure.
-RATES = (0.01, 0.99)
+# A sum of effects may lie outside [0, 1]. Beyond this part of the mean rate, and of what it leaves
+# to 1, a rate is only neared.
+FLOOR = 0.02
 TREES, TREES_A_STEP, LEARNING_RATE = 200, 10, 0.1
 # Of fewer rows one thread is as fast; several wait for each other on a busy machine, ten times as
 # long.
@@ -118,7 +119,7 @@ def pointwise_rivals(
 ) -> dict[str, Tuned]:
     """Fits the rivals on training rows and chooses their settings on validation rows.
 
-    - "bias": `BiasModel`, by its shrinkage; what it says beyond 0.01 and 0.99 is cut off.
+    - "bias": `BiasModel`, by its shrinkage; see `as_rates`.
     - "logistic": logistic regression on standardised `ServedFeatures`, by its penalty. A missing
       number is the mean, and says so in a column of its own.
     - "trees": gradient-boosted trees on the same numbers, by their leaves, the rows in one and how
@@ -168,12 +169,33 @@ def _best(candidates: Iterable[Candidate], validation: Rows, metric: str) -> Tun
     return Tuned(chosen[0], chosen[1]())
 
 
+def as_rates(sums: FloatArray, mean: float) -> FloatArray:
+    """Probabilities of sums of effects, in the same order.
+
+    With f = .02 r, r the mean rate, a sum x below f becomes f·exp((x − f) / r); likewise at the
+    other end, with 1 − x and 1 − r. What lies between stays.
+
+    Args:
+      sums: `[rows]`, of any size.
+      mean: the mean rate, within (0, 1).
+
+    Returns:
+      `[rows]` within (0, 1).
+    """
+
+    def bounded(values: FloatArray, rate: float) -> FloatArray:
+        floor = FLOOR * rate
+        return np.where(values < floor, floor * np.exp((values - floor) / rate), values)
+
+    return 1 - bounded(1 - bounded(np.asarray(sums, np.float64), mean), 1 - mean)
+
+
 def _biases(train: Rows, validation: Rows, test: Rows) -> Iterator[Candidate]:
     for shrinkage in SHRINKAGES:
         model = BiasModel(train.users, train.items, train.labels, shrinkage)
 
         def rates(rows: Rows, model: BiasModel = model) -> FloatArray:
-            return np.clip(model.predict(rows.users, rows.items), *RATES)
+            return as_rates(model.predict(rows.users, rows.items), train.labels.mean())
 
         yield f"shrinkage {shrinkage:g}", rates(validation), partial(rates, test)
 

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 
 from tfpfd._keras import keras
 from tfpfd.auditing.arms import OF_LISTS
+from tfpfd.auditing.catalogue_rivals import catalogue_rivals
 from tfpfd.auditing.comparison import METRICS as TITLES
 from tfpfd.auditing.lists import ListRows
-from tfpfd.auditing.positives import CatalogueRows, matrix_of
+from tfpfd.auditing.positives import CatalogueRows, asked_of
 from tfpfd.auditing.rivals import Rivals
 from tfpfd.auditing.rows import Treatment
 from tfpfd.data.catalogue import CatalogueSplits
 from tfpfd.distillation import Ranker
 from tfpfd.distillation.labelled import LabelledModel
-from tfpfd.evaluation import compare_retrieval, multiplicities
-from tfpfd.evaluation.comparison import Comparison
-from tfpfd.evaluation.lists import list_ndcg, mean_over_lists
-from tfpfd.evaluation.sources import Embeddings
+from tfpfd.evaluation import multiplicities
 from tfpfd.experiments.methods import Parts
 from tfpfd.experiments.task import RESAMPLES, Measures, Task, exchanged
 from tfpfd.layers import MLP, FeatureEncoder, TwoTower
@@ -38,7 +37,7 @@ class CatalogueRecipe:
     """Sizes and steps, the same for every method.
 
     They were chosen for the base alone, λ for the distilled student, on the likes of the
-    validation, which then are trained on too, as the rivals are.
+    validation, which then are trained on too, as the rivals are: no likes are left to stop by.
 
     Args:
       last: the share of each user's ratings, the last before the test, whose likes students learn
@@ -49,7 +48,7 @@ class CatalogueRecipe:
       scale: of their inner product.
       learning_rate: of Adam.
       lists: a batch.
-      epochs: of every training: no likes are left to stop by.
+      epochs: of every training.
       weight: λ, where an experiment doesn't vary it.
     """
 
@@ -73,8 +72,8 @@ class CatalogueTask(Task):
     """Likes that were looked up, and what is trained on them; see `Task`.
 
     Args:
-      data: the likes.
-      rows: the same, looked up.
+      data: the likes, parted as settings were chosen by them.
+      rows: those that students learn from and are tested by, looked up.
       recipe: how everything is trained.
     """
 
@@ -101,10 +100,9 @@ class CatalogueTask(Task):
         # begins at .8 of the ratings, the validation at .7.
         since = round(0.8 - recipe.last, 6)
         alone = since >= 0.7
-        splits = data.catalogue(since=0.6 if alone else since, drawn=recipe.drawn)
-        rows = CatalogueRows.look_up(splits)
-        train = rows.validation if alone else rows.train.and_later(rows.validation)
-        return cls(splits, dataclasses.replace(rows, train=train), recipe)
+        data = data.catalogue(since=0.6 if alone else since, drawn=recipe.drawn)
+        rows = CatalogueRows.look_up(_until_the_test(data, alone), parts=("train", "test"))
+        return cls(data, rows, recipe)
 
     @property
     def schema(self) -> Schema:
@@ -119,7 +117,7 @@ class CatalogueTask(Task):
     @property
     def likes(self) -> int:
         """How many likes students learn from."""
-        return len(self.rows.train.users)
+        return len(self.rows.lists["train"].users)
 
     @property
     def steps(self) -> int:
@@ -156,10 +154,6 @@ class CatalogueTask(Task):
         batches = self.rows.batches(treatment, size, seed)
         model.fit(batches, epochs=recipe.epochs, callbacks=list(callbacks), verbose=0)
 
-    def embeddings(self, student: Ranker) -> Embeddings:
-        """What a student says of all films, for each user as the test begins."""
-        return self.rows.embeddings(student, "test")
-
     def evaluate(self, student: Ranker) -> dict[str, np.ndarray]:
         """As of `Task`: what a student finds among all films."""
         return self.rows.evaluate(student, "test", METRICS, self.resamples)
@@ -169,23 +163,14 @@ class CatalogueTask(Task):
 
         It needs privileged features of each film, so it can't rank the catalogue.
         """
-        lists = self.rows.test
-        logits = lists.logits(teacher)
-        found = list_ndcg(
-            lists.labels, logits.ravel(), np.repeat(np.arange(len(logits)), lists.size)
-        )
-        users = np.searchsorted(self.rows.asked["test"].users, lists.users)
-        return {"teacher_ndcg": mean_over_lists(found, users, self.resamples)}
+        found = self.rows.evaluate_lists(teacher, "test", ["list_ndcg"], self.resamples)
+        return {"teacher_ndcg": found["list_ndcg"]}
 
     def rivals(self) -> Rivals:
-        """As of `Task`: those of `beside_rivals`."""
-        # A comparison has a base; one that nobody has trained yet says nothing of the rivals.
-        found = self.beside_rivals({"base": self.embeddings(self.parts().student)})
-        metrics = {
-            rival: {name: values[0] for name, values in one.items()}
-            for rival, one in found.rivals.items()
-        }
-        return Rivals(metrics, found.settings)
+        """As of `Task`; they learn from all likes before the test, whatever students learn from."""
+        asked = {part: asked_of(self.data, part) for part in ("validation", "test")}
+        resamples = {p: multiplicities(len(one.users), RESAMPLES) for p, one in asked.items()}
+        return catalogue_rivals(self.data, asked, resamples, METRICS)
 
     def weakened(self, strength: float, seed: int) -> CatalogueTask:
         """As of `Task`: films of all lists of training, and of the test, exchange theirs."""
@@ -197,33 +182,26 @@ class CatalogueTask(Task):
             columns = lists.columns._replace(of_rows=(inputs, *targets))
             return dataclasses.replace(lists, columns=columns)
 
-        # Students are never asked about the validation.
-        train, test = of(self.rows.train), of(self.rows.test)
-        return dataclasses.replace(
-            self, rows=dataclasses.replace(self.rows, train=train, test=test)
-        )
+        lists = {part: of(some) for part, some in self.rows.lists.items()}
+        return dataclasses.replace(self, rows=dataclasses.replace(self.rows, lists=lists))
 
-    def beside_rivals(self, models: Mapping[str, Embeddings | Sequence[Embeddings]]) -> Comparison:
-        """Students beside popularity, item-kNN and EASE; see `compare_retrieval`.
 
-        These learn from all likes before the test, whatever students learn from.
+def _until_the_test(data: CatalogueSplits, alone: bool) -> CatalogueSplits:
+    """Likes as they are learned from when settings have been chosen by the validation.
 
-        Args:
-          models: what `embeddings` gave, a seed each, by the name of the method; "base" is one.
-        """
-        data, asked = self.data, self.rows.asked["test"]
-        known, validation = (
-            matrix_of(data, asked.users, data.pairs(*names))
-            for names in (["history", "train"], ["validation"])
-        )
-        return compare_retrieval(
-            known,
-            validation,
-            asked.relevant,
-            models,
-            seen=asked.excluded,
-            metrics=METRICS,
-        )
+    What is known as the test begins is known as training ends: nothing that was shown by then is
+    drawn.
+
+    Args:
+      data: parted as settings were chosen.
+      alone: whether the validation's likes are learned from without those before it.
+    """
+    parts = [data.validation] if alone else [data.train, data.validation]
+    return dataclasses.replace(
+        data,
+        train=pd.concat(parts, ignore_index=True),
+        exposed=data.pairs("exposed", "train", "seen"),
+    )
 
 
 @dataclass(frozen=True)

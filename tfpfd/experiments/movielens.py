@@ -16,13 +16,20 @@ from rich.console import Console
 
 from tfpfd._keras import keras
 from tfpfd.auditing.arms import ARMS, DISTILLED, Arm
+from tfpfd.auditing.comparison import Metrics
 from tfpfd.auditing.progress import TrainingProgress
+from tfpfd.auditing.runs import stacked
 from tfpfd.datasets import MovieLens, movielens_100k
 from tfpfd.distillation import Distillation, Ranker
 from tfpfd.evaluation.comparison import Comparison
-from tfpfd.evaluation.sources import Embeddings
 from tfpfd.experiments import figures
-from tfpfd.experiments.catalogue import RECENT, WHOLE, CatalogueRecipe, CatalogueTask
+from tfpfd.experiments.catalogue import (
+    METRICS,
+    RECENT,
+    WHOLE,
+    CatalogueRecipe,
+    CatalogueTask,
+)
 from tfpfd.experiments.folder import check_out
 from tfpfd.experiments.methods import Compose, alone, distilled
 from tfpfd.experiments.report import print_comparison
@@ -109,7 +116,8 @@ def compare(films: MovieLens, setting: Setting, console: Console) -> tuple[Compa
     """
     with console.status(f"{setting.title}: drawing films, looking rows up, fitting rivals"):
         task = CatalogueTask.of(films, setting.recipe)
-    said: dict[str, list[Embeddings]] = {arm.name: [] for arm in ARMS}
+        rivals = task.rivals()
+    runs: dict[str, list[Metrics]] = {arm.name: [] for arm in ARMS}
     kept: Ranker | None = None
     with TrainingProgress(setting.seeds * len(ARMS), setting.recipe.epochs, console) as progress:
         for seed in range(setting.seeds):
@@ -119,10 +127,10 @@ def compare(films: MovieLens, setting: Setting, console: Console) -> tuple[Compa
                 show = progress.training(f"{setting.title}: seed {seed + 1}, {arm.name}")
                 task.fit(model, seed, arm.treatment, [show])
                 student = model.student if isinstance(model, Distillation) else model
-                said[arm.name].append(task.embeddings(student))
+                runs[arm.name].append(task.evaluate(student))
                 kept = student if arm == DISTILLED and kept is None else kept
     assert kept is not None
-    return task.beside_rivals(said), kept
+    return rivals.beside({name: stacked(one) for name, one in runs.items()}, METRICS[0]), kept
 
 
 def _composed(arm: Arm) -> Compose:

@@ -14,7 +14,9 @@ import numpy as np
 import pandas as pd
 
 from tfpfd._keras import keras
-from tfpfd.auditing.rows import SplitRows, Splits, user_key_of
+from tfpfd.auditing.comparison import Metrics
+from tfpfd.auditing.row_rivals import row_rivals
+from tfpfd.auditing.rows import SplitRows, Splits
 from tfpfd.datasets import kuairand_pure, marketplace
 from tfpfd.datasets.kuairand_feedback import LABELS, privileged_features
 from tfpfd.datasets.kuairand_source import USER_CODES
@@ -22,7 +24,6 @@ from tfpfd.distillation import Ranker
 from tfpfd.distillation.labelled import LabelledModel
 from tfpfd.evaluation import auc, evaluate_rows, log_loss, user_bootstrap
 from tfpfd.evaluation.intervals import FloatArray
-from tfpfd.evaluation.pointwise import Rows, pointwise_rivals
 from tfpfd.experiments.experiment import Cell
 from tfpfd.experiments.rows_task import Recipe, RowsSource, RowsTask
 from tfpfd.layers import MLP
@@ -67,14 +68,10 @@ class RareTask:
 
     Args:
       task: what methods are trained on.
-      data: the rows as frames, for the rivals.
-      item_key: the column of the item id.
       truth: `[rows]` true rates of the test rows; None where nobody knows them.
     """
 
     task: RowsTask
-    data: SplitRows
-    item_key: str
     truth: FloatArray | None = None
 
     @cached_property
@@ -137,25 +134,11 @@ class RareTask:
         }
 
     @cached_property
-    def rivals(self) -> dict[str, dict[str, FloatArray]]:
-        """Metrics `[1 + resamples]` of `pointwise_rivals` by name; of the truth if it is known."""
-        user_key = user_key_of(self.data)
-        assert user_key is not None
-
-        def rows(name: str, frame: pd.DataFrame) -> Rows:
-            return Rows.of(name, frame, self.data.schema, user_key, self.item_key)
-
-        tuned = pointwise_rivals(
-            rows("train", self.data.train),
-            rows("validation", self.data.validation),
-            rows("test", self.data.test),
-            self.data.schema,
-            "auc",
-        )
-        scores = {name: rival.scores for name, rival in tuned.items()}
-        if self.truth is not None:
-            scores["truth"] = self.truth
-        return {name: self._of_rates(rates) for name, rates in scores.items()}
+    def rivals(self) -> dict[str, Metrics]:
+        """Metrics `[1 + resamples]` of `row_rivals` by name; of the truth if it is known."""
+        task = self.task
+        found = dict(row_rivals(task.data, task.schema, "auc", self._of_rates).metrics)
+        return found if self.truth is None else {**found, "truth": self._of_rates(self.truth)}
 
     def _of_rates(self, rates: FloatArray) -> dict[str, FloatArray]:
         sure = np.clip(rates, 1e-9, 1 - 1e-9)  # Of a rate of 0 there is no logit.
@@ -198,9 +181,9 @@ def _load_marketplace(path: Path | None) -> Callable[[Cell], RareTask]:
         # Fewer rows are among more of the same draw; validation and test rows are the same.
         train = data.train.iloc[np.sort(order[: int(cell["rows"])])].reset_index(drop=True)
         truth = data.cvr(data.test["user_id"].to_numpy(), data.test["item_id"].to_numpy())
-        splits = Splits(train, data.validation, data.test, data.schema, data.user_key)
+        splits = Splits(train, data.validation, data.test, data.schema, data.user_key, "item_id")
         recipe = SOURCES["marketplace"].recipe
-        return RareTask(RowsTask.of(splits, _network, recipe), splits, "item_id", truth)
+        return RareTask(RowsTask.of(splits, _network, recipe), truth)
 
     return load
 
@@ -213,7 +196,7 @@ def _load_kuairand(path: Path | None) -> Callable[[Cell], RareTask]:
     def load(cell: Cell) -> RareTask:
         splits = of_feedback(clicks, str(cell["label"]))
         recipe = SOURCES["kuairand"].recipe
-        return RareTask(RowsTask.of(splits, _network, recipe), splits, "video_id")
+        return RareTask(RowsTask.of(splits, _network, recipe))
 
     return load
 
@@ -251,7 +234,7 @@ def of_feedback(clicks: SplitRows, feedback: str) -> Splits:
     )
     parts = (clicks.train, clicks.validation, clicks.test)
     train, validation, test = map(_with_lengths, parts)
-    return Splits(train, validation, test, schema)
+    return Splits(train, validation, test, schema, item_key="video_id")
 
 
 def _length_of(history: str) -> str:

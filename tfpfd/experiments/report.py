@@ -54,8 +54,10 @@ def print_comparison(found: Comparison, console: Console, title: str, note: str)
             "One training of each can't tell what a teacher gave from luck, which isn't in the "
             "intervals: only several seeds can."
         )
-    else:
-        console.print(by_metric(found.models, found.metrics), highlight=False)
+        return
+    console.print(by_metric(found.models, found.metrics), highlight=False)
+    for caveat in found.caveats:
+        console.print(caveat, highlight=False)
 
 
 def _marked(interval: Interval, metric: str) -> str:

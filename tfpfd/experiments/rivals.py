@@ -71,7 +71,7 @@ def section(experiment: Experiment, results: Results) -> list[Section]:
         if not all(of_seeds.values()):
             continue
         values = {m: np.stack(found) for m, found in of_seeds.items()}
-        standing = rivals.beside(values, names[0]).standing
+        standing = rivals.beside({"base": values}, names[0]).standing
         sentences.append(standing.sentence(f"The {base}", RIVALS[standing.rival]))
         levels = {title_of(m): level(confidence_interval(values[m])) for m in names}
         rows.append({"": base, **levels})

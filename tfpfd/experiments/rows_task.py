@@ -16,11 +16,12 @@ from tfpfd._keras import keras
 from tfpfd.auditing.comparison import METRICS
 from tfpfd.auditing.fitting import fit_early_stopped
 from tfpfd.auditing.rivals import Rivals
-from tfpfd.auditing.rows import SplitRows, TableRows, Treatment, item_key_of, user_key_of
+from tfpfd.auditing.row_rivals import row_rivals
+from tfpfd.auditing.rows import SplitRows, TableRows, Treatment, user_key_of
+from tfpfd.data.catalogue import PARTS
 from tfpfd.distillation import Ranker
 from tfpfd.distillation.labelled import LabelledModel
 from tfpfd.evaluation import evaluate_rows, multiplicities
-from tfpfd.evaluation.pointwise import Rows, pointwise_rivals
 from tfpfd.experiments.methods import MakeNetwork, Parts
 from tfpfd.experiments.task import RESAMPLES, Measures, Task, exchanged
 from tfpfd.layers import FeatureEncoder
@@ -28,8 +29,6 @@ from tfpfd.schema import Schema
 
 HOLDOUT = 16_384
 """Rows a batch where nothing is trained."""
-
-PARTS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -152,15 +151,11 @@ class RowsTask(Task):
 
     def rivals(self) -> Rivals:
         """As of `Task`: biases, logistic regression and boosted trees, chosen by their AUC."""
-        user, item = user_key_of(self.data), item_key_of(self.data)
-        assert user is not None  # The test users are of it.
-        train, validation, test = (
-            Rows.of(part, getattr(self.data, part), self.schema, user, item) for part in PARTS
-        )
-        tuned = pointwise_rivals(train, validation, test, self.schema, self.measures.primary)
-        return Rivals(
-            {name: self._measured(rival.scores, False) for name, rival in tuned.items()},
-            {name: rival.setting for name, rival in tuned.items()},
+        return row_rivals(
+            self.data,
+            self.schema,
+            self.measures.primary,
+            lambda rates: self._measured(rates, from_logits=False),
         )
 
     def weakened(self, strength: float, seed: int) -> RowsTask:

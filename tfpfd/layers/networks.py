@@ -9,48 +9,11 @@ import tensorflow as tf
 
 from tfpfd._arguments import check_above_0, check_flag, check_number, plain
 from tfpfd._keras import KERAS_3, keras, register, tf_variable
+from tfpfd.layers.dense import dense_stack, sum_of_sides
 from tfpfd.layers.repeated import Repeated, Vectors, once
 
 Encoded = Mapping[str, tf.Tensor]
 """`[batch, width]` by side: `"user"`, `"item"`, `"privileged"`, as far as they are seen."""
-
-
-def dense_stack(
-    units: Sequence[int],
-    width: int,
-    name: str,
-    *,
-    l2: float,
-    batch_norm: bool,
-    dtype: Any,
-    last_linear: bool = False,
-) -> keras.Sequential:
-    """Dense layers, each followed by batch normalisation and a leaky ReLU.
-
-    Args:
-      units: width of each layer.
-      width: of the input.
-      name: of the stack.
-      l2: strength of the L2 penalty on the kernels.
-      batch_norm: whether there is batch normalisation.
-      dtype: policy of the layers, that of their owner, whatever the global one is by now.
-      last_linear: whether the last layer goes without normalisation and activation. It computes
-        in float32, also in mixed precision: what it gives is served.
-    """
-    stack = keras.Sequential(name=name)
-    for i, size in enumerate(units):
-        regularizer = keras.regularizers.L2(l2) if l2 else None
-        linear = last_linear and i == len(units) - 1
-        policy = "float32" if linear else dtype
-        stack.add(keras.layers.Dense(size, kernel_regularizer=regularizer, dtype=policy))
-        if not linear:
-            if batch_norm:
-                # With Keras' .99 the statistics of inference lag hundreds of steps behind, and
-                # early epochs are judged by another function than the one that was trained.
-                stack.add(keras.layers.BatchNormalization(momentum=0.9, dtype=policy))
-            stack.add(keras.layers.LeakyReLU(dtype=policy))
-    stack.build((None, width))
-    return stack
 
 
 def joined(encoded: Encoded) -> tf.Tensor:
@@ -218,30 +181,6 @@ def _own_way(network: keras.layers.Layer, kind: type[keras.layers.Layer]) -> boo
     return any(getattr(type(network), n) is not getattr(kind, n) for n in _WAY)
 
 
-def _sum_of_sides(dense: keras.layers.Dense, encoded: Mapping[str, Vectors]) -> tf.Tensor:
-    """A linear layer of all sides beside each other, `W [x_1, x_2] + b = W_1 x_1 + W_2 x_2 + b`.
-
-    The part of what rows of a group have in common is computed once a group.
-    """
-    kernel, bias = (
-        tf.cast(tf.convert_to_tensor(tf_variable(weights)), dense.compute_dtype)
-        for weights in (dense.kernel, dense.bias)
-    )
-    total, start = bias, 0
-    for side in sorted(encoded):
-        vectors = encoded[side]
-        width = (vectors.values if isinstance(vectors, Repeated) else vectors).shape[1]
-        rows = kernel[start : start + width]
-
-        def part(sides: dict[str, tf.Tensor], rows: tf.Tensor = rows) -> tf.Tensor:
-            (x,) = sides.values()
-            return tf.matmul(tf.cast(x, rows.dtype), rows)
-
-        total += once(part, {side: vectors})
-        start += width
-    return total
-
-
 @register
 class MLP(keras.layers.Layer):
     """Dense layers over all sides that are seen, then one logit.
@@ -290,7 +229,7 @@ class MLP(keras.layers.Layer):
         if not any(isinstance(vectors, Repeated) for vectors in encoded.values()):
             return self.hidden(joined(encoded), training=training)
         first, *others = self.hidden.layers
-        x = _sum_of_sides(first, encoded)
+        x = sum_of_sides(first, encoded)
         for layer in others:
             normalizes = isinstance(layer, keras.layers.BatchNormalization)
             x = layer(x, training=training) if normalizes else layer(x)

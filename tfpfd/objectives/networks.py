@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from tfpfd._arguments import check_number
 from tfpfd._keras import keras, register
-from tfpfd.layers.networks import Encoded, check_units, dense_stack, joined
+from tfpfd.layers.dense import dense_stack
+from tfpfd.layers.networks import Encoded, check_units, joined
 
 
 class ObjectiveNetwork(keras.layers.Layer):
