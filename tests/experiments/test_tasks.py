@@ -10,7 +10,7 @@ from tfpfd._keras import keras
 from tfpfd.datasets import MovieLens, marketplace
 from tfpfd.evaluation import compare_pointwise, compare_retrieval, multiplicities
 from tfpfd.experiments.catalogue import RECENT, WHOLE, CatalogueTask
-from tfpfd.experiments.methods import METHODS
+from tfpfd.experiments.methods import METHODS, alone
 from tfpfd.experiments.rows_task import Recipe, RowsTask
 from tfpfd.experiments.task import exchanged
 from tfpfd.experiments.tasks import COARSE, FINE, fine_network
@@ -223,3 +223,12 @@ def test_every_source_says_what_is_measured():
         assert set(source.kind.measures.drawn) <= set(source.kind.measures.students)
         assert source.kind.measures.primary == source.kind.measures.drawn[0]
         assert 0 < source.recipe.weight < 1
+
+
+def test_a_catalogue_is_ranked_without_privileged_features_of_the_test(films, catalogue):
+    served = CatalogueTask.of(films, catalogue.recipe, measures_teachers=False)
+    assert served.rows.lists["test"].columns.of_rows[0] == {}
+    student = alone(catalogue.parts())
+    found, expected = served.evaluate(student), catalogue.evaluate(student)
+    for metric, values in expected.items():
+        np.testing.assert_array_equal(found[metric], values)

@@ -89,19 +89,27 @@ class CatalogueTask(Task):
     )
 
     @classmethod
-    def of(cls, data: Any, recipe: CatalogueRecipe) -> CatalogueTask:
+    def of(
+        cls, data: Any, recipe: CatalogueRecipe, measures_teachers: bool = True
+    ) -> CatalogueTask:
         """Draws films beside each like and looks everything up.
 
         Args:
           data: a dataset with `catalogue`, such as MovieLens.
           recipe: how everything is trained.
+          measures_teachers: whether `evaluate_teacher` is asked, which needs privileged features
+            of the test's lists.
         """
         # Settings were chosen by the validation, for students of as many likes before it. The test
         # begins at .8 of the ratings, the validation at .7.
         since = round(0.8 - recipe.last, 6)
         alone = since >= 0.7
         data = data.catalogue(since=0.6 if alone else since, drawn=recipe.drawn)
-        rows = CatalogueRows.look_up(_until_the_test(data, alone), parts=("train", "test"))
+        rows = CatalogueRows.look_up(
+            _until_the_test(data, alone),
+            parts=("train", "test"),
+            privileged_in=("train", "test") if measures_teachers else ("train",),
+        )
         return cls(data, rows, recipe)
 
     @property

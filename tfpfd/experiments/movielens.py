@@ -115,7 +115,7 @@ def compare(films: MovieLens, setting: Setting, console: Console) -> tuple[Compa
       console: where progress is shown.
     """
     with console.status(f"{setting.title}: drawing films, looking rows up, fitting rivals"):
-        task = CatalogueTask.of(films, setting.recipe)
+        task = CatalogueTask.of(films, setting.recipe, measures_teachers=False)
         rivals = task.rivals()
     runs: dict[str, list[Metrics]] = {arm.name: [] for arm in ARMS}
     kept: Ranker | None = None
