@@ -135,7 +135,7 @@ def table_rows(made: tfpfd.Schema, rows: int, seed: int = 0) -> tuple[dict, np.n
     random = np.random.default_rng(seed)
     inputs = {}
     for name, feature in made.features().items():
-        shape = rows if feature.length is None else (rows, feature.length)
+        shape = (rows, *feature.inputs()[name].shape[1:])
         inputs[name] = random.integers(1, made.table_rows(feature), shape, dtype=np.int32)
     return inputs, random.integers(0, 2, rows).astype(np.float32)
 

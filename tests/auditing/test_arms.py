@@ -31,6 +31,7 @@ FRAME = pd.DataFrame(
     }
 )
 NAMES = ["x", "z"]
+HIDDEN = SCHEMA.sides["privileged"]
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def rows():
 
 class TestTreatments:
     def test_privileged_features_are_permuted_together_and_nothing_else(self, rows):
-        shuffled = rows.treated("shuffled", NAMES, seed=1)
+        shuffled = rows.treated("shuffled", HIDDEN, seed=1)
         for name in ("user", "item"):
             np.testing.assert_array_equal(shuffled.inputs[name], rows.inputs[name])
         np.testing.assert_array_equal(shuffled.labels, rows.labels)
@@ -51,7 +52,7 @@ class TestTreatments:
 
     def test_the_seed_decides_the_permutation(self, rows):
         first, again, other = (
-            rows.treated("shuffled", NAMES, seed).inputs["x"].tolist() for seed in (1, 1, 2)
+            rows.treated("shuffled", HIDDEN, seed).inputs["x"].tolist() for seed in (1, 1, 2)
         )
         assert first == again != other
 
@@ -65,13 +66,13 @@ class TestTreatments:
         looked_up = optional.lookup(
             {k: v[1:] for k, v in optional.columns(missing, optional.features().values()).items()}
         )
-        zeroed = rows.treated("zeroed", NAMES)
+        zeroed = rows.treated("zeroed", HIDDEN)
         for name in NAMES:
             np.testing.assert_array_equal(zeroed.inputs[name][1:], looked_up[name])
         np.testing.assert_array_equal(zeroed.inputs["user"], rows.inputs["user"])
 
     def test_kept_is_kept(self, rows):
-        assert rows.treated("kept", NAMES) is rows
+        assert rows.treated("kept", HIDDEN) is rows
 
 
 class TestShares:
@@ -130,7 +131,7 @@ def test_every_arm_takes_the_same_steps_from_the_same_student(rows, sees):
     valid = TableRows.look_up(FRAME[FRAME["label"].notna()], SCHEMA).batches(8)
     arms = arms_of(sees)
     for arm in arms:
-        treated = rows.treated(arm.treatment, NAMES).batches(4, seed=0)
+        treated = rows.treated(arm.treatment, HIDDEN).batches(4, seed=0)
         trained = train(arm, recipe, SCHEMA, treated, valid, seed=3, callbacks=[])
         assert trained.steps == 2 * 2
         assert len(trained.losses) == 2
@@ -153,7 +154,7 @@ def test_the_best_weights_are_kept_however_training_ends(rows, epochs):
     valid = TableRows.look_up(known.assign(label=1 - known["label"]), SCHEMA)
     (base, *_) = arms_of("all")
     assert base.name == "base"
-    batches = rows.treated(base.treatment, NAMES).batches(4, seed=0)
+    batches = rows.treated(base.treatment, HIDDEN).batches(4, seed=0)
     trained = train(base, recipe, SCHEMA, batches, valid.batches(8), seed=3, callbacks=[])
     assert len(trained.losses) == epochs
     assert min(trained.losses) == trained.losses[0]

@@ -22,8 +22,9 @@ def model(student):
 def test_numeric_head_by_hand(model):
     """Three buckets are the quantiles 0, 1/2, 1; a missing value costs nothing."""
     feature = model.student.schema.features()["affinity"]
-    ids = tf.constant([[1], [2], [3], [0]])
-    losses = model._loss(feature, ids, tf.constant([[0.25], [0.25], [0.25], [9.0]]))
+    inputs = {"affinity": tf.constant([1, 2, 3, 0])}
+    output = tf.constant([[0.25], [0.25], [0.25], [9.0]])
+    losses = feature.target_loss(inputs, output, model.student.schema.features())
     np.testing.assert_allclose(losses, [0.25**2, 0.25**2, 0.75**2, 0.0])
 
 
@@ -31,7 +32,8 @@ def test_categorical_head_by_hand(model):
     """Cross entropy of each value that is there, averaged over the row."""
     feature = model.student.schema.features()["later_clicks"]
     output = tf.math.log(tf.constant([[0.1, 0.2, 0.3, 0.1, 0.2, 0.1]] * 3))
-    losses = model._loss(feature, tf.constant([[2, 1], [4, 0], [0, 0]]), output)
+    inputs = {"later_clicks": tf.constant([[2, 1], [4, 0], [0, 0]])}
+    losses = feature.target_loss(inputs, output, model.student.schema.features())
     expected = [-(np.log(0.3) + np.log(0.2)) / 2, -np.log(0.2), 0.0]
     np.testing.assert_allclose(losses, expected, rtol=1e-5)
 

@@ -12,43 +12,47 @@ LABELS, WEIGHTS = np.array([1.0, 0.0, 1.0, 1.0]), np.ones(4)
 FOLDS = np.array([0, 0, 1, 1])
 
 
+def members_of(column, length):
+    return Members.of(Categorical("id", length=length), {"id": column})
+
+
 def test_single_ids_by_hand():
     ids = np.array(["a", "b", "a", "b"], object)
-    found = TargetEncoding(Members.of(ids, None), LABELS, WEIGHTS, FOLDS, smoothing=1.0)
+    found = TargetEncoding(members_of(ids, None), LABELS, WEIGHTS, FOLDS, smoothing=1.0)
     # Fold 0 goes by fold 1: a has a 1, b a 1, the mean is 1. Fold 1 goes by fold 0, of mean 1/2.
     expected = [1, 1, (1 + 1 / 2) / 2, (0 + 1 / 2) / 2]
     np.testing.assert_allclose(found.out_of_fold, expected)
     # All four have the mean 3/4.
-    unseen = Members.of(np.array(["b", "c", "a"], object), None)
+    unseen = members_of(np.array(["b", "c", "a"], object), None)
     np.testing.assert_allclose(found.encode(unseen), [(1 + 3 / 4) / 3, 3 / 4, (2 + 3 / 4) / 3])
 
 
 def test_lists_by_hand():
     lists = np.array([[7, 8], [8, -1], [7, -1], [-1, -1]])
-    members = Members.of(lists, 2)
+    members = members_of(lists, 2)
     assert members.lengths.tolist() == [2, 1, 1, 0]
     found = TargetEncoding(members, LABELS, WEIGHTS, FOLDS, smoothing=1.0)
     # Row 0: 7 has one 1 in fold 1, 8 nothing: the mean of 1 and 1. Row 2: 7 has a 1, over 1/2.
     # Row 3 holds nothing, and so has the mean of the other fold.
     np.testing.assert_allclose(found.out_of_fold, [1, 1, 3 / 4, 1 / 2])
     # 7: (2 + 3/4) / 3, 8: (1 + 3/4) / 3.
-    new = Members.of(np.array([[8, 7], [9, -1], [-1, -1]]), 2)
+    new = members_of(np.array([[8, 7], [9, -1], [-1, -1]]), 2)
     np.testing.assert_allclose(found.encode(new), [(11 / 12 + 7 / 12) / 2, 3 / 4, 3 / 4])
 
 
 def test_the_last_ones_of_a_list_are_used():
-    members = Members.of(np.array([[1, 2, 3], [4, -1, -1]]), 2)
+    members = members_of(np.array([[1, 2, 3], [4, -1, -1]]), 2)
     assert members.values.tolist() == [2, 3, 4]
 
 
 def test_weights_are_rows():
     ids = np.array([1, 1, 2, 2])
     weighted = TargetEncoding(
-        Members.of(ids, None), LABELS, np.array([1.0, 2.0, 1.0, 1.0]), FOLDS, 2.0
+        members_of(ids, None), LABELS, np.array([1.0, 2.0, 1.0, 1.0]), FOLDS, 2.0
     )
     more = [0, 1, 1, 2, 3]
     repeated = TargetEncoding(
-        Members.of(ids[more], None), LABELS[more], np.ones(5), FOLDS[more], 2.0
+        members_of(ids[more], None), LABELS[more], np.ones(5), FOLDS[more], 2.0
     )
     np.testing.assert_allclose(weighted.out_of_fold, repeated.out_of_fold[[0, 1, 3, 4]])
 
@@ -57,10 +61,10 @@ def test_all_rows_are_encoded_as_by_scikit_learn():
     preprocessing = pytest.importorskip("sklearn.preprocessing")
     random = np.random.default_rng(0)
     ids, labels = random.integers(0, 9, 200), random.integers(0, 2, 200).astype(float)
-    own = TargetEncoding(Members.of(ids, None), labels, np.ones(200), np.arange(200) % 5)
+    own = TargetEncoding(members_of(ids, None), labels, np.ones(200), np.arange(200) % 5)
     theirs = preprocessing.TargetEncoder(target_type="continuous", smooth=10.0)
     expected = theirs.fit(ids[:, None], labels).transform(ids[:, None])[:, 0]
-    np.testing.assert_allclose(own.encode(Members.of(ids, None)), expected, rtol=1e-12)
+    np.testing.assert_allclose(own.encode(members_of(ids, None)), expected, rtol=1e-12)
 
 
 SCHEMA = Schema(

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfpfd import Categorical, Numeric, Schema, Sequence
-from tfpfd.schema.adapt import QuantileLearner, VocabularyLearner
+from tfpfd.schema.quantiles import QuantileLearner
+from tfpfd.schema.vocabulary import VocabularyLearner
 
 
 def adapted(feature, values, **schema):
@@ -126,7 +127,7 @@ class TestVocabulary:
     @settings(max_examples=30, deadline=None)
     @given(st.lists(st.lists(st.integers(0, 9)), min_size=1), st.integers(1, 20))
     def test_counts_merge_like_value_counts(self, batches, limit):
-        learner = VocabularyLearner(Categorical("id", dtype="int"))
+        learner = VocabularyLearner()
         for batch in batches:
             learner.update(np.array(batch, np.int64))
             if learner._waiting > limit:
@@ -136,12 +137,12 @@ class TestVocabulary:
         learner._merge()
         assert learner._counts.to_dict() == expected
         assert learner._pending == []
-        assert learner.learned().vocabulary == tuple(
+        assert learner.learned() == tuple(
             sorted(expected, key=lambda value: (-expected[value], value))
         )
 
     def test_pending_counts_are_merged_before_they_outgrow_the_vocabulary(self):
-        learner = VocabularyLearner(Categorical("id", dtype="int"))
+        learner = VocabularyLearner()
         values = np.arange(300_000)
         for _ in range(5):
             learner.update(values)
@@ -152,10 +153,10 @@ class TestVocabulary:
 
     def test_a_million_distinct_ids(self):
         ids = np.random.default_rng(0).permutation(1_000_000)
-        learner = VocabularyLearner(Categorical("id", dtype="int"))
+        learner = VocabularyLearner()
         for part in np.split(np.concatenate([ids, ids[:10]]), [600_000]):
             learner.update(part)
-        vocabulary = learner.learned().vocabulary
+        vocabulary = learner.learned()
         assert vocabulary[:10] == tuple(sorted(ids[:10].tolist()))
         assert len(vocabulary) == 1_000_000
         assert vocabulary[10:] == tuple(sorted(set(range(1_000_000)) - set(vocabulary[:10])))
@@ -175,7 +176,7 @@ class TestBoundaries:
 
     def test_do_not_depend_on_batches_while_the_sample_holds_all(self):
         values = np.random.default_rng(0).normal(size=1000).astype(np.float32)
-        whole, parts = QuantileLearner(Numeric("age")), QuantileLearner(Numeric("age"))
+        whole, parts = QuantileLearner("age"), QuantileLearner("age")
         whole.update(values)
         for part in np.split(values, [1, 1, 500, 999]):
             parts.update(part)
@@ -201,11 +202,11 @@ class TestBoundaries:
 
     def test_of_a_long_stream_are_within_the_stated_error(self):
         rows, size = 400_000, 10_000
-        learner = QuantileLearner(Numeric("age", buckets=10))
+        learner = QuantileLearner("age", buckets=10)
         # A sorted stream: a sample of its beginning or end would be far off.
         for start in range(0, rows, size):
             learner.update(np.arange(start, start + size, dtype=np.float32))
-        share_below = np.array(learner.learned().boundaries) / rows
+        share_below = np.array(learner.learned()) / rows
         error = share_below - np.arange(1, 10) / 10
         assert np.sqrt(np.mean(error**2)) < 0.5 / np.sqrt(QuantileLearner.SAMPLE)
         assert np.abs(error).max() < 3 * 0.5 / np.sqrt(QuantileLearner.SAMPLE)
@@ -213,7 +214,7 @@ class TestBoundaries:
 
     def test_a_long_stream_gives_the_same_edges_again(self):
         def learned():
-            learner = QuantileLearner(Numeric("age"))
+            learner = QuantileLearner("age")
             for seed in range(10):
                 learner.update(np.random.default_rng(seed).random(10_000, np.float32))
             return learner.learned()

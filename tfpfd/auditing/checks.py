@@ -15,6 +15,7 @@ from tfpfd.data.catalogue import CatalogueSplits
 from tfpfd.data.frames import check_same_type, require_columns, require_every_id
 from tfpfd.distillation import Ranker
 from tfpfd.schema import Schema, Sees
+from tfpfd.schema.feature import raw_columns
 
 
 def check_arguments(
@@ -102,7 +103,7 @@ def check_catalogue(data: CatalogueSplits) -> None:
     schema, pair = data.schema, (data.user, data.item)
     _check_privileged(schema)
     for part in ("train", "validation", "test"):
-        of_user = (feature.name for feature in schema.user)
+        of_user = raw_columns(schema.user)
         weight = () if schema.weight is None else (schema.weight,)
         columns = dict.fromkeys((*pair, *data.keep, *of_user, *weight))
         _check_pairs(f"data.{part}", getattr(data, part), columns, pair)
@@ -111,7 +112,7 @@ def check_catalogue(data: CatalogueSplits) -> None:
     for name in ("exposed", "seen", "history"):
         if getattr(data, name) is not None:
             _check_pairs(f"data.{name}", getattr(data, name), pair, pair)
-    of_item = (feature.name for feature in schema.item)
+    of_item = raw_columns(schema.item)
     columns = dict.fromkeys((data.item, *of_item))
     _check_pairs("data.items", data.items, columns, (data.item,))
     for name in ("validation", "test", "exposed", "seen", "history"):

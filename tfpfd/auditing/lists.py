@@ -15,6 +15,7 @@ from tfpfd.auditing.rows import Treatment, share_of, treated
 from tfpfd.data.dataset import prefetched
 from tfpfd.data.whole_lists import ListColumns, whole_lists
 from tfpfd.distillation import Ranker
+from tfpfd.schema import Feature
 
 _SLICE = 16_384
 
@@ -41,18 +42,20 @@ class ListRows:
         """How many rows a list has."""
         return len(self.labels) // len(self.users)
 
-    def treated(self, treatment: Treatment, names: Collection[str], seed: int = 0) -> ListRows:
+    def treated(
+        self, treatment: Treatment, features: Collection[Feature], seed: int = 0
+    ) -> ListRows:
         """The lists with some privileged features changed, of the same items in the same order.
 
         Args:
           treatment: see `tfpfd.auditing.rows.treated`.
-          names: the features to change.
+          features: those to change.
           seed: of the permutation, of the rows of all lists.
         """
         if treatment == "kept":
             return self
         inputs, *targets = self.columns.of_rows
-        of_rows = (treated(inputs, treatment, names, seed), *targets)
+        of_rows = (treated(inputs, treatment, features, seed), *targets)
         return dataclasses.replace(self, columns=self.columns._replace(of_rows=of_rows))
 
     def share(self, size: float) -> ListRows:

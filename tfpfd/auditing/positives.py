@@ -145,7 +145,7 @@ class CatalogueRows:
           batch_size: rows that a batch holds at most.
           seed: of the order, and of the permutation.
         """
-        treated = self.lists["train"].treated(treatment, self.privileged, seed)
+        treated = self.lists["train"].treated(treatment, self.schema.sides["privileged"], seed)
         return treated.batches(batch_size, seed)
 
     def embeddings(self, student: Ranker, part: str) -> Embeddings:
@@ -221,7 +221,8 @@ class CatalogueRows:
           names: the features to treat.
           seed: of the permutation.
         """
-        lists = self.lists[part].treated(treatment, names, seed)
+        features = self.schema.features()
+        lists = self.lists[part].treated(treatment, [features[name] for name in names], seed)
         logits = lists.logits(ranker)
         number = np.repeat(np.arange(len(logits)), lists.size)
         of_lists = {

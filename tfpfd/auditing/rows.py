@@ -13,7 +13,8 @@ import tensorflow as tf
 
 from tfpfd.data.dataset import batched, from_rows
 from tfpfd.distillation import Ranker
-from tfpfd.schema import Categorical, Schema
+from tfpfd.schema import Feature, Schema
+from tfpfd.schema.feature import raw_columns
 
 Treatment = Literal["kept", "shuffled", "zeroed"]
 _SLICE = 16_384
@@ -70,7 +71,7 @@ def user_key_of(data: SplitRows) -> str | None:
 def item_key_of(data: SplitRows) -> str | None:
     """The column of the item id: that of the data, or else by the schema; None without items."""
     given = getattr(data, "item_key", None)
-    single = (f for f in data.schema.item if isinstance(f, Categorical) and f.length is None)
+    single = (f for f in data.schema.item if f.is_id)
     return given or next((feature.name for feature in single), None)
 
 
@@ -79,7 +80,7 @@ class TableRows:
     """Rows that were looked up.
 
     Args:
-      inputs: int32 `[rows]` or `[rows, length]` by feature.
+      inputs: `[rows, ...]` by name, as of `from_rows`.
       labels: float32 `[rows]`, NaN on rows without one.
       weights: float32 `[rows]`, or None.
     """
@@ -98,17 +99,19 @@ class TableRows:
         (columns,) = from_rows(frame, schema, batch_size=max(len(frame), 1))
         return cls(*tf.nest.map_structure(lambda column: column.numpy(), columns))
 
-    def treated(self, treatment: Treatment, names: Collection[str], seed: int = 0) -> TableRows:
+    def treated(
+        self, treatment: Treatment, features: Collection[Feature], seed: int = 0
+    ) -> TableRows:
         """The rows with some features changed; see `treated`.
 
         Args:
           treatment: `"kept"`, `"shuffled"` or `"zeroed"`.
-          names: the features to change.
+          features: those to change.
           seed: of the permutation.
         """
         if treatment == "kept":
             return self
-        return dataclasses.replace(self, inputs=treated(self.inputs, treatment, names, seed))
+        return dataclasses.replace(self, inputs=treated(self.inputs, treatment, features, seed))
 
     def share(self, size: float) -> TableRows:
         """A share of the rows with and of those without a label; smaller ones are part of larger.
@@ -148,24 +151,29 @@ def share_of(labels: np.ndarray, size: float) -> np.ndarray:
 
 
 def treated(
-    inputs: Mapping[str, np.ndarray], treatment: Treatment, names: Collection[str], seed: int
+    inputs: Mapping[str, np.ndarray],
+    treatment: Treatment,
+    features: Collection[Feature],
+    seed: int,
 ) -> dict[str, np.ndarray]:
     """Looked-up columns, some of them changed.
 
     `"shuffled"` permutes the rows of all of them together: the same values, no information.
-    `"zeroed"` puts row 0 of the table in every place, which is how a missing value is written:
-    the same network, and a constant as its input.
+    `"zeroed"` says of every row that the value is missing (row 0 of a table: see
+    `Feature.zeroed`): the same network, and a constant as its input.
 
     Args:
       inputs: `[rows, ...]` by feature.
       treatment: `"kept"`, `"shuffled"` or `"zeroed"`.
-      names: the features to change.
+      features: those to change.
       seed: of the permutation.
     """
+    names = raw_columns(features)
     if treatment == "kept" or not names:
         return {**inputs}
     if treatment == "zeroed":
-        return {**inputs, **{name: np.zeros_like(inputs[name]) for name in names}}
+        zeroed = (feature.zeroed(inputs) for feature in features)
+        return {**inputs, **{name: values for group in zeroed for name, values in group.items()}}
     rows = len(next(iter(inputs[name] for name in names)))
     order = np.random.default_rng(seed).permutation(rows)
     return {**inputs, **{name: inputs[name][order] for name in names}}

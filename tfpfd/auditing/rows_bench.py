@@ -21,6 +21,7 @@ from tfpfd.data.catalogue import PARTS
 from tfpfd.distillation import Ranker
 from tfpfd.evaluation import evaluate_rows, multiplicities, reliability
 from tfpfd.schema import Schema, raw_batches
+from tfpfd.schema.feature import raw_columns
 
 PRIMARY = ("auc", "group_auc", "log_loss")
 _SIZE = 16_384  # Rows a batch where nothing is trained.
@@ -98,7 +99,7 @@ class RowsBench(Bench):
 
     def batches(self, share: float, treatment: Treatment, seed: int) -> tf.data.Dataset:
         """As of `Bench`."""
-        rows = self.train.share(share).treated(treatment, self.privileged, seed)
+        rows = self.train.share(share).treated(treatment, self.schema.sides["privileged"], seed)
         return rows.batches(self.batch_size, seed)
 
     def held_out(self) -> tf.data.Dataset:
@@ -122,7 +123,9 @@ class RowsBench(Bench):
         metrics: Collection[str] | None = None,
     ) -> Metrics:
         """As of `Bench`."""
-        rows = self.test.treated(treatment, self.privileged if names is None else names, seed)
+        known = self.schema.features()
+        features = [known[name] for name in (self.privileged if names is None else names)]
+        rows = self.test.treated(treatment, features, seed)
         return self._evaluate(teacher, rows, "test", metrics or ROW_METRICS)
 
     def _evaluate(
@@ -185,7 +188,7 @@ class RowsBench(Bench):
             yield "labels", rows.labels
             if rows.weights is not None:
                 yield "weights", rows.weights
-            (raw,) = raw_batches(frame, [f.name for f in features], size=len(frame))
+            (raw,) = raw_batches(frame, raw_columns(features), size=len(frame))
             yield from self.schema.columns(raw, features).items()
             for key in keys:
                 yield key, frame[key].to_numpy()

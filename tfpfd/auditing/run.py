@@ -23,7 +23,7 @@ from tfpfd.auditing.rows_bench import RowsBench
 from tfpfd.auditing.tuning import Setting, search, settings_for
 from tfpfd.data.catalogue import CatalogueSplits
 from tfpfd.evaluation.intervals import FloatArray
-from tfpfd.schema import Categorical, Sees
+from tfpfd.schema import Sees
 
 # A raw id with fewer labelled rows than this for each of its values is learned by heart.
 _ROWS_PER_VALUE = 10
@@ -212,7 +212,6 @@ def _sparse_ids(bench: Bench, labelled: int) -> tuple[str, ...]:
         name
         for name, feature in schema.features("served").items()
         if name in bench.raw_ids
-        and isinstance(feature, Categorical)
-        and feature.length is None
+        and feature.is_id
         and labelled < _ROWS_PER_VALUE * schema.table_rows(feature)
     )

@@ -18,6 +18,7 @@ from tfpfd.data.positives import (
     privileged_of,
 )
 from tfpfd.schema import Schema
+from tfpfd.schema.feature import raw_columns
 
 PARTS = ("train", "validation", "test")
 
@@ -135,13 +136,13 @@ class CatalogueSplits:
         row = np.concatenate([every, every, np.arange(len(items)) % len(rows)])
         place = np.concatenate([candidates[:, 0], candidates[:, 1], np.arange(len(items))])
         frames = [
-            rows[[f.name for f in schema.user]].iloc[row].reset_index(drop=True),
-            items[[f.name for f in schema.item]].iloc[place].reset_index(drop=True),
+            rows[raw_columns(schema.user)].iloc[row].reset_index(drop=True),
+            items[raw_columns(schema.item)].iloc[place].reset_index(drop=True),
         ]
         if self.privileged is not None and schema.features("privileged"):
             keys = rows[list(dict.fromkeys([self.user, *self.keep]))]
             made = privileged_of(self.privileged, keys, items[self.item], row, place)
-            frames.append(made[list(schema.features("privileged"))])
+            frames.append(made[raw_columns(schema.features("privileged").values())])
         frame = pd.concat(frames, axis=1)
         frame[schema.label] = (np.arange(len(row)) < len(rows)).astype(np.float32)
         if schema.weight is not None:

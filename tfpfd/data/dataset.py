@@ -1,4 +1,4 @@
-"""Rows to batches that `model.fit` takes: checked, looked up once, kept as table rows."""
+"""Rows to batches that `model.fit` takes: checked, looked up once, kept as inputs."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tfpfd.data.whole_lists import batches_of_lists
 from tfpfd.schema import Schema, raw_batches
 from tfpfd.schema.batches import Source, check_columns, rows_of
 from tfpfd.schema.columns import column
+from tfpfd.schema.feature import raw_columns
 from tfpfd.schema.mark import SCHEMA
 from tfpfd.schema.schema import check_schema
 from tfpfd.schema.validation import LABELS, WEIGHTS, check_target, checked
@@ -53,10 +54,10 @@ def from_rows(
 
     Returns:
       A dataset of `(inputs, labels)`, or `(inputs, labels, weights)` if the schema has a weight:
-      int32 `[batch]` or `[batch, length]` by feature, float32 `[batch]`, float32 `[batch]`. A row
-      without a label has the label NaN. With `by_list` the inputs say under `tfpfd.data.LIST` which
-      rows share a list, as int64 `[batch]`; columns to `keep` and further `labels` are in the
-      inputs as float32 `[batch]`.
+      int32 `[batch]` or `[batch, length]` by feature (or what its kind is looked up to), float32
+      `[batch]`, float32 `[batch]`. A row without a label has the label NaN. With `by_list` the
+      inputs say under `tfpfd.data.LIST` which rows share a list, as int64 `[batch]`; columns to
+      `keep` and further `labels` are in the inputs as float32 `[batch]`.
 
     Raises:
       TypeError: `keep` or `labels` is one string.
@@ -176,7 +177,7 @@ def prefetched(batches: tf.data.Dataset) -> tf.data.Dataset:
 
 def _column_names(schema: Schema, keep: Sequence[str], labels: Sequence[str]) -> list[str]:
     """Every column needed; refuses columns to pass on that would stand in another's place."""
-    taken = {*schema.features(), schema.label, schema.weight, LIST}
+    taken = {*raw_columns(schema.features().values()), schema.label, schema.weight, LIST}
     for argument, names in (("keep", keep), ("labels", labels)):
         for name in names:
             if argument == "labels" and name in keep:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfpfd.schema.mark import marked
 from tfpfd.schema.validation import checked
 
 # No feature can have this name: those begin with a letter.
@@ -25,10 +26,10 @@ def key_of(names: list[str]) -> str:
 
 
 def in_common(columns: Mapping[str, np.ndarray], counts: np.ndarray) -> list[str]:
-    """The features of table rows that are the same in all rows of each list.
+    """The inputs of features that are the same in all rows of each list.
 
     Args:
-      columns: `[rows, ...]` by name, the rows list by list; table rows are int32.
+      columns: `[rows, ...]` by name, the rows list by list, with the mark of their schema.
       counts: `[lists]` the rows of each.
 
     Returns:
@@ -37,18 +38,19 @@ def in_common(columns: Mapping[str, np.ndarray], counts: np.ndarray) -> list[str
     if counts.sum() < 2 * len(counts):
         return []
     first = np.repeat(np.cumsum(counts) - counts, counts)
-    return sorted(
-        name
-        for name, column in columns.items()
-        if column.dtype == np.int32 and np.array_equal(column, column[first])
-    )
+    looked_up = {name: columns[name] for name in marked(columns) & set(columns)}
+    return sorted(name for name, column in looked_up.items() if _equal(column, column[first]))
+
+
+def _equal(column: np.ndarray, other: np.ndarray) -> bool:
+    return np.array_equal(column, other, equal_nan=column.dtype.kind == "f")
 
 
 class Once(NamedTuple):
     """Features that rows of a group have in common.
 
     Attributes:
-      names: of the features.
+      names: of their inputs.
       first: int64 `[groups]`, a row of each group.
       place: int32 `[batch]`, the group of each row.
     """
@@ -58,12 +60,12 @@ class Once(NamedTuple):
     place: tf.Tensor
 
     def of_groups(self, name: str, rows: tf.Tensor) -> tf.Tensor:
-        """Table rows `[groups, values]` of a feature, of the batch's `[batch, values]`.
+        """Inputs `[groups, ...]` of a feature, of the batch's `[batch, ...]`.
 
         A batch whose features were changed since fails, where the rows of a group aren't the same.
 
         Args:
-          name: of the feature, one of `names`.
+          name: of the input, one of `names`.
           rows: of the batch.
         """
         of_first = tf.gather(tf.gather(rows, self.first), self.place)
@@ -71,7 +73,10 @@ class Once(NamedTuple):
             f"feature {name}: expected the same in all rows of a group, as the batch says under "
             f"{ONCE}; leave that key out where features are changed"
         )
-        same = tf.reduce_all(rows == of_first, axis=1)
+        same = rows == of_first
+        if rows.dtype.is_floating:  # NaN differs from itself.
+            same |= tf.math.is_nan(rows) & tf.math.is_nan(of_first)
+        same = tf.reduce_all(tf.reshape(same, [tf.shape(rows)[0], -1]), axis=1)
         return tf.gather(checked(expected, rows, same), self.first)
 
 

@@ -15,7 +15,7 @@ from tfpfd.data.dataset import prefetched
 from tfpfd.data.unexposed import draw_unexposed
 from tfpfd.data.whole_lists import ListColumns, whole_lists
 from tfpfd.schema import Schema, raw_batches
-from tfpfd.schema.features import Feature
+from tfpfd.schema.feature import Feature, raw_columns
 from tfpfd.schema.schema import check_schema
 from tfpfd.schema.validation import check_target
 
@@ -212,9 +212,9 @@ def privileged_of(
 def _looked_up(
     frame: pd.DataFrame, schema: Schema, features: Iterable[Feature]
 ) -> dict[str, np.ndarray]:
-    """Table rows of some features, and what says whose they are."""
+    """Inputs of some features, and what says whose they are."""
     features = tuple(features)
-    raw = next(raw_batches(frame, [feature.name for feature in features], len(frame)))
+    raw = next(raw_batches(frame, raw_columns(features), len(frame)))
     columns = schema.columns(raw, features)
     with tf.init_scope():  # Now, also where a strategy calls this while it traces.
         ids = schema.lookup_of(features)({n: tf.constant(v) for n, v in columns.items()})

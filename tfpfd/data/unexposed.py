@@ -10,6 +10,7 @@ import pandas as pd
 from tfpfd._arguments import names_in
 from tfpfd.data.frames import check_same_type, require_columns, require_every_id
 from tfpfd.schema import Schema
+from tfpfd.schema.feature import raw_columns
 
 
 def sample_unexposed(
@@ -53,7 +54,7 @@ def sample_unexposed(
     """
     keep = names_in("keep", keep)
     drawn = draw_unexposed(rows, items, schema, user, item, exposed, keep, per_row, seed)
-    named = {user, *(f.name for f in schema.user), schema.weight, schema.list_key, *keep}
+    named = {user, *raw_columns(schema.user), schema.weight, schema.list_key, *keep}
     kept = rows[[name for name in rows.columns if name in named - set(items.columns)]]
     candidates = kept.iloc[np.repeat(np.arange(len(rows)), per_row)].reset_index(drop=True)
     features = items.iloc[drawn.ravel()].reset_index(drop=True)
@@ -82,7 +83,7 @@ def draw_unexposed(
     shown = rows if exposed is None else exposed
     for name, frame, columns in (
         ("rows", rows, {user, item, *keep}),
-        ("items", items, {item, *(feature.name for feature in schema.item)}),
+        ("items", items, {item, *raw_columns(schema.item)}),
         ("exposed", shown, {user, item}),
     ):
         require_columns(name, frame, columns)

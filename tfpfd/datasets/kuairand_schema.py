@@ -8,7 +8,7 @@ from tfpfd.datasets.kuairand_feedback import LABELS, privileged_features
 from tfpfd.datasets.kuairand_past import HISTORY_LENGTH, USER_STATISTICS, VIDEO_STATISTICS
 from tfpfd.datasets.kuairand_source import USER_CODES, USER_STRINGS, VIDEO_NUMBERS, VIDEO_STRINGS
 from tfpfd.schema import Categorical, Numeric, Schema, Sequence
-from tfpfd.schema.features import Feature
+from tfpfd.schema.feature import Feature
 
 LIST_KEY = "user_id"
 TABS = tuple(range(15))

@@ -16,7 +16,6 @@ from tfpfd.distillation.parts import check_plain
 from tfpfd.distillation.ranker import Ranker
 from tfpfd.distillation.targets import Targets
 from tfpfd.layers.contract import representation_width
-from tfpfd.schema import Numeric
 from tfpfd.schema.mark import columns_of
 
 
@@ -29,9 +28,9 @@ class MultiTask(LabelledModel):
     Hard sharing: a head is one dense layer on what the student's logit is made of (the last hidden
     layer of an `MLP`, the products of a `TwoTower`). L_k is the squared error for a numeric
     feature, on its bucket as a quantile in [0, 1], and the cross entropy for a categorical one;
-    of several values a row, their mean. Where a feature is missing it doesn't count; rows without
-    a label count in the heads alone. The heads belong to this model, so an export of the student
-    doesn't have them.
+    of several values a row, their mean (see `Feature.target_loss`). Where a feature is missing it
+    doesn't count; rows without a label count in the heads alone. The heads belong to this model,
+    so an export of the student doesn't have them.
 
     Args:
       student: the ranker that will be served.
@@ -39,7 +38,8 @@ class MultiTask(LabelledModel):
 
     Raises:
       TypeError: `student` is no `Ranker`.
-      ValueError: `student` sees privileged features, its schema has none, or `weight` is negative.
+      ValueError: `student` sees privileged features, its schema has none, or one
+        that can't be predicted, or `weight` is negative.
 
     Reference:
       The baseline "MTL" of Xu et al., "Privileged Features Distillation at Taobao
@@ -67,8 +67,7 @@ class MultiTask(LabelledModel):
         self.weight = float(weight)
         self.heads = []
         for name, feature in self._features.items():
-            rows = student.schema.table_rows(feature)
-            width = 1 if isinstance(feature, Numeric) else rows
+            width = feature.target_width(student.schema.features())
             head = keras.layers.Dense(width, name=name, dtype="float32")
             head.build((None, representation_width(student.network)))
             self.heads.append(head)
@@ -79,26 +78,12 @@ class MultiTask(LabelledModel):
     ) -> dict[str, tf.Tensor]:
         """Logits `[batch]` of `"student"` and the loss `[batch]` of each head under its name."""
         student, parts = self.student.call_with_representation(inputs, training)
-        losses = {}
+        losses, known = {}, self.student.schema.features()
         for (name, feature), head in zip(self._features.items(), self.heads, strict=True):
             if name in inputs:
-                ids = inputs[name] if feature.length is not None else inputs[name][:, None]
-                losses[f"head_{name}"] = self._loss(feature, ids, head(parts))
+                output = tf.cast(head(parts), tf.float32)
+                losses[f"head_{name}"] = feature.target_loss(inputs, output, known)
         return {"student": student, **losses}
-
-    def _loss(self, feature: Any, ids: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
-        """Mean over the values of a row `[batch]`; 0 where there is none."""
-        held = tf.cast(ids > 0, tf.float32)
-        output = tf.cast(output, tf.float32)
-        if isinstance(feature, Numeric):
-            # Row 1 holds the lowest bucket, the last row the highest.
-            last = max(self.student.schema.table_rows(feature) - 1, 2)
-            values = tf.square(tf.cast(ids - 1, tf.float32) / (last - 1) - output)
-        else:
-            values = -tf.gather(tf.nn.log_softmax(output), ids, batch_dims=1)
-        return tf.math.divide_no_nan(
-            tf.reduce_sum(tf.where(held > 0, values, 0.0), 1), tf.reduce_sum(held, 1)
-        )
 
     def check_batches(self, names: Collection[str], training: bool) -> None:
         """Refuses batches without what the student reads; for training, or is to predict."""

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from tfpfd._keras import keras, tf_variable
 from tfpfd.layers import FeatureEncoder, Tables
-from tfpfd.schema import Categorical, Numeric, Schema, Sequence
+from tfpfd.schema import Feature, Schema
 
 # Weak: what nobody holds, a student can't hold either.
 _KNOWN: weakref.WeakKeyDictionary[keras.layers.Layer, str] = weakref.WeakKeyDictionary()
@@ -101,7 +101,9 @@ def _privileged(held: Any, features: Mapping[str, Any]) -> str | None:
     if isinstance(held, FeatureEncoder):
         hidden = set(held.features) - set(features)
     elif isinstance(held, Tables):
-        hidden = set(held.rows) - {feature.table for feature in features.values()}
+        hidden = set(held.rows) - {
+            table for feature in features.values() for table in feature.tables
+        }
     return f"a {type(held).__name__} of {sorted(hidden)}" if hidden else None
 
 
@@ -110,7 +112,7 @@ _OPAQUE = (
     type(None), str, bytes, int, float, complex, type, ModuleType, np.generic, np.dtype,
     tf.Tensor, tf.Operation, tf.Graph, tf.DType, tf.TensorShape, tf.TypeSpec, tf.data.Dataset,
     tf.distribute.Strategy, keras.optimizers.Optimizer, keras.callbacks.Callback,
-    Schema, Categorical, Numeric, Sequence,
+    Schema, Feature,
 )  # fmt: skip
 
 

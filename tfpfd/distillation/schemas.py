@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from tfpfd.schema import Schema
-from tfpfd.schema.features import Feature
+from tfpfd.schema.feature import Feature
 
 
 def rankers_of(scorer: Any) -> list[Any]:
-    """The models in a scorer that read table rows by a schema.
+    """The models in a scorer that read inputs by a schema.
 
     Args:
       scorer: a ranker, or a scorer whose `rankers` are those that it holds.
@@ -20,7 +20,7 @@ def rankers_of(scorer: Any) -> list[Any]:
 
 
 def check_same_features(rankers: Iterable[tuple[str, Any]]) -> None:
-    """Refuses rankers that would read the same table rows in different ways.
+    """Refuses rankers that would read the same inputs in different ways.
 
     A batch is looked up once, so features of one name need one vocabulary and the same edges.
 
@@ -47,5 +47,6 @@ def check_same_features(rankers: Iterable[tuple[str, Any]]) -> None:
 
 
 def _described(schema: Schema, feature: Feature) -> tuple[Any, ...]:
-    """All that decides which row of its table a value gets."""
-    return feature, schema.vocabularies.get(feature.table)
+    """All that decides which input a value becomes."""
+    known = schema.features()
+    return feature, *(known[name] for name in feature.borrowed)

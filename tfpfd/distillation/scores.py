@@ -12,6 +12,7 @@ from tfpfd._keras import declared_names, keras, register
 from tfpfd.distillation.ranker import Ranker
 from tfpfd.schema import raw_batches
 from tfpfd.schema.batches import Source, rows_of
+from tfpfd.schema.feature import raw_columns
 from tfpfd.schema.mark import columns_of
 
 _BATCH = 16_384
@@ -113,7 +114,7 @@ def score_rows(ranker: Ranker, rows: Source) -> np.ndarray:
     features = ranker.schema.features(ranker.sees)
     look_up = ranker.schema.lookup_of(features.values())
     parts: list[np.ndarray] = []
-    for raw in raw_batches(rows, list(features), size=_BATCH):
+    for raw in raw_batches(rows, raw_columns(features.values()), size=_BATCH):
         if rows_of(raw):
             columns = ranker.schema.columns(raw, features.values())
             inputs = look_up({name: tf.constant(values) for name, values in columns.items()})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from tfpfd._keras import tf_variable
@@ -12,7 +11,7 @@ from tfpfd.distillation.privileged import privileged_inside
 from tfpfd.distillation.ranker import Ranker
 
 PROBE = 256
-"""Rows that are tried: of each table its first rows, again and again where it has fewer."""
+"""Rows that are tried; see `Feature.probe`."""
 
 
 def check_servable(student: Any) -> Ranker:
@@ -72,11 +71,10 @@ def _check_finite(student: Ranker) -> None:
             raise ValueError(
                 f"`student` has diverged: its weight '{name}' isn't finite; expected finite numbers"
             )
-    schema, inputs = student.schema, {}
-    for name, feature in schema.features("served").items():
-        shape = [PROBE] if feature.length is None else [PROBE, feature.length]
-        rows = np.arange(np.prod(shape), dtype=np.int32) % schema.table_rows(feature)
-        inputs[name] = tf.constant(rows.reshape(shape))
+    known, inputs = student.schema.features("served"), dict[str, Any]()
+    for feature in known.values():
+        inputs.update(feature.probe(PROBE, known))
+    inputs = tf.nest.map_structure(tf.constant, inputs)
     for logits in tf.nest.flatten(student(inputs, training=False)):
         if not is_finite(logits):
             raise ValueError(

@@ -18,6 +18,7 @@ from tfpfd.evaluation.metrics import SMALLER_IS_BETTER, evaluate_rows
 from tfpfd.evaluation.rivals import BiasModel
 from tfpfd.evaluation.target_encoding import ServedFeatures
 from tfpfd.schema import Schema, raw_batches
+from tfpfd.schema.feature import raw_columns
 
 # What is tried on validation rows.
 SHRINKAGES = (1.0, 3.0, 10.0, 30.0, 100.0)
@@ -68,7 +69,7 @@ class Rows:
         """
         features = schema.features("served").values()
         others = (schema.label, schema.weight, user_key, item_key)
-        names = dict.fromkeys([*(f.name for f in features), *(key for key in others if key)])
+        names = dict.fromkeys([*raw_columns(features), *filter(None, others)])
         if frame.empty:
             raise ValueError(f"`{name}` must have rows, received none")
         (raw,) = raw_batches(frame, list(names), size=len(frame))

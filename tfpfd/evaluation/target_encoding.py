@@ -10,8 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from tfpfd.evaluation.intervals import FloatArray
-from tfpfd.schema import Numeric, Schema
-from tfpfd.schema.columns import is_missing
+from tfpfd.schema import Feature, Schema
 
 FOLDS = 5
 SMOOTHING = 10.0
@@ -32,21 +31,16 @@ class Members:
     count: int
 
     @classmethod
-    def of(cls, column: NDArray, length: int | None) -> Members:
-        """The members of a column that was checked.
+    def of(cls, feature: Feature, columns: Mapping[str, NDArray]) -> Members:
+        """The ids in the checked columns of a feature; see `Feature.ids`.
 
         Args:
-          column: `[rows]`, of which a missing value is one like any other; or `[rows, width]`, in
-            which a missing one pads.
-          length: how many members of a row are used, the last ones; None for one value a row.
+          feature: one of ids.
+          columns: `[rows, ...]` by name.
         """
-        if length is None:
-            return cls(np.arange(len(column)), column, len(column))
-        held = ~is_missing(column)
-        # Counted from the end of the row, as a model that is served sees the last ones.
-        behind = np.cumsum(held[:, ::-1], axis=1)[:, ::-1]
-        rows, places = np.nonzero(held & (behind <= length))
-        return cls(rows, column[rows, places], len(column))
+        found = feature.ids(columns)
+        assert found is not None  # It has ids.
+        return cls(*found, len(columns[feature.name]))
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -129,8 +123,8 @@ class TargetEncoding:
 class ServedFeatures:
     """The served features of a schema as numbers: what linear models and trees take.
 
-    A `Numeric` is as it is, NaN where missing; anything else its target encoding, and features of
-    several values a row have the number of these beside it.
+    A `Numeric` is as it is, NaN where missing; ids are their target encoding, and features of
+    several values a row have the number of these beside it (see `Feature.numbers`).
 
     Args:
       schema: names the features; needs no vocabulary.
@@ -153,9 +147,9 @@ class ServedFeatures:
         folds = np.random.default_rng(seed).permutation(rows) % FOLDS
         weights = np.ones(rows) if weights is None else weights
         self._encodings = {
-            name: TargetEncoding(Members.of(columns[name], f.length), labels, weights, folds)
-            for name, f in self._features.items()
-            if not isinstance(f, Numeric)
+            name: TargetEncoding(Members.of(feature, columns), labels, weights, folds)
+            for name, feature in self._features.items()
+            if feature.ids(columns) is not None
         }
         encoded = {name: one.out_of_fold for name, one in self._encodings.items()}
         self.train = self._numbers(columns, encoded)
@@ -163,7 +157,7 @@ class ServedFeatures:
     def numbers(self, columns: Mapping[str, NDArray]) -> FloatArray:
         """float64 `[rows, numbers]` of the served columns of other rows."""
         encoded = {
-            name: one.encode(Members.of(columns[name], self._features[name].length))
+            name: one.encode(Members.of(self._features[name], columns))
             for name, one in self._encodings.items()
         }
         return self._numbers(columns, encoded)
@@ -173,7 +167,7 @@ class ServedFeatures:
     ) -> FloatArray:
         found: list[NDArray] = []
         for name, feature in self._features.items():
-            found.append(encoded.get(name, columns[name]))
-            if feature.length is not None:
-                found.append(Members.of(columns[name], feature.length).lengths)
+            if name in encoded:
+                found.append(encoded[name])
+            found += feature.numbers(columns)
         return np.stack(found, axis=1).astype(np.float64)

@@ -133,7 +133,9 @@ class RowsTask(Task):
         recipe = self.recipe
         fit_early_stopped(
             model,
-            self.train.treated(treatment, self.privileged, seed).batches(recipe.batch_size, seed),
+            self.train.treated(treatment, self.schema.sides["privileged"], seed).batches(
+                recipe.batch_size, seed
+            ),
             self.validation.batches(HOLDOUT),
             learning_rate=recipe.learning_rate,
             epochs=recipe.epochs,

@@ -16,6 +16,7 @@ from tfpfd._versions import check_writable, new_version
 from tfpfd.integrations.packages import require
 from tfpfd.schema import raw_batches
 from tfpfd.schema.batches import Source, rows_of
+from tfpfd.schema.feature import raw_columns
 from tfpfd.serving import inspect
 from tfpfd.serving.manifest import EXTRA, ITEMS, read_schema
 from tfpfd.serving.module import UNKNOWN_SCORE, K
@@ -248,7 +249,7 @@ def recall(path: str | os.PathLike, users: Source, found: np.ndarray) -> float:
     if "top_k" not in model.signatures:
         raise ValueError(f"'{directory}' has no table of items: there is no exact answer")
     k, exact = tf.constant(found.shape[1]), []
-    for raw in raw_batches(users, [feature.name for feature in schema.user], size=BATCH):
+    for raw in raw_batches(users, raw_columns(schema.user), size=BATCH):
         if rows_of(raw):
             columns = schema.columns(raw, schema.user)
             features = {name: tf.constant(values) for name, values in columns.items()}

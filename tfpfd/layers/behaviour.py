@@ -8,22 +8,7 @@ import tensorflow as tf
 
 from tfpfd._arguments import check_integer
 from tfpfd._keras import keras, register
-
-
-def masked_mean(values: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
-    """Mean over the valid positions; zero where there is none.
-
-    Args:
-      values: `[batch, length, dim]`.
-      valid: bool `[batch, length]`.
-
-    Returns:
-      `[batch, dim]`.
-    """
-    # Selected, not multiplied: a NaN at a masked position must not reach the sum.
-    kept = tf.where(valid[..., None], values, tf.zeros_like(values))
-    count = tf.reduce_sum(tf.cast(valid, values.dtype), axis=1, keepdims=True)
-    return tf.reduce_sum(kept, axis=1) / tf.maximum(count, 1)
+from tfpfd.schema.table_feature import masked_mean
 
 
 @register

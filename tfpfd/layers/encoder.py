@@ -1,8 +1,8 @@
-"""Table rows to vectors: the inputs that a student and its teacher can share."""
+"""Inputs to vectors: what a student and its teacher can share."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -10,19 +10,22 @@ import tensorflow as tf
 from tfpfd._arguments import check_integer, check_number, names_in
 from tfpfd._keras import freeze, keras, register
 from tfpfd.data.once import once_of
-from tfpfd.layers.behaviour import MeanPooling, masked_mean
+from tfpfd.layers.behaviour import MeanPooling
 from tfpfd.layers.repeated import Repeated, Vectors, every_row
 from tfpfd.layers.tables import Tables
-from tfpfd.schema import Schema, Sequence
+from tfpfd.schema import Schema
+from tfpfd.schema.feature import Asked, Embedded
 from tfpfd.schema.prints import SchemaPrint
 from tfpfd.schema.schema import check_schema
+from tfpfd.schema.table_feature import masked_mean
 
 
 @register
 class FeatureEncoder(keras.layers.Layer):
-    """Embeds features: one table a vocabulary, for all features and sequences of it.
+    """Makes a vector of each feature; one table a vocabulary, for all features and sequences of it.
 
-    Single values are embedded, several values averaged, sequences encoded by `behaviour`. Rankers
+    Single values are embedded, several values averaged, sequences encoded by `behaviour`; what
+    another kind does is its own (see `tfpfd.schema.Feature`). Rankers
     that are given the same encoder share its tables and its behaviour encoders, and `Distillation`
     runs it once a batch for all of them.
 
@@ -55,12 +58,12 @@ class FeatureEncoder(keras.layers.Layer):
         base: FeatureEncoder | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # Inputs come as they were looked up.
         check_schema(schema)
         known = schema.features()
         names = names_in("features", schema.features("served") if features is None else features)
         _check_known("features", names, known)
-        _check_known("dims", dims or {}, {feature.table for feature in known.values()})
+        _check_known("dims", dims or {}, {t for f in known.values() for t in f.tables})
         self.schema = schema
         self.features = {name: known[name] for name in names}
         check_integer("dim", dim, least=1)
@@ -74,14 +77,12 @@ class FeatureEncoder(keras.layers.Layer):
         self.behaviour = behaviour or MeanPooling(name="behaviour", dtype=self.dtype_policy.name)
         _check_behaviour(self.behaviour)
         self._own = self._new_tables()
+        # The layers of features; files have their weights under this attribute's name.
         self._poolers = {
-            name: _like(self.behaviour, name)
+            name: layer
             for name, feature in self.features.items()
-            if isinstance(feature, Sequence)
+            if (layer := feature.layer(self.behaviour, self._dims(name))) is not None
         }
-        for name, pooler in self._poolers.items():
-            # Building by a call works alike on all Keras generations, whatever the layer holds.
-            pooler(tf.zeros([1, 1, self._tables(name).dim]), valid=tf.ones([1, 1], tf.bool))
         self.built = True
         # Rows of its tables come by feature. TensorFlow's checkpoints find it by this attribute.
         of = [(name, schema.fingerprints[name]) for name in names]
@@ -89,10 +90,11 @@ class FeatureEncoder(keras.layers.Layer):
 
     def _new_tables(self) -> list[Tables]:
         by_width: dict[int, dict[str, int]] = {}
-        for feature in self.features.values():
-            if self.base is None or feature.table not in self.base.tables:
-                width = self.dims.get(feature.table, self.dim)
-                by_width.setdefault(width, {})[feature.table] = self.schema.table_rows(feature)
+        known = self.schema.features()
+        for table in (table for feature in self.features.values() for table in feature.tables):
+            if self.base is None or table not in self.base.tables:
+                width = self.dims.get(table, self.dim)
+                by_width.setdefault(width, {})[table] = known[table].rows
         return [
             Tables(rows, width, name=f"width_{width}", dtype=self.dtype_policy.name)
             for width, rows in by_width.items()
@@ -104,13 +106,15 @@ class FeatureEncoder(keras.layers.Layer):
         borrowed = self.base.tables if self.base is not None else {}
         return {**borrowed, **{name: tables for tables in self._own for name in tables.rows}}
 
-    def _tables(self, feature: str) -> Tables:
-        return self.tables[self.features[feature].table]
+    def _dims(self, feature: str) -> dict[str, int]:
+        """Widths of the tables that a feature reads."""
+        tables = self.tables
+        return {name: tables[name].dim for name in self.features[feature].tables}
 
     def width(self, feature: str) -> int:
         """Width of the vector of a feature."""
-        dim = self._tables(feature).dim
-        return self._poolers[feature].width(dim) if feature in self._poolers else dim
+        layer = self._poolers.get(feature)
+        return self.features[feature].width(self._dims(feature), layer)
 
     def call(
         self,
@@ -121,7 +125,8 @@ class FeatureEncoder(keras.layers.Layer):
         """Encodes a batch.
 
         Args:
-          inputs: what `Schema.lookup` returns: int32 `[batch]` or `[batch, length]` by feature.
+          inputs: what `Schema.lookup` returns: of the kinds of table rows int32 `[batch]` or
+            `[batch, length]` by feature.
           training: as in Keras.
           repeated: whether what groups of rows have in common is returned once a group.
 
@@ -131,70 +136,80 @@ class FeatureEncoder(keras.layers.Layer):
 
         Raises:
           ValueError: `inputs` say that another schema looked them up, or are of another type than
-            table rows, such as raw ids.
+            the lookup's, such as raw ids.
         """
         self.schema.check_inputs(f"encoder '{self.name}'", inputs, self.features, required=False)
-        for name in self.features:
-            if name in inputs and tf.as_dtype(inputs[name].dtype) != tf.int32:
-                raise ValueError(
-                    f"input '{name}': expected table rows, int32, as `schema.lookup` returns them, "
-                    f"received {tf.as_dtype(inputs[name].dtype).name}"
-                )
-        ids = {
-            name: _of_known_width(inputs[name], feature.length)
-            for name, feature in self.features.items()
-            if name in inputs
-        }
+        names = [name for name, f in self.features.items() if set(f.columns) <= set(inputs)]
+        given = self._checked(inputs, names)
         vectors: dict[str, Vectors] = {}
         squares: list[tf.Tensor] = []
         for group in once_of(inputs):
-            first = {n: group.of_groups(n, ids.pop(n)) for n in list(ids) if n in group.names}
-            if first:
-                found, parts = self._encoded(first)
+            common = [n for n in names if group.names.issuperset(self.features[n].columns)]
+            if common:
+                names = [name for name in names if name not in common]
+                found, parts = self._encoded(
+                    {n: {c: group.of_groups(c, x) for c, x in given[n].items()} for n in common}
+                )
                 vectors.update({name: Repeated(x, group.place) for name, x in found.items()})
                 squares += [tf.gather(part, group.place) for part in parts]
-        if ids:
-            found, parts = self._encoded(ids)
+        if names:
+            found, parts = self._encoded({name: given[name] for name in names})
             vectors.update(found)
             squares += parts
-        if self.l2 and training:
+        if squares and training:
             self.add_loss(self.l2 * tf.reduce_mean(tf.add_n(squares)))
         encoded = {name: vectors[name] for name in self.features if name in vectors}
         return encoded if repeated else {name: every_row(x) for name, x in encoded.items()}
 
+    def _checked(
+        self, inputs: Mapping[str, tf.Tensor], names: Iterable[str]
+    ) -> dict[str, dict[str, tf.Tensor]]:
+        """The inputs of each feature, of the type and shape that it says."""
+        found: dict[str, dict[str, tf.Tensor]] = {}
+        for feature in (self.features[name] for name in names):
+            found[feature.name] = {}
+            for name, spec in feature.inputs().items():
+                dtype = tf.as_dtype(inputs[name].dtype)
+                if dtype != spec.dtype:
+                    raise ValueError(
+                        f"input '{name}': expected {feature.inputs_are}, as `schema.lookup` "
+                        f"returns them, received {dtype.name}"
+                    )
+                values = tf.convert_to_tensor(inputs[name])
+                found[feature.name][name] = _of_known_width(values, spec.shape)
+        return found
+
     def _encoded(
-        self, ids: Mapping[str, tf.Tensor]
+        self, inputs: Mapping[str, Mapping[str, tf.Tensor]]
     ) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
         """Vectors `[rows, width]` by feature, and of each the mean square `[rows, 1]` for `l2`."""
-        rows = self._gather(ids)
-        squares = []
+        embedded = self._gather({n: self.features[n].asks(x) for n, x in inputs.items()})
+        squares: list[tf.Tensor] = []
         if self.l2:
-            # In float16 the square of a small number is 0.
-            numbers = {name: tf.cast(values, tf.float32) for name, values in rows.items()}
-            squares = [
-                masked_mean(tf.reduce_sum(tf.square(x), 2, keepdims=True), ids[name] > 0)
-                for name, x in numbers.items()
-            ]
-        return {name: self._pool(name, rows[name], ids[name] > 0) for name in rows}, squares
+            for one in (one for group in embedded.values() for one in group):
+                # In float16 the square of a small number is 0.
+                numbers = tf.square(tf.cast(one.vectors, tf.float32))
+                squares.append(masked_mean(tf.reduce_sum(numbers, 2, keepdims=True), one.valid))
+        vectors = {
+            name: self.features[name].combine(x, embedded[name], self._poolers.get(name))
+            for name, x in inputs.items()
+        }
+        return {name: tf.cast(x, self.compute_dtype) for name, x in vectors.items()}, squares
 
-    def _gather(self, ids: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Embeddings `[batch, values, dim]` by feature: one gather a width."""
-        names: dict[Tables, list[str]] = {}
-        for name in ids:
-            names.setdefault(self._tables(name), []).append(name)
-        rows: dict[str, tf.Tensor] = {}
-        for tables, group in names.items():
-            shifted = [ids[name] + tables.offset[self.features[name].table] for name in group]
-            gathered = tables(tf.concat(shifted, axis=1))
+    def _gather(self, asked: Mapping[str, Sequence[Asked]]) -> dict[str, list[Embedded]]:
+        """What comes back for each of what features ask: one gather a width."""
+        tables = self.tables
+        by_width: dict[Tables, list[Asked]] = {}
+        for one in (one for group in asked.values() for one in group):
+            by_width.setdefault(tables[one.table], []).append(one)
+        found: dict[int, Embedded] = {}
+        for held, ones in by_width.items():
+            shifted = [one.rows + held.offset[one.table] for one in ones]
+            gathered = held(tf.concat(shifted, axis=1))
             parts = tf.split(gathered, [part.shape[1] for part in shifted], axis=1)
-            rows.update(zip(group, parts, strict=True))
-        return {name: rows[name] for name in ids}
-
-    def _pool(self, name: str, rows: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
-        if name in self._poolers:
-            return self._poolers[name](rows, valid=valid)
-        single = self.features[name].length is None
-        return tf.squeeze(rows, 1) if single else masked_mean(rows, valid)
+            for one, part in zip(ones, parts, strict=True):
+                found[id(one)] = Embedded(part, one.rows > 0)
+        return {name: [found[id(one)] for one in group] for name, group in asked.items()}
 
     def save_own_variables(self, store: Any) -> None:
         """Writes beside the weights which vocabularies their rows are of; called by Keras."""
@@ -245,11 +260,10 @@ class FeatureEncoder(keras.layers.Layer):
         return encoder
 
 
-def _of_known_width(rows: tf.Tensor, length: int | None) -> tf.Tensor:
-    """Table rows `[batch, values]`; of generators, Keras 2 doesn't know how wide a sequence is."""
-    if length is None:
-        return rows[:, None]
-    return rows if rows.shape[1] is not None else tf.ensure_shape(rows, [None, length])
+def _of_known_width(inputs: tf.Tensor, shape: tf.TensorShape) -> tf.Tensor:
+    """Of generators, Keras 2 doesn't know how wide what they make is."""
+    known = inputs.shape[1:].is_fully_defined()
+    return inputs if known else tf.ensure_shape(inputs, shape)
 
 
 def _check_behaviour(behaviour: Any) -> None:
@@ -261,17 +275,6 @@ def _check_behaviour(behaviour: Any) -> None:
             "`valid` and with a method `width(dim)` that says how wide its vectors are, received "
             f"{behaviour!r}"
         )
-
-
-def _like(behaviour: keras.layers.Layer, name: str) -> keras.layers.Layer:
-    """Another one with the same settings."""
-    try:
-        return type(behaviour).from_config({**behaviour.get_config(), "name": name})
-    except (TypeError, ValueError, NotImplementedError) as error:
-        raise TypeError(
-            "`behaviour` must be a layer that `from_config` makes again of its `get_config`, as "
-            f"each sequence gets its own, received {type(behaviour).__name__}: {error}"
-        ) from error
 
 
 def _check_known(argument: str, names: Iterable[str], known: Collection[str]) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 
 from tfpfd._keras import tf_variable
 from tfpfd.distillation import Ranker
 from tfpfd.layers.tables import Tables
-from tfpfd.schema import Categorical, Schema
+from tfpfd.schema import Schema
 from tfpfd.schema.batches import Source
 
 
@@ -23,10 +21,7 @@ def relearned(schema: Schema, rows: Source) -> Schema:
     Raises:
       ValueError: naming the column, what was expected and what came.
     """
-    forgotten: dict[str, Categorical] = {
-        name: dataclasses.replace(feature, vocabulary=None)
-        for name, feature in schema.vocabularies.items()
-    }
+    forgotten = {name: feature.forgotten() for name, feature in schema.features().items()}
     unknown = schema.replacing(forgotten)
     if unknown.adapted:  # All are hashed: other rows have no say.
         return schema
@@ -46,30 +41,10 @@ def enlarged(schema: Schema, rows: Source) -> Schema:
     Raises:
       ValueError: naming the column, what was expected and what came.
     """
-    known = schema.vocabularies
-    learned = relearned(schema, rows).vocabularies
-    new = {name: new_values(known[name], learned[name]) for name in known}
+    learned = relearned(schema, rows).features()
     return schema.replacing(
-        {
-            name: dataclasses.replace(
-                feature, vocabulary=(*feature.vocabulary, *new[name][: _room(feature)])
-            )
-            for name, feature in known.items()
-            if feature.vocabulary is not None
-        }
+        {name: feature.enlarged(learned[name]) for name, feature in schema.features().items()}
     )
-
-
-def new_values(known: Categorical, learned: Categorical) -> list:
-    """The values of a vocabulary that another one doesn't have, in their order."""
-    before = set(known.vocabulary or ())
-    return [value for value in learned.vocabulary or () if value not in before]
-
-
-def _room(feature: Categorical) -> int | None:
-    if feature.max_size is None or feature.vocabulary is None:
-        return None
-    return max(0, feature.max_size - len(feature.vocabulary))
 
 
 def carry_over(previous: Ranker, student: Ranker) -> None:

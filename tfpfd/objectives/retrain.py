@@ -18,7 +18,7 @@ from tfpfd.data import from_rows
 from tfpfd.distillation import Distillation, Ranker, ScoreColumn, score_rows
 from tfpfd.distillation.servable import check_servable
 from tfpfd.objectives.lineage import Version, check_details, save_version
-from tfpfd.objectives.new_ids import carry_over, enlarged, new_values, relearned
+from tfpfd.objectives.new_ids import carry_over, enlarged, relearned
 from tfpfd.schema import Schema
 from tfpfd.schema.batches import check_columns
 
@@ -233,7 +233,7 @@ def _new_ids(known: Schema, schema: Schema) -> dict[str, int]:
     """How many ids of each vocabulary the previous version didn't know."""
     before = known.vocabularies
     return {
-        name: len(new_values(before[name], feature))
+        name: len(before[name].new_values(feature))
         for name, feature in schema.vocabularies.items()
         if name in before and feature.vocabulary is not None
     }

@@ -1,9 +1,13 @@
 """What the data holds: features, their sides, and the one lookup of training and serving."""
 
 from tfpfd.schema.batches import raw_batches
-from tfpfd.schema.features import Categorical, Feature, Numeric, Sequence
+from tfpfd.schema.categorical import Categorical
+from tfpfd.schema.feature import Feature
+from tfpfd.schema.kinds import register_kind
 from tfpfd.schema.lookup import Lookup
+from tfpfd.schema.numeric import Numeric
 from tfpfd.schema.schema import Schema, Sees, Side
+from tfpfd.schema.sequence import Sequence
 
 __all__ = [
     "Categorical",
@@ -15,4 +19,5 @@ __all__ = [
     "Sequence",
     "Side",
     "raw_batches",
+    "register_kind",
 ]

@@ -2,46 +2,46 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping
 
-from tfpfd.schema.features import Categorical, Feature
+from tfpfd.schema.feature import Feature, Known
 
 # No feature can have this name: those begin with a letter.
 SCHEMA = "__schema__"
 """How the key begins under which a batch says by which schema its rows were looked up.
 
-The key itself says it, so that it costs a step nothing: behind this stand the features and their
-fingerprints, as `name=fingerprint`. The value, int8 `[batch]`, is 0; a tensor without values would
-take a byte a row less, but TensorFlow dies of it in `unbatch`.
+The key itself says it, so that it costs a step nothing: behind this stand the inputs and the
+fingerprints of their features, as `name=fingerprint`. The value, int8 `[batch]`, is 0; a tensor
+without values would take a byte a row less, but TensorFlow dies of it in `unbatch`.
 """
 _DIGITS = 8
 
 
-def fingerprints(
-    features: Iterable[Feature], vocabularies: Mapping[str, Categorical]
-) -> dict[str, str]:
-    """What decides which row of its table a value gets, in 8 hexadecimal digits by feature.
+def fingerprints(features: Iterable[Feature], known: Known) -> dict[str, str]:
+    """What decides which input a value becomes, in 8 hexadecimal digits by feature.
 
     Args:
       features: adapted features.
-      vocabularies: the `Categorical` that owns each vocabulary, by name.
+      known: features by name, those that they borrow vocabularies from among them.
     """
-    owners = {name: digest(_settings(owner)) for name, owner in vocabularies.items()}
     return {
         feature.name: (
-            owners[feature.name]
-            if feature.name in owners
-            else digest([owners.get(feature.table), _settings(feature)])
+            digest(_settings(feature))
+            if feature.has_vocabulary
+            else digest([*_borrowed(feature, known), _settings(feature)])
         )
         for feature in features
     }
 
 
+def _borrowed(feature: Feature, known: Known) -> list[str | None]:
+    return [digest(_settings(known[name])) for name in feature.borrowed] or [None]
+
+
 def _settings(feature: Feature) -> list[object]:
-    return [type(feature).__name__, dataclasses.asdict(feature)]
+    return [type(feature).__name__, feature.settings()]
 
 
 def digest(plain: object) -> str:
@@ -51,8 +51,14 @@ def digest(plain: object) -> str:
 
 
 def mark_of(prints: Mapping[str, str]) -> str:
-    """The key of a batch whose features have these fingerprints."""
+    """The key of a batch whose inputs are of features with these fingerprints."""
     return SCHEMA + ",".join(f"{name}={value}" for name, value in sorted(prints.items()))
+
+
+def marked(names: Iterable[str]) -> set[str]:
+    """The inputs that a batch says were looked up."""
+    marks = [name[len(SCHEMA) :] for name in names if name.startswith(SCHEMA)]
+    return {said.partition("=")[0] for mark in marks for said in mark.split(",")}
 
 
 def columns_of(names: Iterable[str]) -> list[str]:

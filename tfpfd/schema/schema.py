@@ -12,13 +12,12 @@ from typing import Any, Literal
 import numpy as np
 
 from tfpfd._keras import keras
-from tfpfd.schema.adapt import Learner, QuantileLearner, VocabularyLearner
 from tfpfd.schema.batches import Source, count_rows, raw_batches, rows_of
-from tfpfd.schema.columns import Kind, column, is_missing
-from tfpfd.schema.features import Categorical, Feature, Numeric, Sequence
+from tfpfd.schema.feature import Feature, raw_columns
+from tfpfd.schema.kinds import feature_of
 from tfpfd.schema.lookup import Lookup
 from tfpfd.schema.mark import check_mark, fingerprints
-from tfpfd.schema.plain import FORMAT, checked_form, feature_of
+from tfpfd.schema.plain import FORMAT, checked_form
 from tfpfd.schema.validation import (
     check_all_missing,
     check_columns_named,
@@ -99,16 +98,14 @@ class Schema:
         return {feature.name: feature for side in SIDES[sees] for feature in self.sides[side]}
 
     @property
-    def vocabularies(self) -> dict[str, Categorical]:
+    def vocabularies(self) -> dict[str, Any]:
         """The features that own a vocabulary, by name."""
-        features = self.features().values()
-        return {f.name: f for f in features if isinstance(f, Categorical) and f.of is None}
+        return {name: f for name, f in self.features().items() if f.has_vocabulary}
 
     @property
     def adapted(self) -> bool:
         """Whether all vocabularies and bucket edges are known, so that rows can be looked up."""
-        features = self.features().values()
-        return all(isinstance(feature, Sequence) or feature.learned for feature in features)
+        return all(feature.learned for feature in self.features().values())
 
     def served(self) -> Schema:
         """The schema without its privileged features, of which it keeps the names."""
@@ -116,33 +113,29 @@ class Schema:
 
     @property
     def unserved(self) -> tuple[str, ...]:
-        """Names of the features that must not be served: privileged here, or in what it was of."""
-        hidden = (*self.stripped, *(feature.name for feature in self.sides["privileged"]))
-        return tuple(dict.fromkeys(name for name in hidden if name not in self.features("served")))
+        """Names of the columns that must not be served: privileged here, or in what it was of."""
+        hidden = (*self.stripped, *raw_columns(self.sides["privileged"]))
+        served = raw_columns(self.features("served").values())
+        return tuple(dict.fromkeys(name for name in hidden if name not in served))
 
     def table_rows(self, feature: Feature) -> int:
-        """Number of rows of the embedding table that `feature` uses."""
-        owner = self.vocabularies.get(feature.table, feature)
-        assert not isinstance(owner, Sequence)
-        return owner.rows
-
-    def kind(self, feature: Feature) -> Kind:
-        """Type of the raw values of `feature`."""
-        return "float" if isinstance(feature, Numeric) else self.vocabularies[feature.table].dtype
+        """Number of rows of the embedding tables that `feature` uses."""
+        known = self.features()
+        return sum(known[name].rows for name in feature.tables)
 
     @functools.cached_property
     def lookup(self) -> Lookup:
-        """Raw columns to table rows; needs every vocabulary and boundary."""
+        """Raw columns to the inputs of batches; needs every vocabulary and boundary."""
         return self.lookup_of(self.features().values())
 
     def lookup_of(self, features: Iterable[Feature]) -> Lookup:
         """The lookup of some of the features."""
-        return Lookup(features, self.vocabularies)
+        return Lookup(features, self.features())
 
     @functools.cached_property
     def fingerprints(self) -> dict[str, str]:
-        """What decides which rows of their tables the values of features get, by feature."""
-        return fingerprints(self.features().values(), self.vocabularies)
+        """What decides which inputs the values of features become, by feature."""
+        return fingerprints(self.features().values(), self.features())
 
     def check_inputs(
         self, owner: str, names: Collection[str], features: Iterable[str], required: bool
@@ -169,12 +162,10 @@ class Schema:
         """
         checked: dict[str, np.ndarray] = {}
         refused: list[str] = []
-        for f in features:
-            several = f.length is not None
+        known = self.features()
+        for feature in features:
             try:
-                checked[f.name] = column(
-                    f.name, raw[f.name], self.kind(f), several=several, optional=f.optional
-                )
+                checked.update(feature.check(raw, known))
             except ValueError as error:
                 refused.append(str(error))
         refuse_columns(refused)
@@ -209,26 +200,20 @@ class Schema:
         """
         if self.adapted:
             refuse_what_is_known(self.features())
-        learners: dict[str, Learner] = {
-            feature.name: (
-                VocabularyLearner(feature)
-                if isinstance(feature, Categorical)
-                else QuantileLearner(feature)
-            )
-            for feature in self.features().values()
-            if not isinstance(feature, Sequence) and not feature.learned
-        }
+        features = self.features()
+        learners = {name: f.learner() for name, f in features.items() if not f.learned}
         progress = keras.utils.Progbar(count_rows(source), verbose=int(verbose), unit_name="row")
         served = self.features("served")
-        rows, held = 0, dict.fromkeys([*self.features(), self.label], 0)
+        rows, held = 0, dict.fromkeys([*features, self.label], 0)
         for raw in raw_batches(source, self.column_names):
             if rows_of(raw) == 0:
                 continue
-            for name, values in self.columns(raw, self.features().values()).items():
-                held[name] += int((~is_missing(values)).sum())
-                table = self.features()[name].table
-                if table in learners and (name in served or table not in served):
-                    learners[table].update(values)
+            columns = self.columns(raw, features.values())
+            for name, feature in features.items():
+                held[name] += feature.held(columns)
+                for owner, values in feature.teaches(columns).items():
+                    if owner in learners and (name in served or owner not in served):
+                        learners[owner].update(values)
             held[self.label] += int((~np.isnan(self.target(raw)[0])).sum())
             rows += rows_of(raw)
             progress.update(rows)
@@ -236,13 +221,13 @@ class Schema:
             raise ValueError("`source` is empty: expected rows to learn from, received none")
         check_all_missing(held, rows)
         learned = {name: learner.learned() for name, learner in learners.items()}
-        return self.replacing(learned)
+        return self.replacing({n: features[n].with_learned(what) for n, what in learned.items()})
 
     @property
     def column_names(self) -> list[str]:
         """Every column the schema names: features, label, weight, list key."""
         others = (self.label, self.weight, self.list_key)
-        return list(dict.fromkeys([*self.features(), *(name for name in others if name)]))
+        return list(dict.fromkeys([*raw_columns(self.features().values()), *filter(None, others)]))
 
     def replacing(self, new: Mapping[str, Feature]) -> Schema:
         """The schema with other features in the place of some.
@@ -263,17 +248,7 @@ class Schema:
         """The schema as plain lists, dicts, strings and numbers."""
 
         def plain(group: Iterable[Feature]) -> list[dict[str, Any]]:
-            return [
-                {
-                    "kind": type(feature).__name__,
-                    **{
-                        f.name: getattr(feature, f.name)
-                        for f in dataclasses.fields(feature)
-                        if f.init and getattr(feature, f.name) != f.default
-                    },
-                }
-                for feature in group
-            ]
+            return [feature.to_dict() for feature in group]
 
         return {
             "format": FORMAT,

@@ -9,10 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfpfd.schema.columns import column
-from tfpfd.schema.features import Categorical, Feature, Numeric, Sequence
+from tfpfd.schema.feature import Feature, raw_columns
 
 PRIVILEGED_KINDS = ("cross", "post_event")
-FEATURES = (Categorical, Numeric, Sequence)
 LABELS = "values in [0, 1], or NaN on rows without a label"
 WEIGHTS = "finite values of at least 0"
 
@@ -23,7 +22,7 @@ def features_of(argument: str, group: Any) -> tuple[Feature, ...]:
     several = isinstance(group, Iterable) and not isinstance(group, str)
     features = tuple(group) if several else (group,)
     for feature in features:
-        if not several or not isinstance(feature, FEATURES):
+        if not several or not isinstance(feature, Feature):
             raise ValueError(
                 f"`{argument}` must be a tuple of Categorical, Numeric and Sequence features, "
                 f"received {feature!r}"
@@ -73,14 +72,14 @@ def check_declarations(
                 "among the served features too"
             )
     taken = set(targets)
-    for feature in (*served, *hidden):
-        if feature.name in taken:
-            what = "the label or the weight" if feature.name in targets else "a feature"
+    for name in raw_columns((*served, *hidden)):
+        if name in taken:
+            what = "the label or the weight" if name in targets else "a feature"
             raise ValueError(
-                f"duplicate name '{feature.name}': expected a name to be used once, but {what} "
-                "has it already"
+                f"duplicate name '{name}': expected a name to be used once, but {what} has it "
+                "already"
             )
-        taken.add(feature.name)
+        taken.add(name)
     known = {feature.name: feature for feature in (*served, *hidden)}
     for feature in served:
         _check_vocabulary(feature, known, served_names, "a served")
@@ -91,17 +90,15 @@ def check_declarations(
 def _check_vocabulary(
     feature: Feature, known: Mapping[str, Feature], allowed: set[str], article: str
 ) -> None:
-    name = None if isinstance(feature, Numeric) else feature.of
-    if name is None:
-        return
-    owner = known.get(name)
-    if name not in allowed or not isinstance(owner, Categorical) or owner.of is not None:
-        received = repr(owner) if name in allowed else "a privileged feature"
-        raise ValueError(
-            f"feature '{feature.name}' is of='{name}': expected the name of {article} "
-            "Categorical that owns a vocabulary, received "
-            f"{'an unknown feature' if owner is None else received}"
-        )
+    for name in feature.borrowed:
+        owner = known.get(name)
+        if name not in allowed or owner is None or not owner.has_vocabulary:
+            received = repr(owner) if name in allowed else "a privileged feature"
+            raise ValueError(
+                f"feature '{feature.name}' is of='{name}': expected the name of {article} "
+                "Categorical that owns a vocabulary, received "
+                f"{'an unknown feature' if owner is None else received}"
+            )
 
 
 def check_target(
@@ -138,11 +135,7 @@ def refuse_what_is_known(features: Mapping[str, Feature]) -> None:
 
     Features that are all hashed are no such thing: there is nothing that anybody could expect.
     """
-    known = [
-        name
-        for name, feature in features.items()
-        if getattr(feature, "vocabulary", None) or getattr(feature, "boundaries", None)
-    ]
+    known = [name for name, feature in features.items() if feature.holds_learned]
     if known:
         raise ValueError(
             f"`adapt` has nothing to learn: vocabularies and bucket edges of {known} are known, "

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfpfd.schema import raw_batches
 from tfpfd.schema.batches import Source, rows_of
+from tfpfd.schema.feature import raw_columns
 from tfpfd.serving.manifest import read_schema
 from tfpfd.serving.scores import BATCH, unchanged
 
@@ -49,7 +50,7 @@ def saved_embeddings(path: str | Path, users: Source) -> tuple[np.ndarray, np.nd
             f"{sorted(model.signatures)}"
         )
     embed, found = model.signatures["user_embedding"], []
-    for raw in raw_batches(users, [feature.name for feature in schema.user], size=BATCH):
+    for raw in raw_batches(users, raw_columns(schema.user), size=BATCH):
         if rows_of(raw):
             columns = schema.columns(raw, schema.user)
             tensors = {name: tf.constant(values) for name, values in columns.items()}

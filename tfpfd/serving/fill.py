@@ -15,7 +15,7 @@ import pyarrow.parquet
 import tensorflow as tf
 
 from tfpfd.distillation.servable import is_finite
-from tfpfd.schema import Numeric, Schema
+from tfpfd.schema import Schema
 from tfpfd.schema.batches import Source
 from tfpfd.schema.columns import MISSING
 from tfpfd.serving.items import check_ids, embedded_batches, item_id_of
@@ -130,7 +130,7 @@ def fill(
         **table_entries("item_rows", ids, np.arange(len(ids))),
     }
     for feature in chosen:
-        kind = NumericAttribute if isinstance(feature, Numeric) else CategoricalAttribute
+        kind = NumericAttribute if feature.filtered_by == "bounds" else CategoricalAttribute
         tensors |= kind.stored(feature.name, _joined(held[feature.name]))
     _write_parquet(directory / EXTRA / ITEMS, id_name, ids, parts, width)
     for name, variable in _table(parts, len(ids), width, facts["table"]).items():

@@ -16,6 +16,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from tfpfd._arguments import names_in
 from tfpfd.schema import Schema
+from tfpfd.schema.feature import raw_columns
 from tfpfd.serving.manifest import (
     EXTRA,
     MANIFEST,
@@ -184,7 +185,7 @@ def _undeclared(
 ) -> list[str]:
     """Inputs, variables and features that an export does not have."""
     findings = []
-    allowed = {*schema.features("served"), CANDIDATES, K}
+    allowed = {*raw_columns(schema.features("served").values()), CANDIDATES, K}
     if manifest.get("table"):
         allowed |= set(rule_inputs(schema, manifest.get("attributes", ())))
     for name, signature in graph.signature_def.items():
@@ -203,7 +204,7 @@ def _undeclared(
     tables = {key.split("/")[2] for key in variables if key.startswith("lookup/_tables/")}
     findings += [
         f"the lookup table of '{name}' is of no served feature"
-        for name in sorted(tables - set(schema.vocabularies))
+        for name in sorted(tables - set(schema.features("served")))
     ]
     if schema.sides["privileged"]:
         names = [feature.name for feature in schema.sides["privileged"]]

@@ -10,21 +10,22 @@ import tensorflow as tf
 
 from tfpfd._keras import keras
 from tfpfd.distillation import Ranker
-from tfpfd.schema import Categorical, Schema, raw_batches
+from tfpfd.schema import Feature, Schema, raw_batches
 from tfpfd.schema.batches import Source, count_rows, rows_of
 from tfpfd.schema.columns import is_missing
+from tfpfd.schema.feature import raw_columns
 
 BATCH = 4096
 
 
-def item_id_of(schema: Schema) -> Categorical:
+def item_id_of(schema: Schema) -> Feature:
     """The feature that identifies an item: the first categorical of one value on the item side.
 
     Raises:
       ValueError: there is none.
     """
     for feature in schema.item:
-        if isinstance(feature, Categorical) and feature.length is None:
+        if feature.is_id:
             return feature
     raise ValueError(
         "the schema has no Categorical of one value on the item side: expected the item's id there"
@@ -51,7 +52,7 @@ def embedded_batches(
     """
     progress = keras.utils.Progbar(count_rows(items), verbose=int(verbose), unit_name="item")
     rows = 0
-    for raw in raw_batches(items, [feature.name for feature in schema.item], size=BATCH):
+    for raw in raw_batches(items, raw_columns(schema.item), size=BATCH):
         if rows_of(raw):
             columns = schema.columns(raw, schema.item)
             vectors = embed(columns)
@@ -90,7 +91,7 @@ def embed_items(
 
     signature = schema.lookup.signature()
     look_up = tf.function(schema.lookup, autograph=False).get_concrete_function(
-        {feature.name: signature[feature.name] for feature in schema.item}
+        {name: signature[name] for name in raw_columns(schema.item)}
     )
 
     def tower(inputs: dict[str, tf.Tensor]) -> tf.Tensor:

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfpfd._arguments import check_integer
 from tfpfd._keras import tf_variable
 from tfpfd.distillation import Ranker
+from tfpfd.schema.feature import raw_columns
 from tfpfd.serving.items import item_id_of
 from tfpfd.serving.rules import attribute_modules, history_of, passing, rule_inputs
 from tfpfd.serving.served import Served, check_names, checked_student, concrete, encoder_weights
@@ -39,7 +40,8 @@ class TwoTowerModule(tf.Module):
         schema = student.schema
         self.lookup = schema.lookup_of((*schema.user, *schema.item))
         width = student.network.units[-1]
-        key_type = tf.string if schema.kind(item_id_of(schema)) == "string" else tf.int64
+        item_id = item_id_of(schema)
+        key_type = item_id.signature(schema.features())[item_id.name].dtype
         # Variables whose first dimension is open: a table may be replaced by a longer one.
         self.item_ids = tf.Variable(
             tf.zeros([0], key_type), shape=[None], trainable=False, name="item_ids"
@@ -78,7 +80,7 @@ class TwoTowerModule(tf.Module):
         network, schema = student.network, student.schema
         table = ItemTable(self.item_embeddings, getattr(self, "item_scales", None))
         bias = getattr(self, "bias", 0.0)
-        user_names = [feature.name for feature in schema.user]
+        user_names = raw_columns(schema.user)
         histories = history_of(schema)
         nothing = "" if self.item_ids.dtype == tf.string else -1
 
@@ -136,7 +138,7 @@ class TwoTowerModule(tf.Module):
 
         specs = self.lookup.signature()
         user = {name: specs[name] for name in user_names}
-        item = {feature.name: specs[feature.name] for feature in schema.item}
+        item = {name: specs[name] for name in raw_columns(schema.item)}
         candidates = tf.TensorSpec([None, None], self.item_ids.dtype, name=CANDIDATES)
         k = tf.TensorSpec(None, tf.int32, name=K)
         rules = rule_inputs(schema, self.attributes)
@@ -171,7 +173,7 @@ def two_tower(student: Any, k: int, table: TableType, attributes: list[str]) -> 
     check_integer("k", k, least=1)
     check_table_type(table)
     taken = {CANDIDATES, K, *rule_inputs(student.schema, attributes)}
-    check_names([feature.name for feature in student.schema.user if feature.name in taken])
+    check_names([name for name in raw_columns(student.schema.user) if name in taken])
     module = TwoTowerModule(student, table, attributes)
     facts = {"k": int(k), "table": table, "attributes": attributes}
     return Served(module, lambda: module.functions(student, int(k)), student.schema, facts)

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfpfd._keras import tf_variable
 from tfpfd.distillation import Ranker
-from tfpfd.schema import Numeric, Side
+from tfpfd.schema import Side
 from tfpfd.serving.served import Served, checked_student, concrete, encoder_weights
 
 
@@ -76,8 +76,8 @@ def expected_value(rankers: Mapping[str, Ranker], price: str | None) -> Served:
     taken = sorted({"expected_value", "order"} & set(rankers))
     if taken:
         raise ValueError(f"`student` has rankers named {taken}, as other outputs are: rename them")
-    if price is not None and not isinstance(schema.features("served").get(price), Numeric):
-        numbers = [f.name for f in schema.features("served").values() if isinstance(f, Numeric)]
+    numbers = [name for name, f in schema.features("served").items() if f.is_number]
+    if price is not None and price not in numbers:
         raise ValueError(f"`price` must be a served Numeric, of {numbers}, received {price!r}")
     module = RankerModule(rankers)
 

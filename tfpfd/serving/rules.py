@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tfpfd.schema import Categorical, Feature, Numeric, Schema, Sequence
+from tfpfd.schema import Feature, Schema
 from tfpfd.schema.columns import is_missing
 from tfpfd.serving.items import item_id_of
 
@@ -22,7 +22,7 @@ def attributes_of(schema: Schema, names: Iterable[str]) -> list[Feature]:
     Raises:
       ValueError: one is no categorical or numeric feature of the item.
     """
-    features = {f.name: f for f in schema.item if isinstance(f, Categorical | Numeric)}
+    features = {f.name: f for f in schema.item if f.filtered_by}
     names = list(names)
     unknown = [name for name in names if name not in features]
     if unknown or len(set(names)) < len(names):
@@ -36,7 +36,7 @@ def attributes_of(schema: Schema, names: Iterable[str]) -> list[Feature]:
 def history_of(schema: Schema) -> list[str]:
     """The features that tell which items the user has met: sequences of the item's id."""
     item_id = item_id_of(schema)
-    return [f.name for f in schema.user if isinstance(f, Sequence) and f.table == item_id.table]
+    return [f.name for f in schema.user if f.history_of in item_id.tables]
 
 
 def rule_inputs(schema: Schema, attributes: Iterable[str]) -> dict[str, tf.TensorSpec]:
@@ -53,11 +53,7 @@ def rule_inputs(schema: Schema, attributes: Iterable[str]) -> dict[str, tf.Tenso
     """
     chosen = attributes_of(schema, attributes)
     item_id = item_id_of(schema)
-    types = {
-        f.name: tf.string if schema.kind(f) == "string" else tf.int64
-        for f in (item_id, *chosen)
-        if isinstance(f, Categorical)
-    }
+    types = {f.name: f.signature(schema.features())[f.name].dtype for f in (item_id, *chosen)}
     shapes: dict[str, tuple[list, tf.DType]] = {
         ALLOWED: ([None, None], types[item_id.name]),
         BLOCKED: ([None, None], types[item_id.name]),
@@ -65,7 +61,7 @@ def rule_inputs(schema: Schema, attributes: Iterable[str]) -> dict[str, tf.Tenso
     if history_of(schema):
         shapes[NO_HISTORY] = ([None], tf.bool)
     for feature in chosen:
-        if isinstance(feature, Numeric):
+        if feature.filtered_by == "bounds":
             shapes[f"{feature.name}_min"] = shapes[f"{feature.name}_max"] = ([None], tf.float32)
         else:
             shapes[f"{feature.name}_in"] = ([None, None], types[feature.name])
@@ -76,17 +72,16 @@ class CategoricalAttribute(tf.Module):
     """The values of a categorical attribute, as codes of the items and a table of all values.
 
     Args:
-      several: whether an item has several values.
-      dtype: string or int64.
+      column: of the raw values: strings or int64, `[items]` or `[items, values]`.
     """
 
-    def __init__(self, several: bool, dtype: tf.DType) -> None:
+    def __init__(self, column: tf.TensorSpec) -> None:
         super().__init__(name="attribute")
-        shape = [None, None] if several else [None]
-        empty = tf.zeros([0] * len(shape), tf.int32)
+        shape = column.shape
+        empty = tf.zeros([0] * shape.rank, tf.int32)
         self.codes = tf.Variable(empty, shape=shape, trainable=False, name="codes")
         # Code 0 is of missing and unknown values, which no request wants.
-        self.values = tf.lookup.experimental.MutableHashTable(dtype, tf.int32, 0)
+        self.values = tf.lookup.experimental.MutableHashTable(column.dtype, tf.int32, 0)
 
     def passing(self, wanted: tf.Tensor) -> tf.Tensor:
         """Which items have one of the values wanted, `[batch, items]`; padding alone: all."""
@@ -144,11 +139,8 @@ def attribute_modules(
     """A module an attribute, empty."""
     return {
         feature.name: NumericAttribute()
-        if isinstance(feature, Numeric)
-        else CategoricalAttribute(
-            feature.length is not None,
-            tf.string if schema.kind(feature) == "string" else tf.int64,
-        )
+        if feature.filtered_by == "bounds"
+        else CategoricalAttribute(feature.signature(schema.features())[feature.name])
         for feature in attributes_of(schema, names)
     }
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfpfd.schema import raw_batches
 from tfpfd.schema.batches import Source, rows_of
+from tfpfd.schema.feature import raw_columns
 from tfpfd.serving.manifest import changes, read_manifest, read_schema
 from tfpfd.serving.versions import latest
 
@@ -62,7 +63,7 @@ def saved_scores(path: str | Path, rows: Source) -> np.ndarray:
         )
 
     def embedded(side: str, raw: dict[str, tf.Tensor]) -> tf.Tensor:
-        given = {feature.name: raw[feature.name] for feature in getattr(schema, side)}
+        given = {name: raw[name] for name in raw_columns(getattr(schema, side))}
         return signatures[f"{side}_embedding"](**given)["embedding"]
 
     def logits(raw: dict[str, tf.Tensor]) -> tf.Tensor:
@@ -72,7 +73,7 @@ def saved_scores(path: str | Path, rows: Source) -> np.ndarray:
 
     features = list(schema.features("served").values())
     scores = []
-    for raw in raw_batches(rows, [feature.name for feature in features], size=BATCH):
+    for raw in raw_batches(rows, raw_columns(features), size=BATCH):
         if rows_of(raw):
             columns = schema.columns(raw, features)
             tensors = {name: tf.constant(values) for name, values in columns.items()}

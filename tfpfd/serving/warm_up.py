@@ -11,8 +11,9 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from tfpfd.schema import Feature, Numeric, Schema
-from tfpfd.schema.columns import MISSING, Kind
+from tfpfd.schema import Schema
+from tfpfd.schema.columns import Kind
+from tfpfd.schema.vocabulary import drawn
 
 BATCHES, DRAWS, CANDIDATES = (1, 2, 8, 32), 5, 100
 """Rows of a request, how often each is drawn, and how many ids a row asks for at most."""
@@ -89,22 +90,26 @@ def _requests(
     inputs: dict[str, Any], schema: Schema, item_ids: list[Any], k: int, random: np.random.Generator
 ) -> Iterator[dict[str, np.ndarray]]:
     """Values of the inputs of a signature, for one request after another."""
-    features = schema.features("served")
+    known = schema.features("served")
+    features = {name: feature for feature in known.values() for name in feature.columns}
     for rows in BATCHES:
         for _ in range(DRAWS):
             width = int(random.integers(1, CANDIDATES + 1))
             values = {}
             for name, info in inputs.items():
                 kind, shape = _kind(info), (rows, width)[: len(info.tensor_shape.dim)]
+                if name in values:
+                    continue
                 feature = features.get(name)
-                if feature is not None and _is_of(schema, feature, kind, shape):
-                    values[name] = _column(schema, feature, kind, rows, random)
+                # An item's feature may be named like a request's own inputs.
+                if feature is not None and _is(info, feature.signature(known)[name]):
+                    values.update(feature.sample(rows, known, random))
                 elif info.dtype == tf.bool:
                     values[name] = np.zeros(shape, bool)
                 elif shape:
                     # What rules ask of attributes is missing: such a rule doesn't hold.
-                    known = item_ids if name.endswith(IDS) else []
-                    values[name] = _drawn(known, kind, shape, random)
+                    ids = item_ids if name.endswith(IDS) else []
+                    values[name] = drawn(ids, kind, shape, random)
                 else:
                     # A number a row, as servers that batch requests need it.
                     values[name] = np.full(rows, random.integers(1, k + 1))
@@ -116,35 +121,8 @@ def _kind(info: Any) -> Kind:
     return "string" if dtype == tf.string else "int" if dtype.is_integer else "float"
 
 
-def _is_of(schema: Schema, feature: Feature, kind: Kind, shape: tuple[int, ...]) -> bool:
-    """Whether an input is this feature; an item's may be named like a request's own inputs."""
-    return kind == schema.kind(feature) and len(shape) == (1 if feature.length is None else 2)
-
-
-def _column(
-    schema: Schema, feature: Feature, kind: Kind, rows: int, random: np.random.Generator
-) -> np.ndarray:
-    """`[rows]`, or `[rows, width]` with as many values as there may be, or fewer."""
-    if isinstance(feature, Numeric):
-        edges = feature.boundaries or (0.0,)
-        return random.uniform(edges[0] - 1, edges[-1] + 1, rows)
-    owner = schema.vocabularies[feature.table]
-    known: Any = owner.vocabulary
-    if owner.hash_buckets is not None:
-        known = range(owner.hash_buckets)
-    if feature.length is None:
-        return _drawn(known, kind, (rows,), random)
-    width = int(random.integers(1, feature.length + 1))
-    values = _drawn(known, kind, (rows, width), random)
-    lengths = random.integers(0, width + 1, (rows, 1))
-    return np.where(np.arange(width) < lengths, values, MISSING[kind])
-
-
-def _drawn(known: Any, kind: Kind, shape: tuple[int, ...], random: np.random.Generator) -> Any:
-    """Some of the known values, or missing ones where none is known."""
-    dtype = object if kind == "string" else None
-    if not known:
-        return np.full(shape, MISSING[kind], dtype)
-    values = [known[i] for i in random.integers(0, len(known), np.prod(shape))]
-    values = [str(value) for value in values] if kind == "string" else values
-    return np.array(values, dtype).reshape(shape)
+def _is(info: Any, spec: tf.TensorSpec) -> bool:
+    """Whether an input is declared as this column of a feature."""
+    return info.dtype == spec.dtype.as_datatype_enum and spec.shape.is_compatible_with(
+        tf.TensorShape(info.tensor_shape)
+    )

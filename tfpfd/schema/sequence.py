@@ -1,0 +1,80 @@
+"""A user's behaviour, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from collections.abc import Sequence as Several
+from dataclasses import dataclass, field
+from typing import Any
+
+import tensorflow as tf
+
+from tfpfd._keras import keras
+from tfpfd.schema.declaration import check_positive
+from tfpfd.schema.feature import Embedded, Tensors
+from tfpfd.schema.id_feature import IdFeature
+from tfpfd.schema.kinds import register_kind
+
+
+@register_kind
+@dataclass(frozen=True)
+class Sequence(IdFeature):
+    """A user's behaviour: ids of another feature's vocabulary in order, the oldest first.
+
+    Args:
+      name: the column; each row holds any number of values, also none.
+      of: name of the `Categorical` whose vocabulary and table the values belong to.
+      length: how many values are used. Of longer rows the last, most recent, are kept.
+    """
+
+    name: str
+    of: str
+    length: int = 50
+
+    optional: bool = field(default=True, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.of, str) or not self.of:
+            raise ValueError(
+                f"`of` of sequence '{self.name}' must name a Categorical, received {self.of!r}"
+            )
+        check_positive(self.name, "length", self.length)
+
+    @property
+    def table(self) -> str:
+        """Name of the vocabulary, and so of the embedding table."""
+        return self.of
+
+    @property
+    def borrowed(self) -> tuple[str, ...]:
+        """The feature whose vocabulary it is `of`."""
+        return (self.of,)
+
+    @property
+    def history_of(self) -> str:
+        """What its ids are of."""
+        return self.of
+
+    def layer(self, behaviour: keras.layers.Layer, dims: Mapping[str, int]) -> keras.layers.Layer:
+        """One like the encoder's, of its own."""
+        try:
+            config = {**behaviour.get_config(), "name": self.name}
+            layer = type(behaviour).from_config(config)
+        except (TypeError, ValueError, NotImplementedError) as error:
+            raise TypeError(
+                "`behaviour` must be a layer that `from_config` makes again of its `get_config`, "
+                f"as each sequence gets its own, received {type(behaviour).__name__}: {error}"
+            ) from error
+        # Building by a call works alike on all Keras generations, whatever the layer holds.
+        layer(tf.zeros([1, 1, dims[self.of]]), valid=tf.ones([1, 1], tf.bool))
+        return layer
+
+    def width(self, dims: Mapping[str, int], layer: Any) -> int:
+        """That of what the layer makes."""
+        return layer.width(dims[self.of])
+
+    def combine(self, inputs: Tensors, embedded: Several[Embedded], layer: Any) -> tf.Tensor:
+        """What the layer makes of the vectors."""
+        (one,) = embedded
+        return layer(one.vectors, valid=one.valid)
