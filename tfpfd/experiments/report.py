@@ -10,18 +10,18 @@ from tfpfd.evaluation import Interval, confidence_interval
 from tfpfd.evaluation.comparison import Comparison
 from tfpfd.evaluation.intervals import level
 
-CONTROLS = ("base", "self", "shuffled")
-ABOUT = (
-    "base: the student alone; self: its teacher sees served features only; shuffled: the teacher's "
-    "privileged features are permuted."
-)
+CONTROLS = {
+    "base": "the student alone",
+    "self": "its teacher sees served features only",
+    "shuffled": "the teacher's privileged features are permuted",
+}
 
 
 def print_comparison(found: Comparison, console: Console, title: str, note: str) -> None:
     """Prints what stands beside the base, the distilled student's differences, what they mean.
 
     Args:
-      found: with the models "base", "self", "shuffled" and "distilled".
+      found: with the models "base" and "distilled", and "self" and "shuffled" where there are any.
       console: where to.
       title: of the table.
       note: what a reader has to know of it.
@@ -42,8 +42,10 @@ def print_comparison(found: Comparison, console: Console, title: str, note: str)
             row += [level(confidence_interval(values[metric])), over]
         table.add_row(*row, end_section=name == [*found.rivals][-1])
     console.print(table)
-    console.print(ABOUT, highlight=False)
-    pairs = {control: compare(found.models, control, found.metrics) for control in CONTROLS}
+    controls = [name for name in CONTROLS if name in found.models]
+    about = "; ".join(f"{name}: {CONTROLS[name]}" for name in controls)
+    console.print(f"{about}.", highlight=False)
+    pairs = {control: compare(found.models, control, found.metrics) for control in controls}
     for metric in found.metrics:
         over = ", ".join(
             f"{control} {_marked(pairs[control][metric], metric)}" for control in pairs
