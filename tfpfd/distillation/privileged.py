@@ -15,6 +15,7 @@ import tensorflow as tf
 from tfpfd._keras import keras, tf_variable
 from tfpfd.layers import FeatureEncoder, Tables
 from tfpfd.schema import Feature, Schema
+from tfpfd.schema.feature import tables_of
 
 # Weak: what nobody holds, a student can't hold either.
 _KNOWN: weakref.WeakKeyDictionary[keras.layers.Layer, str] = weakref.WeakKeyDictionary()
@@ -101,9 +102,7 @@ def _privileged(held: Any, features: Mapping[str, Any]) -> str | None:
     if isinstance(held, FeatureEncoder):
         hidden = set(held.features) - set(features)
     elif isinstance(held, Tables):
-        hidden = set(held.rows) - {
-            table for feature in features.values() for table in feature.tables
-        }
+        hidden = set(held.rows) - tables_of(features.values())
     return f"a {type(held).__name__} of {sorted(hidden)}" if hidden else None
 
 

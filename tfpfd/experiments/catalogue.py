@@ -28,6 +28,7 @@ from tfpfd.experiments.methods import Parts
 from tfpfd.experiments.task import RESAMPLES, Measures, Task, exchanged
 from tfpfd.layers import MLP, FeatureEncoder, TwoTower
 from tfpfd.schema import Schema, Sees
+from tfpfd.schema.feature import tables_of
 
 METRICS = ("recall@50", "ndcg@10")
 
@@ -152,8 +153,8 @@ class CatalogueTask(Task):
             return MLP([128, 64, 32] if strong else [64, 32], batch_norm=False)
 
         def encoder(schema: Schema, features: Collection[str]) -> FeatureEncoder:
-            served = {feature.table for feature in schema.features("served").values()}
-            tables = {feature.table for feature in schema.features("privileged").values()} - served
+            served = tables_of(schema.features("served").values())
+            tables = tables_of(schema.features("privileged").values()) - served
             dims = dict.fromkeys(sorted(tables), recipe.privileged_dim)
             return FeatureEncoder(schema, features, recipe.dim, dims)
 

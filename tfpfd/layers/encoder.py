@@ -14,7 +14,7 @@ from tfpfd.layers.behaviour import MeanPooling
 from tfpfd.layers.repeated import Repeated, Vectors, every_row
 from tfpfd.layers.tables import Tables
 from tfpfd.schema import Schema
-from tfpfd.schema.feature import Asked, Embedded
+from tfpfd.schema.feature import Asked, Embedded, tables_of
 from tfpfd.schema.prints import SchemaPrint
 from tfpfd.schema.schema import check_schema
 from tfpfd.schema.table_feature import masked_mean
@@ -63,7 +63,7 @@ class FeatureEncoder(keras.layers.Layer):
         known = schema.features()
         names = names_in("features", schema.features("served") if features is None else features)
         _check_known("features", names, known)
-        _check_known("dims", dims or {}, {t for f in known.values() for t in f.tables})
+        _check_known("dims", dims or {}, tables_of(known.values()))
         self.schema = schema
         self.features = {name: known[name] for name in names}
         check_integer("dim", dim, least=1)

@@ -328,3 +328,8 @@ class Feature(abc.ABC):
 def raw_columns(features: Iterable[Feature]) -> list[str]:
     """The names of the raw columns of features, in their order."""
     return [column for feature in features for column in feature.columns]
+
+
+def tables_of(features: Iterable[Feature]) -> set[str]:
+    """The names of the embedding tables that features read."""
+    return {table for feature in features for table in feature.tables}
