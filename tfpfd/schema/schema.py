@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import tensorflow as tf
 
 from tfpfd._keras import keras
 from tfpfd.schema.batches import Source, count_rows, raw_batches, rows_of
@@ -122,6 +123,10 @@ class Schema:
         """Number of rows of the embedding tables that `feature` uses."""
         known = self.features()
         return sum(known[name].rows for name in feature.tables)
+
+    def raw_spec(self, feature: Feature) -> tf.TensorSpec:
+        """Shape and type of the raw column of `feature` in a request, the batch first."""
+        return feature.signature(self.features())[feature.name]
 
     @functools.cached_property
     def lookup(self) -> Lookup:

@@ -40,8 +40,7 @@ class TwoTowerModule(tf.Module):
         schema = student.schema
         self.lookup = schema.lookup_of((*schema.user, *schema.item))
         width = student.network.units[-1]
-        item_id = item_id_of(schema)
-        key_type = item_id.signature(schema.features())[item_id.name].dtype
+        key_type = schema.raw_spec(item_id_of(schema)).dtype
         # Variables whose first dimension is open: a table may be replaced by a longer one.
         self.item_ids = tf.Variable(
             tf.zeros([0], key_type), shape=[None], trainable=False, name="item_ids"

@@ -53,7 +53,7 @@ def rule_inputs(schema: Schema, attributes: Iterable[str]) -> dict[str, tf.Tenso
     """
     chosen = attributes_of(schema, attributes)
     item_id = item_id_of(schema)
-    types = {f.name: f.signature(schema.features())[f.name].dtype for f in (item_id, *chosen)}
+    types = {f.name: schema.raw_spec(f).dtype for f in (item_id, *chosen)}
     shapes: dict[str, tuple[list, tf.DType]] = {
         ALLOWED: ([None, None], types[item_id.name]),
         BLOCKED: ([None, None], types[item_id.name]),
@@ -140,7 +140,7 @@ def attribute_modules(
     return {
         feature.name: NumericAttribute()
         if feature.filtered_by == "bounds"
-        else CategoricalAttribute(feature.signature(schema.features())[feature.name])
+        else CategoricalAttribute(schema.raw_spec(feature))
         for feature in attributes_of(schema, names)
     }
 
