@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 
 from tfpfd._files import write_whole
-from tfpfd._locks import alone_in
 from tfpfd.evaluation import Interval, confidence_interval
 from tfpfd.experiments.experiment import Cell, Experiment, Metrics, Setting
 from tfpfd.experiments.folder import check_out
+from tfpfd.versions.lock import alone_in
 
 SECONDS = "seconds"
 NOTHING = Interval(math.nan, math.nan, math.nan)

@@ -13,14 +13,14 @@ import tensorflow as tf
 
 from tfpfd._arguments import names_in
 from tfpfd._keras import keras
-from tfpfd._versions import check_writable
 from tfpfd.data import from_rows
 from tfpfd.distillation import Distillation, Ranker, ScoreColumn, score_rows
 from tfpfd.distillation.servable import check_servable
-from tfpfd.objectives.lineage import Version, check_details, save_version
-from tfpfd.objectives.new_ids import carry_over, enlarged, new_values, relearned
+from tfpfd.retraining.lineage import Version, check_details, save_version
+from tfpfd.retraining.new_ids import carry_over, enlarged, new_values, relearned
 from tfpfd.schema import Schema
 from tfpfd.schema.batches import check_columns
+from tfpfd.versions.store import check_writable
 
 PREVIOUS = "previous"
 

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from tfpfd._versions import new_version, versions
+from tfpfd.versions.store import new_version, versions
 
 
 def names(directory):

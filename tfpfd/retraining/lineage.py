@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
-import hashlib
-import json
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -14,17 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import tensorflow as tf
 
 from tfpfd._keras import KERAS_VERSION, keras
-from tfpfd._versions import check_writable, new_version, newest, versions
 from tfpfd.distillation import Ranker
 from tfpfd.distillation.servable import check_servable, check_type
 from tfpfd.distillation.sharding import gathered
-from tfpfd.objectives.classes import check_classes
-from tfpfd.objectives.record import FORMAT, read_record
+from tfpfd.retraining.classes import check_classes
+from tfpfd.retraining.record import FORMAT, read_record
 from tfpfd.schema import Schema
-from tfpfd.version import __version__
+from tfpfd.versions.manifest import checked_details, digest_of, origin, write_record
+from tfpfd.versions.store import check_writable, new_version, newest, versions
 
 STUDENT, SCHEMA, RECORD = "student.keras", "schema.json", "version.json"
 _OWN = ("parent", "created")
@@ -102,7 +98,7 @@ class Version:
         file = self.path / name
         if not file.is_file():
             raise FileNotFoundError(f"'{file}' is missing: expected it in every version")
-        if _digest(file) != self.files[name]:
+        if digest_of(file) != self.files[name]:
             raise ValueError(
                 f"'{file}' isn't the file that was written with this version: expected the "
                 f"SHA-256 of '{RECORD}', received another; it was cut short or changed since"
@@ -189,23 +185,16 @@ def save_version(
     with new_version(base, first=0) as (directory, published):
         whole.save(directory / STUDENT)
         (directory / SCHEMA).write_text(student.schema.to_json(), encoding="utf-8")
-        now = datetime.datetime.now(datetime.timezone.utc)
         record = {
             "format": FORMAT,
             "parent": parent,
-            "created": now.isoformat(timespec="seconds"),
+            **origin(),
             "metrics": numbers,
-            "details": dict(details or {}),
-            "packages": {
-                "tfpfd": __version__,
-                "tensorflow": tf.__version__,
-                "keras": KERAS_VERSION,
-            },
-            "files": {name: _digest(directory / name) for name in (STUDENT, SCHEMA)},
+            "details": checked_details(details),
+            "files": {name: digest_of(directory / name) for name in (STUDENT, SCHEMA)},
             "stripped": list(dict.fromkeys([*before, *student.schema.unserved])),
         }
-        text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
-        (directory / RECORD).write_text(text, encoding="utf-8")
+        write_record(directory / RECORD, record)
     return Version.read(published[0])
 
 
@@ -223,10 +212,7 @@ def check_details(metrics: Mapping[str, Any], details: Mapping[str, Any]) -> Non
             f"`metrics` and `details` name {taken}: expected names used once, and none of "
             f"{list(_OWN)}, as each is a column of the lineage"
         )
-    try:
-        json.dumps(dict(details), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"`details` must hold what JSON can, received {details!r}") from error
+    checked_details(details)
 
 
 def lineage(path: str | os.PathLike) -> pd.DataFrame:
@@ -260,11 +246,3 @@ def lineage(path: str | os.PathLike) -> pd.DataFrame:
     # Numbers of versions, not floats, although the first has no parent.
     created = pd.to_datetime(frame["created"], utc=True)
     return frame.assign(parent=frame["parent"].astype("Int64"), created=created)
-
-
-def _digest(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -84,7 +84,7 @@ def test_metrics_that_are_not_finite_are_null_in_the_file(taught, tmp_path):
     # As it was written before.
     (written.path / "version.json").write_text(text.replace('"auc": null', '"auc": NaN'))
     assert np.isnan(list(Version.read(tmp_path).metrics.values())).any()
-    with pytest.raises(TypeError, match="`details` must hold what JSON can, received"):
+    with pytest.raises(TypeError, match="`details` must be a mapping of what JSON can hold, rece"):
         save_version(tmp_path, taught.student, details={"auc": float("nan")})
 
 
@@ -112,7 +112,7 @@ def test_an_interruption_leaves_no_version(line, taught, monkeypatch, error):
     def interrupted(*_, **__):
         raise error("interrupted")
 
-    monkeypatch.setattr(sys.modules[Version.__module__], "_digest", interrupted)
+    monkeypatch.setattr(sys.modules[Version.__module__], "digest_of", interrupted)
     with pytest.raises(error, match="interrupted"):
         save_version(line, taught.student, parent=0)
     monkeypatch.undo()
@@ -211,7 +211,7 @@ def test_refusals(taught, tmp_path):
         save_version(tmp_path, taught.student, metrics={"auc": 1}, details={"auc": 1})
     with pytest.raises(ValueError, match=r"name \['parent'\]: expected"):
         save_version(tmp_path, taught.student, metrics={"parent": 1})
-    with pytest.raises(TypeError, match="`details` must hold what JSON can, received"):
+    with pytest.raises(TypeError, match="`details` must be a mapping of what JSON can hold, rece"):
         save_version(tmp_path, taught.student, details={"when": pd.Timestamp(0)})
     assert names(tmp_path) == []
     (tmp_path / "film").touch()

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfpfd import MLP, FeatureEncoder, Ranker
 from tfpfd._keras import keras
-from tfpfd.objectives.new_ids import carry_over, enlarged, relearned
+from tfpfd.retraining.new_ids import carry_over, enlarged, relearned
 
 
 def vocabulary(schema, name):

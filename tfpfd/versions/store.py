@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import re
 import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+
+from tfpfd.versions.lock import held
 
 
 def versions(base: Path) -> dict[int, Path]:
@@ -80,12 +81,12 @@ def new_version(base: Path, first: int = 1) -> Iterator[tuple[Path, list[Path]]]
     base.mkdir(parents=True, exist_ok=True)
     published: list[Path] = []
     with contextlib.ExitStack() as locks:
-        with _lock(base, wait=True):
+        with held(base, wait=True):
             _remove_abandoned(base)
             aside = base / f".writing-{uuid.uuid4().hex}"
             # Not a temporary directory: those are private, and a server may run as another user.
             aside.mkdir()
-            locks.enter_context(_lock(aside))
+            locks.enter_context(held(aside))
         try:
             yield aside, published
             published.append(_publish(aside, base, first))
@@ -100,32 +101,12 @@ def new_version(base: Path, first: int = 1) -> Iterator[tuple[Path, list[Path]]]
 _ASIDE = re.compile(r"\.writing-[0-9a-f]{32}")
 
 
-@contextlib.contextmanager
-def _lock(directory: Path, wait: bool = False) -> Iterator[bool]:
-    """Locks a directory, and tells whether that was possible.
-
-    The system lets go of the lock when the process ends, however it ends. A process id in a file
-    would not tell the living from the dead: it may be another machine's, or used again.
-    """
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        held = True
-    except OSError:
-        # Another's, or a file system without locks, where nothing is ever taken for abandoned.
-        held = False
-    try:
-        yield held
-    finally:
-        os.close(handle)
-
-
 def _remove_abandoned(base: Path) -> None:
     """Removes what writers left that were killed."""
     for aside in base.iterdir():
         if _ASIDE.fullmatch(aside.name):
             # It may be gone by now: its writer has published it.
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError), _lock(aside) as free:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError), held(aside) as free:
                 if free:
                     shutil.rmtree(aside, ignore_errors=True)
 
