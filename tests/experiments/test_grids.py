@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from tfpfd.experiments.document import write_report
-from tfpfd.experiments.objectives.irreproducibility import IrreproducibilityExperiment
-from tfpfd.experiments.registry import EXPERIMENTS
-from tfpfd.experiments.results import Results
+from experiments.document import write_report
+from experiments.objectives.irreproducibility import IrreproducibilityExperiment
+from experiments.registry import EXPERIMENTS
+from experiments.results import Results
 
 
 @pytest.mark.parametrize("kind", EXPERIMENTS.values())

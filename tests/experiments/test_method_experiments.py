@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from experiments.all_methods import CoarseCTR, FineCVR
+from experiments.document import write_report
+from experiments.results import Results
+from experiments.rows_task import Recipe, RowsTask
+from experiments.sharing import Sharing
+from experiments.tasks import COARSE, fine_network
+from experiments.teacher_strength import TeacherStrength
+from experiments.warm_up import WarmUpExperiment
 from tfpfd.datasets import marketplace
-from tfpfd.experiments.all_methods import CoarseCTR, FineCVR
-from tfpfd.experiments.document import write_report
-from tfpfd.experiments.results import Results
-from tfpfd.experiments.rows_task import Recipe, RowsTask
-from tfpfd.experiments.sharing import Sharing
-from tfpfd.experiments.tasks import COARSE, fine_network
-from tfpfd.experiments.teacher_strength import TeacherStrength
-from tfpfd.experiments.warm_up import WarmUpExperiment
 
 
 @pytest.fixture(scope="module")

@@ -9,15 +9,16 @@ import pandas as pd
 import pytest
 
 import tfpfd
+from experiments import rare_label_tasks
+from experiments.document import write_report
+from experiments.methods import METHODS
+from experiments.rare_label import RATES, ROWS, STRENGTHS, RareLabel
+from experiments.rare_label_tasks import FEEDBACKS, RareTask, of_feedback, started
+from experiments.results import Results
 from tfpfd.auditing.rivals import Rivals
 from tfpfd.datasets import marketplace
+from tfpfd.demo.methods import Parts
 from tfpfd.evaluation import multiplicities
-from tfpfd.experiments import rare_label_tasks
-from tfpfd.experiments.document import write_report
-from tfpfd.experiments.methods import METHODS, Parts
-from tfpfd.experiments.rare_label import RATES, ROWS, STRENGTHS, RareLabel
-from tfpfd.experiments.rare_label_tasks import FEEDBACKS, RareTask, of_feedback, started
-from tfpfd.experiments.results import Results
 
 
 def test_what_sees_no_privileged_features_is_trained_once_for_all_strengths():

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from experiments import rivals
+from experiments.document import write_report
+from experiments.recent_likes import GRID, SIZES, RecentLikes
+from experiments.results import Results
 from tfpfd.auditing.rivals import Rivals
-from tfpfd.experiments import rivals
-from tfpfd.experiments.document import write_report
-from tfpfd.experiments.recent_likes import GRID, SIZES, RecentLikes
-from tfpfd.experiments.results import Results
 
 
 class FakeTask:
@@ -29,7 +29,7 @@ def made(monkeypatch):
         made.append(FakeTask(recipe))
         return made[-1]
 
-    monkeypatch.setattr("tfpfd.experiments.recent_likes.CatalogueTask.of", of)
+    monkeypatch.setattr("experiments.recent_likes.CatalogueTask.of", of)
     monkeypatch.setattr(RecentLikes, "of_source", SourceOfNothing())
     monkeypatch.setattr(RecentLikes, "metrics", ("recall@50", "ndcg@10", "likes"))
     return made

@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
+from experiments.results import Results
 from tfpfd.evaluation import confidence_interval, paired_difference
-from tfpfd.experiments.results import Results
 
 
 def finish(results, experiment):

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from experiments import rivals
+from experiments.results import Results
+from experiments.runner import run_cells
 from tfpfd.auditing.rivals import Rivals
-from tfpfd.experiments import rivals
-from tfpfd.experiments.results import Results
-from tfpfd.experiments.runner import run_cells
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from tfpfd.experiments.document import markdown_table
-from tfpfd.experiments.results import Results
-from tfpfd.experiments.runner import run_cells
+from experiments.document import markdown_table
+from experiments.results import Results
+from experiments.runner import run_cells
 
 ALL = [("a", 0), ("b, c", 0), ("a", 1), ("b, c", 1)]
 

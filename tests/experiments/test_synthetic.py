@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from tfpfd.experiments.linear import fit_linear
-from tfpfd.experiments.results import Results
-from tfpfd.experiments.synthetic import METHODS, PUBLISHED, Synthetic
-from tfpfd.experiments.synthetic_processes import PROCESSES, draw
+from experiments.linear import fit_linear
+from experiments.results import Results
+from experiments.synthetic import METHODS, PUBLISHED, Synthetic
+from experiments.synthetic_processes import PROCESSES, draw
 
 MANY = 20_000
 

@@ -6,14 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from experiments.catalogue import CatalogueTask
+from experiments.methods import METHODS
+from experiments.rows_task import Recipe, RowsTask
+from experiments.task import exchanged
+from experiments.tasks import COARSE, FINE, fine_network
 from tfpfd._keras import keras
 from tfpfd.datasets import MovieLens, marketplace
+from tfpfd.demo.catalogue import RECENT, WHOLE
 from tfpfd.evaluation import compare_pointwise, compare_retrieval, multiplicities
-from tfpfd.experiments.catalogue import RECENT, WHOLE, CatalogueTask
-from tfpfd.experiments.methods import METHODS
-from tfpfd.experiments.rows_task import Recipe, RowsTask
-from tfpfd.experiments.task import exchanged
-from tfpfd.experiments.tasks import COARSE, FINE, fine_network
 from tfpfd.layers import TwoTower
 
 USERS, FILMS, RATED = 12, 40, 20

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from tfpfd.experiments.document import write_report
-from tfpfd.experiments.objectives.boost import BETAS, Boost, read_off
-from tfpfd.experiments.objectives.methods import RATE
-from tfpfd.experiments.objectives.multi_objective import MultiObjective
-from tfpfd.experiments.objectives.shared import BOUND, TRIALS
-from tfpfd.experiments.results import Results
+from experiments.document import write_report
+from experiments.objectives.boost import BETAS, Boost, read_off
+from experiments.objectives.methods import RATE
+from experiments.objectives.multi_objective import MultiObjective
+from experiments.objectives.shared import BOUND, TRIALS
+from experiments.results import Results
 
 
 def test_what_the_paper_claims_stands_beside_what_was_found(tmp_path):

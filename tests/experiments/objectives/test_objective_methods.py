@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
+from experiments.objectives import methods
+from experiments.objectives.methods import METHODS
+from experiments.objectives.shared import Fitted, Shared
+from experiments.objectives.task import Training
+from experiments.rows_task import HOLDOUT
 from tfpfd import Distillation, FusedTeachers, MultiObjective, Scalarised, SeparateRankers
 from tfpfd._keras import keras
 from tfpfd.distillation.losses import ListwiseSoftmax
-from tfpfd.experiments.objectives import methods
-from tfpfd.experiments.objectives.methods import METHODS
-from tfpfd.experiments.objectives.shared import Fitted, Shared
-from tfpfd.experiments.objectives.task import Training
-from tfpfd.experiments.rows_task import HOLDOUT
 
 
 class Untrained(Shared):

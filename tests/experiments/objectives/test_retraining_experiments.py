@@ -8,19 +8,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfpfd.auditing.rows import scores_of
-from tfpfd.data.lists import LIST
-from tfpfd.experiments.document import write_report
-from tfpfd.experiments.objectives import self_distillation
-from tfpfd.experiments.objectives.irreproducibility import (
+from experiments.document import write_report
+from experiments.objectives import self_distillation
+from experiments.objectives.irreproducibility import (
     ALONE,
     DISTILLED,
     IrreproducibilityExperiment,
     _shares,
 )
-from tfpfd.experiments.objectives.irreproducibility import SELF as SELF_DISTILLED
-from tfpfd.experiments.objectives.rows import ListRows
-from tfpfd.experiments.objectives.self_distillation import (
+from experiments.objectives.irreproducibility import SELF as SELF_DISTILLED
+from experiments.objectives.rows import ListRows
+from experiments.objectives.self_distillation import (
     FROZEN,
     GENERATIONS,
     LABELS,
@@ -30,7 +28,9 @@ from tfpfd.experiments.objectives.self_distillation import (
     days_of,
     windows,
 )
-from tfpfd.experiments.results import Results
+from experiments.results import Results
+from tfpfd.auditing.rows import scores_of
+from tfpfd.data.lists import LIST
 
 BOTH = (SelfDistillation, IrreproducibilityExperiment)
 

@@ -1,0 +1,63 @@
+"""The tasks that methods are compared on, and networks and recipes of a fitting size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from experiments.catalogue import CatalogueSource
+from experiments.rows_task import Recipe, RowsSource
+from experiments.task import Source
+from tfpfd._keras import keras
+from tfpfd.datasets import kuairand_pure, marketplace, movielens_100k
+from tfpfd.demo.catalogue import RECENT
+from tfpfd.layers import MLP, TwoTower
+from tfpfd.schema import Sees
+
+
+def coarse_network(sees: Sees, strong: bool) -> keras.layers.Layer:
+    """Of coarse ranking: an inner product, with X* on the user side; an MLP if it is stronger."""
+    if strong or sees == "privileged":
+        return MLP([32, 16], batch_norm=False)
+    # Without a bias, as the towers were that the published figures are of.
+    return TwoTower([32, 16], batch_norm=False, use_bias=False)
+
+
+def fine_network(sees: Sees, strong: bool) -> keras.layers.Layer:
+    """Of fine ranking: an MLP, with 7 layers if it is stronger."""
+    units = [256, 128, 64, 64, 32, 32, 16] if strong else [32, 16]
+    return MLP(units, batch_norm=False)
+
+
+def load_kuairand(task: str) -> Callable[[Path | None], Any]:
+    """Loads KuaiRand for a task from its path, without which it raises ValueError."""
+
+    def load(path: Path | None) -> Any:
+        if path is None:
+            raise ValueError("`--data kuairand` needs the folder of its files: `kuairand:PATH`")
+        return kuairand_pure(path, task)
+
+    return load
+
+
+COARSE: dict[str, Source] = {
+    "marketplace": RowsSource(
+        lambda path: marketplace("click", users=1000),
+        coarse_network,
+        Recipe(dim=8, batch_size=1024),
+    ),
+    "movielens": CatalogueSource(movielens_100k, RECENT),
+    "kuairand": RowsSource(load_kuairand("click"), coarse_network, Recipe(batch_size=512)),
+}
+"""Coarse ranking with cross features privileged: of a catalogue, or a label on impressions."""
+
+FINE: dict[str, RowsSource] = {
+    "marketplace": RowsSource(
+        lambda path: marketplace("purchase", users=4000), fine_network, Recipe()
+    ),
+    "kuairand": RowsSource(
+        load_kuairand("like"), fine_network, Recipe(embedding_l2=0.0, batch_size=512)
+    ),
+}
+"""Fine ranking: a label on clicks, post-event features privileged."""

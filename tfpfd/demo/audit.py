@@ -1,0 +1,163 @@
+"""`tfpfd audit`: an audit without a line of Python, of default networks on given rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tfpfd._files import check_out
+from tfpfd.auditing import Report, Splits, audit
+from tfpfd.auditing.arms import MakeStudent, MakeTeacher
+from tfpfd.data import CatalogueSplits
+from tfpfd.datasets import movielens_100k
+from tfpfd.distillation import Ranker
+from tfpfd.layers import MLP, FeatureEncoder, TwoTower
+from tfpfd.schema import Schema, Sees
+
+PARTS = ("train", "validation", "test")
+EMBEDDING_L2, KERNEL_L2 = 0.01, 0.001
+
+
+def make_student(schema: Schema, regularization: float = 1.0) -> Ranker:
+    """A small student: two towers, or an MLP where there is no user or no item side."""
+    l2 = regularization * KERNEL_L2
+    towers = schema.user and schema.item
+    network = (TwoTower if towers else MLP)([32, 16], l2=l2, batch_norm=False)
+    encoder = FeatureEncoder(schema, dim=4, l2=regularization * EMBEDDING_L2)
+    return Ranker(schema, network, encoder=encoder)
+
+
+def make_teacher(schema: Schema, sees: Sees, student: Ranker) -> Ranker:
+    """A teacher of the student's size with inputs of its own."""
+    encoder = FeatureEncoder(schema, schema.features(sees), dim=4, l2=EMBEDDING_L2)
+    return Ranker(schema, MLP([32, 16], l2=KERNEL_L2, batch_norm=False), sees=sees, encoder=encoder)
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What is audited, and how.
+
+    Args:
+      data: rows, or what users chose of a catalogue.
+      student: makes a student.
+      teacher: makes a teacher.
+      settings: arguments of `audit`.
+    """
+
+    data: Splits | CatalogueSplits
+    student: MakeStudent = make_student
+    teacher: MakeTeacher = make_teacher
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def movielens_rows() -> Audited:
+    """MovieLens-100K as rows: whether a film that was rated is liked."""
+    data = movielens_100k()
+    splits = Splits(data.train, data.validation, data.test, data.schema)
+    return Audited(splits, settings={"learning_rate": 4e-3, "weight": 0.9, "batch_size": 256})
+
+
+def movielens_catalogue() -> Audited:
+    """MovieLens-100K as a catalogue, of all likes before the validation."""
+    settings = {"batch_size": 4096}
+    data = movielens_100k().catalogue(drawn=50)
+    return Audited(data, make_retriever, make_list_teacher, settings)
+
+
+def make_retriever(schema: Schema, regularization: float = 1.0) -> Ranker:
+    """A two-tower student of a catalogue; the softer its loss, the less it learns by heart."""
+    encoder = FeatureEncoder(schema, dim=64)
+    network = TwoTower([64], scale=6.0 / regularization, batch_norm=False, use_bias=False)
+    return Ranker(schema, network, encoder=encoder)
+
+
+def make_list_teacher(schema: Schema, sees: Sees, student: Ranker) -> Ranker:
+    """A teacher of lists that shares the student's inputs."""
+    return Ranker(schema, MLP([64, 32], batch_norm=False), sees=sees, encoder=student.encoder)
+
+
+BUILT_IN: dict[str, Callable[[], Audited]] = {
+    "movielens": movielens_rows,
+    "movielens-catalogue": movielens_catalogue,
+}
+
+
+def read_rows(folder: Path, schema: Path | None) -> Splits:
+    """Rows of `train.parquet`, `validation.parquet` and `test.parquet`.
+
+    Args:
+      folder: where the files are.
+      schema: a file that `Schema.to_json` wrote.
+
+    Raises:
+      ValueError: no schema, or one that can't be read.
+      FileNotFoundError: a file isn't there.
+    """
+    if schema is None:
+        raise ValueError(
+            "`--schema` is missing: expected a JSON file written by Schema.to_json, as "
+            f"'{folder}' is none of the built-in datasets {list(BUILT_IN)}"
+        )
+    if not schema.is_file():
+        raise FileNotFoundError(f"'{schema}' is not there: expected the schema of '{folder}'")
+    try:
+        read = Schema.from_json(schema.read_text(encoding="utf-8"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"'{schema}' can't be read as a schema ({error!r}): expected what Schema.to_json writes"
+        ) from None
+    paths = {part: folder / f"{part}.parquet" for part in PARTS}
+    missing = [path.name for path in paths.values() if not path.exists()]
+    if missing:
+        raise FileNotFoundError(
+            f"'{folder}' misses {missing}: expected train.parquet, validation.parquet and "
+            f"test.parquet, or one of the built-in datasets {list(BUILT_IN)}"
+        )
+    train, validation, test = (pd.read_parquet(path) for path in paths.values())
+    return Splits(train, validation, test, read)
+
+
+def run(
+    data: str,
+    schema: Path | None,
+    seeds: int,
+    metric: str | None,
+    out: Path,
+    user_key: str | None = None,
+) -> tuple[Report, Path]:
+    """Audits default networks, or goes on where that was stopped, and writes the report.
+
+    Args:
+      data: the name of a built-in dataset, or a folder; see `read_rows`.
+      schema: for a folder, the file of its schema.
+      seeds: number of trainings of each arm.
+      metric: the primary metric; by default that of `audit`.
+      out: where the report goes, and what each training gave.
+      user_key: the column of the user id; by default the list key of the schema.
+
+    Returns:
+      The report, and the path of its page.
+
+    Raises:
+      ValueError: as for `read_rows` and `audit`; `out` holds the trainings of another audit; a user
+        key of a catalogue.
+      OSError: `out` can't be written to.
+    """
+    check_out(out)
+    chosen = BUILT_IN[data]() if data in BUILT_IN else Audited(read_rows(Path(data), schema))
+    rows = chosen.data
+    if user_key is not None:
+        if not isinstance(rows, Splits):
+            raise ValueError(
+                f"`--user-key` must be left out: '{data}' is a catalogue that names its users, "
+                f"received '{user_key}'"
+            )
+        rows = dataclasses.replace(rows, user_key=user_key)
+    settings = {**chosen.settings, "metric": metric, "out": out}
+    report = audit(chosen.student, chosen.teacher, rows, seeds, **settings)
+    return report, report.save(out)
