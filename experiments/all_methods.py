@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from experiments.cells import Cell, Metrics
 from experiments.comparison import (
     MethodExperiment,
     difference_table,
     draw_differences,
     metric_table,
 )
-from experiments.experiment import Cell, Metrics, Section
+from experiments.experiment import Section
 from experiments.methods import CONTROLS, METHODS, treatment_of
 from experiments.results import Results
 from experiments.tasks import COARSE, FINE

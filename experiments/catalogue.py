@@ -21,6 +21,7 @@ from tfpfd.distillation import Ranker
 class CatalogueTask(LikesTask, Task):
     """Likes that were looked up, and what is trained on them; see `LikesTask` and `Task`."""
 
+    privileged_in = ("train", "test")  # Teachers are measured on the lists of the test.
     measures = Measures(
         {name: TITLES[name] for name in METRICS},
         {"teacher_ndcg": "teacher's NDCG in lists"},

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from experiments.experiment import Cell, Experiment
+from experiments.cells import Cell
+from experiments.experiment import Experiment
 from experiments.results import Results
 from experiments.task import Measures, Source, Task
 from tfpfd._keras import keras

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from experiments.cells import Cell, Metrics
 from experiments.comparison import MethodExperiment, difference_table, metric_table
-from experiments.experiment import Cell, Metrics, Section
+from experiments.experiment import Section
 from experiments.methods import METHODS
 from experiments.results import Results
 from experiments.task import Measures

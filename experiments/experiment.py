@@ -6,20 +6,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 import pandas as pd
+
+from experiments.cells import Cell, Metrics
+from experiments.results import Results
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from experiments.results import Results
     from tfpfd.auditing.rivals import Rivals
 
-Setting: TypeAlias = str | int | float | bool
-Cell: TypeAlias = Mapping[str, Setting]
-Metrics: TypeAlias = Mapping[str, float | np.ndarray]
 SIMULATED = ("mediator", "marketplace")
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from experiments.cells import Cell, Metrics
 from experiments.comparison import MethodExperiment
-from experiments.experiment import Cell, Metrics, Section
+from experiments.experiment import Section
 from experiments.methods import CONTROLS, METHODS, treatment_of
 from experiments.rare_label_report import (
     BASELINE,

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from experiments.cells import Cell
 from experiments.comparison import marked
-from experiments.experiment import Cell, Section
+from experiments.experiment import Section
 from experiments.results import Results
 from tfpfd.evaluation import Comparison, Interval
 from tfpfd.evaluation.intervals import level

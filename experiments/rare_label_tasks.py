@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from experiments.experiment import Cell
+from experiments.cells import Cell
 from experiments.rows_task import Recipe, RowsSource, RowsTask
 from tfpfd._keras import keras
 from tfpfd.auditing.comparison import Metrics

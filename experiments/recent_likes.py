@@ -10,8 +10,9 @@ import numpy as np
 
 from experiments import rivals
 from experiments.catalogue import CatalogueSource, CatalogueTask
+from experiments.cells import Cell, Metrics
 from experiments.comparison import MethodExperiment, difference_table, metric_table
-from experiments.experiment import Cell, Metrics, Section
+from experiments.experiment import Section
 from experiments.methods import CONTROLS, METHODS, treatment_of
 from experiments.results import Results
 from experiments.task import Measures

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 
-from experiments.experiment import Cell, Experiment, Metrics, Setting
+from experiments.cells import Cell, Grid, Metrics, Setting
 from tfpfd._files import check_out, write_whole
 from tfpfd.evaluation import Interval, confidence_interval
 from tfpfd.versions.lock import alone_in
@@ -43,7 +43,7 @@ class Results:
       OSError: the directory can't be read or written to.
     """
 
-    def __init__(self, directory: Path, experiment: Experiment, seeds: int) -> None:
+    def __init__(self, directory: Path, experiment: Grid, seeds: int) -> None:
         self.directory, self.metrics = Path(directory), experiment.metrics
         self.cells = experiment.cells(seeds)
         self.keys = _common_keys(self.cells)

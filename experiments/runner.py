@@ -10,8 +10,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from experiments import rivals
+from experiments.cells import Cell
 from experiments.document import write_report
-from experiments.experiment import Cell, Experiment
+from experiments.experiment import Experiment
 from experiments.results import Results
 from tfpfd._time_left import TimeLeft
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from experiments.experiment import Cell, Experiment, Metrics, Section
+from experiments.cells import Cell, Metrics
+from experiments.experiment import Experiment, Section
 from experiments.linear import fit_linear
 from experiments.results import Results
 from experiments.synthetic_processes import FEATURES, PROCESSES, draw

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
+from experiments.cells import Cell, Metrics
 from experiments.comparison import (
     MethodExperiment,
     difference_table,
     metric_table,
 )
-from experiments.experiment import Cell, Metrics, Section
+from experiments.experiment import Section
 from experiments.methods import CONTROLS, METHODS, treatment_of
 from experiments.results import Results
 from experiments.rows_task import Recipe, RowsSource

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from experiments.cells import Cell, Metrics
 from experiments.comparison import levels, marked
-from experiments.experiment import Cell, Metrics, Section
+from experiments.experiment import Section
 from experiments.objectives.experiment import ObjectiveExperiment
 from experiments.objectives.shared import Shared
 from experiments.objectives.sources import RANKING

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from experiments.cells import Cell, Metrics
 from experiments.comparison import differences
-from experiments.experiment import Cell, Metrics, Section
+from experiments.experiment import Section
 from experiments.objectives.experiment import ObjectiveExperiment
 from experiments.objectives.methods import (
     DISTILLED,

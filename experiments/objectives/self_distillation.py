@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from experiments.cells import Cell, Metrics
 from experiments.comparison import differences, levels
-from experiments.experiment import Cell, Metrics, Section
+from experiments.experiment import Section
 from experiments.objectives.experiment import ObjectiveExperiment
 from experiments.objectives.retrainings import (
     scored_by_previous,

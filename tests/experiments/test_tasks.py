@@ -13,7 +13,8 @@ from experiments.task import exchanged
 from experiments.tasks import COARSE, FINE, fine_network
 from tfpfd._keras import keras
 from tfpfd.datasets import MovieLens, marketplace
-from tfpfd.demo.catalogue import RECENT, WHOLE
+from tfpfd.demo.catalogue import RECENT, WHOLE, LikesTask
+from tfpfd.demo.methods import alone
 from tfpfd.evaluation import compare_pointwise, compare_retrieval, multiplicities
 from tfpfd.layers import TwoTower
 
@@ -224,3 +225,12 @@ def test_every_source_says_what_is_measured():
         assert set(source.kind.measures.drawn) <= set(source.kind.measures.students)
         assert source.kind.measures.primary == source.kind.measures.drawn[0]
         assert 0 < source.recipe.weight < 1
+
+
+def test_a_catalogue_is_ranked_without_privileged_features_of_the_test(films, catalogue):
+    served = LikesTask.of(films, catalogue.recipe)
+    assert served.rows.lists["test"].columns.of_rows[0] == {}
+    student = alone(catalogue.parts())
+    found, expected = served.evaluate(student), catalogue.evaluate(student)
+    for metric, values in expected.items():
+        np.testing.assert_array_equal(found[metric], values)

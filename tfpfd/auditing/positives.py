@@ -85,6 +85,7 @@ class CatalogueRows:
         data: CatalogueSplits,
         schema: Schema | None = None,
         parts: Collection[str] = PARTS,
+        privileged_in: Collection[str] = PARTS,
     ) -> CatalogueRows:
         """Draws the candidates, learns what the schema doesn't know, and looks everything up.
 
@@ -94,6 +95,8 @@ class CatalogueRows:
           data: what users chose.
           schema: as `data.adapt` returns it, where it is known.
           parts: those wanted.
+          privileged_in: the parts whose lists get privileged features, which may take long: a
+            catalogue is ranked without.
 
         Raises:
           ValueError: naming the argument or column, what was expected and what came.
@@ -110,7 +113,7 @@ class CatalogueRows:
                     data.user,
                     data.item,
                     data.draw(part),
-                    data.privileged,
+                    data.privileged if part in privileged_in else None,
                     data.keep,
                 ),
                 getattr(data, part)[data.user].to_numpy(),

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -80,6 +80,9 @@ class LikesTask:
     rows: CatalogueRows
     recipe: CatalogueRecipe
 
+    # A catalogue is ranked without privileged features, which take long to compute.
+    privileged_in: ClassVar[tuple[str, ...]] = ("train",)
+
     @classmethod
     def of(cls: type[T], data: Any, recipe: CatalogueRecipe) -> T:
         """Draws films beside each like and looks everything up.
@@ -93,7 +96,11 @@ class LikesTask:
         since = round(0.8 - recipe.last, 6)
         alone = since >= 0.7
         data = data.catalogue(since=0.6 if alone else since, drawn=recipe.drawn)
-        rows = CatalogueRows.look_up(_until_the_test(data, alone), parts=("train", "test"))
+        rows = CatalogueRows.look_up(
+            _until_the_test(data, alone),
+            parts=("train", "test"),
+            privileged_in=cls.privileged_in,
+        )
         return cls(data, rows, recipe)
 
     @property
