@@ -48,14 +48,14 @@ def experiment(
     import_tensorflow()
     from experiments import rivals
     from experiments.registry import find
-    from experiments.results import Results
+    from experiments.results import FinishedCells
     from experiments.runner import run_cells
 
     console = Console()
     with contextlib.ExitStack() as stack:
         try:
             chosen = find(name)(data)
-            results = Results(out, chosen, seeds or chosen.seeds)
+            results = FinishedCells(out, chosen, seeds or chosen.seeds)
             if results.missing or rivals.lacking(chosen, out):
                 chosen.prepare()
             stack.enter_context(results.alone())

@@ -13,7 +13,7 @@ from experiments.comparison import (
 )
 from experiments.experiment import Section
 from experiments.methods import CONTROLS, METHODS, treatment_of
-from experiments.results import Results
+from experiments.results import FinishedCells
 from experiments.tasks import COARSE, FINE
 
 BASELINE = "baseline"
@@ -39,7 +39,7 @@ class AllMethods(MethodExperiment):
         method = {**METHODS, **CONTROLS}[name]
         return self.train(method, int(cell["seed"]), treatment_of(name))
 
-    def report(self, results: Results) -> list[Section]:
+    def report(self, results: FinishedCells) -> list[Section]:
         """Metrics, and differences from the baseline and from each control."""
         measures = self.measures
         rows: dict[str, Cell] = {

@@ -10,16 +10,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from experiments.task import Measures, Task, exchanged
-from tfpfd.auditing.comparison import METRICS as TITLES
-from tfpfd.auditing.lists import ListRows
+from experiments.task import Measures, MethodTask, exchanged
+from tfpfd.data.chosen_lists import ChosenLists
 from tfpfd.demo.catalogue import METRICS, CatalogueRecipe, LikesTask
 from tfpfd.distillation import Ranker
+from tfpfd.evaluation.titles import METRICS as TITLES
 
 
 @dataclass(frozen=True, eq=False)
-class CatalogueTask(LikesTask, Task):
-    """Likes that were looked up, and what is trained on them; see `LikesTask` and `Task`."""
+class CatalogueTask(LikesTask, MethodTask):
+    """Likes that were looked up, and what is trained on them; see `LikesTask` and `MethodTask`."""
 
     privileged_in = ("train", "test")  # Teachers are measured on the lists of the test.
     measures = Measures(
@@ -31,11 +31,11 @@ class CatalogueTask(LikesTask, Task):
 
     @property
     def steps(self) -> int:
-        """As of `Task`; the last batch may be smaller."""
+        """As of `MethodTask`; the last batch may be smaller."""
         return -(-self.likes // self.recipe.lists)
 
     def evaluate_teacher(self, teacher: Ranker) -> dict[str, np.ndarray]:
-        """As of `Task`: NDCG within the lists of the test.
+        """As of `MethodTask`: NDCG within the lists of the test.
 
         It needs privileged features of each film, so it can't rank the catalogue.
         """
@@ -43,10 +43,10 @@ class CatalogueTask(LikesTask, Task):
         return {"teacher_ndcg": found["list_ndcg"]}
 
     def weakened(self, strength: float, seed: int) -> CatalogueTask:
-        """As of `Task`: films of all lists of training, and of the test, exchange theirs."""
+        """As of `MethodTask`: films of all lists of training, and of the test, exchange theirs."""
         random = np.random.default_rng(seed)
 
-        def of(lists: ListRows) -> ListRows:
+        def of(lists: ChosenLists) -> ChosenLists:
             inputs, *targets = lists.columns.of_rows
             inputs = exchanged(inputs, self.rows.privileged, strength, random)
             columns = lists.columns._replace(of_rows=(inputs, *targets))
@@ -58,7 +58,7 @@ class CatalogueTask(LikesTask, Task):
 
 @dataclass(frozen=True)
 class CatalogueSource:
-    """Where likes come from, and how everything is trained on them; see `Source`.
+    """Where likes come from, and how everything is trained on them; see `MethodSource`.
 
     Args:
       load: gives a dataset with `catalogue`, from the path of a copy on this machine or None.
@@ -71,5 +71,5 @@ class CatalogueSource:
     kind: ClassVar[type[CatalogueTask]] = CatalogueTask
 
     def task(self, data: Any) -> CatalogueTask:
-        """As of `Source`."""
+        """As of `MethodSource`."""
         return CatalogueTask.of(data, self.recipe)

@@ -13,16 +13,17 @@ import pandas as pd
 
 from experiments.cells import Cell
 from experiments.experiment import Experiment
-from experiments.results import Results
-from experiments.task import Measures, Source, Task
+from experiments.results import FinishedCells
+from experiments.task import Measures, MethodSource, MethodTask
 from tfpfd._keras import keras
-from tfpfd.auditing.comparison import is_better, level
-from tfpfd.auditing.rivals import Rivals
-from tfpfd.auditing.rows import Treatment
+from tfpfd.data.table_rows import Treatment
 from tfpfd.demo.methods import Compose
 from tfpfd.distillation import Ranker
 from tfpfd.distillation.labelled import LabelledModel
 from tfpfd.evaluation import Interval
+from tfpfd.evaluation.differences import is_better
+from tfpfd.evaluation.intervals import level
+from tfpfd.evaluation.measured_rivals import Rivals
 from tfpfd.evaluation.metrics import SMALLER_IS_BETTER
 
 if TYPE_CHECKING:
@@ -52,11 +53,11 @@ class MethodExperiment(Experiment):
     Beside the attributes of `Experiment`, a subclass sets `tasks`, by the source of the data.
     """
 
-    tasks: ClassVar[Mapping[str, Source]]
-    task: Task
+    tasks: ClassVar[Mapping[str, MethodSource]]
+    task: MethodTask
 
     @property
-    def of_source(self) -> Source:
+    def of_source(self) -> MethodSource:
         """Where the data come from."""
         assert self.source is not None
         return self.tasks[self.source]
@@ -95,9 +96,9 @@ class MethodExperiment(Experiment):
 
         Args:
           compose: the method.
-          seed: of initial weights, and as in `Task.fit`.
+          seed: of initial weights, and as in `MethodTask.fit`.
           treatment: what is done to the privileged features that are trained on.
-          **parts: as in `Task.parts`.
+          **parts: as in `MethodTask.parts`.
         """
         keras.utils.set_random_seed(seed)
         model = compose(self.task.parts(**parts))
@@ -106,7 +107,7 @@ class MethodExperiment(Experiment):
     def fit(
         self, model: LabelledModel, seed: int, treatment: Treatment = "kept"
     ) -> dict[str, float]:
-        """Trains as the task says; the arguments are those of `Task.fit`.
+        """Trains as the task says; the arguments are those of `MethodTask.fit`.
 
         Returns:
           The number of epochs, and the least processor seconds of an epoch's steps (the first one
@@ -128,7 +129,9 @@ class MethodExperiment(Experiment):
         return found
 
 
-def metric_table(results: Results, measures: Measures, rows: Mapping[str, Cell]) -> pd.DataFrame:
+def metric_table(
+    results: FinishedCells, measures: Measures, rows: Mapping[str, Cell]
+) -> pd.DataFrame:
     """Each metric with its interval, a row by name of the settings `rows`."""
     return pd.DataFrame(
         {"": name, **levels(results, measures.all, cell)} for name, cell in rows.items()
@@ -136,7 +139,7 @@ def metric_table(results: Results, measures: Measures, rows: Mapping[str, Cell])
 
 
 def difference_table(
-    results: Results, measures: Measures, rows: Mapping[str, Cell], against: Cell
+    results: FinishedCells, measures: Measures, rows: Mapping[str, Cell], against: Cell
 ) -> pd.DataFrame:
     """Each student's metrics minus those at the settings `against`, paired by seed and user.
 
@@ -148,19 +151,19 @@ def difference_table(
     )
 
 
-def levels(results: Results, titles: Mapping[str, str], cell: Cell) -> dict[str, str]:
+def levels(results: FinishedCells, titles: Mapping[str, str], cell: Cell) -> dict[str, str]:
     """Metrics with their intervals at the settings `cell`, by title.
 
     Args:
       results: of the experiment.
       titles: by metric.
-      cell: settings as for `Results.values`.
+      cell: settings as for `FinishedCells.values`.
     """
     return {title: level(results.interval(m, **cell)) for m, title in titles.items()}
 
 
 def differences(
-    results: Results, titles: Mapping[str, str], cell: Cell, against: Cell
+    results: FinishedCells, titles: Mapping[str, str], cell: Cell, against: Cell
 ) -> dict[str, str]:
     """Paired differences of metrics between two settings, by title; bold beyond doubt."""
     return {title: marked(results.difference(m, cell, against)) for m, title in titles.items()}
@@ -174,7 +177,7 @@ def marked(interval: Interval) -> str:
 
 
 def draw_differences(
-    results: Results, measures: Measures, rows: Mapping[str, Cell], against: Cell, title: str
+    results: FinishedCells, measures: Measures, rows: Mapping[str, Cell], against: Cell, title: str
 ) -> Figure:
     """Differences of two metrics with their intervals, a line a row."""
     from matplotlib.figure import Figure

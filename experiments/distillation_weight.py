@@ -8,7 +8,7 @@ from experiments.cells import Cell, Metrics
 from experiments.comparison import MethodExperiment, difference_table, metric_table
 from experiments.experiment import Section
 from experiments.methods import METHODS
-from experiments.results import Results
+from experiments.results import FinishedCells
 from experiments.task import Measures
 from experiments.tasks import COARSE
 
@@ -47,7 +47,7 @@ class DistillationWeight(MethodExperiment):
         method = METHODS[str(cell["method"])]
         return self.train(method, int(cell["seed"]), weight=float(cell["weight"]))
 
-    def report(self, results: Results) -> list[Section]:
+    def report(self, results: FinishedCells) -> list[Section]:
         """The student over λ."""
         measures = self.measures
         rows: dict[str, Cell] = {
@@ -68,7 +68,7 @@ class DistillationWeight(MethodExperiment):
         ]
 
 
-def _draw(results: Results, measures: Measures, source: str | None) -> Figure:
+def _draw(results: FinishedCells, measures: Measures, source: str | None) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4.2), layout="constrained")

@@ -9,11 +9,11 @@ import pandas as pd
 
 from experiments import rivals
 from experiments.experiment import Experiment
-from experiments.results import SECONDS, Results
+from experiments.results import SECONDS, FinishedCells
 from tfpfd._machine import machine
 
 
-def write_report(experiment: Experiment, results: Results) -> Path:
+def write_report(experiment: Experiment, results: FinishedCells) -> Path:
     """Writes `report.md` and its figures from the cells that are finished.
 
     Args:

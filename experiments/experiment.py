@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pandas as pd
 
 from experiments.cells import Cell, Metrics
-from experiments.results import Results
+from experiments.results import FinishedCells
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from tfpfd.auditing.rivals import Rivals
+    from tfpfd.evaluation.measured_rivals import Rivals
 
 SIMULATED = ("mediator", "marketplace")
 
@@ -132,5 +132,5 @@ class Experiment(ABC):
         """
 
     @abstractmethod
-    def report(self, results: Results) -> list[Section]:
+    def report(self, results: FinishedCells) -> list[Section]:
         """What was found, from the cells that are finished: all of them or not."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tfpfd.auditing.rows import Treatment
+from tfpfd.data.table_rows import Treatment
 from tfpfd.demo.methods import Compose, Parts, alone, distilled
 from tfpfd.distillation import MultiTask
 from tfpfd.distillation.labelled import LabelledModel

@@ -22,7 +22,7 @@ from experiments.rare_label_report import (
     of_method,
 )
 from experiments.rare_label_tasks import FEEDBACKS, SOURCES, RareTask, started
-from experiments.results import Results
+from experiments.results import FinishedCells
 from tfpfd.distillation.labelled import LabelledModel
 
 RATES, STRENGTHS, ROWS = (0.005, 0.02, 0.1), (0.5, 4.0), (6_000, 24_000)
@@ -113,7 +113,7 @@ class RareLabel(MethodExperiment):
             found.update(self._rare.task.evaluate_teacher(teacher))
         return {**found, **self._rare.described}
 
-    def report(self, results: Results) -> list[Section]:
+    def report(self, results: FinishedCells) -> list[Section]:
         """The baseline beside its rivals first; then the gains of each taught method."""
         return RareLabelReport(results, self.settings_of_tasks, self._rivals, self._panels).sections
 

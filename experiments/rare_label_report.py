@@ -13,7 +13,7 @@ import pandas as pd
 from experiments.cells import Cell
 from experiments.comparison import marked
 from experiments.experiment import Section
-from experiments.results import Results
+from experiments.results import FinishedCells
 from tfpfd.evaluation import Comparison, Interval
 from tfpfd.evaluation.intervals import level
 
@@ -77,7 +77,7 @@ class RareLabelReport:
       panels: of the figure.
     """
 
-    results: Results
+    results: FinishedCells
     tasks: Mapping[str, Cell]
     rivals: Sequence[str]
     panels: Sequence[Panel]
@@ -182,7 +182,7 @@ class RareLabelReport:
         return Comparison(BASELINE, stacked, models, {}).first_line
 
 
-def draw(results: Results, metric: str, title: str, panels: Sequence[Panel]) -> Figure:
+def draw(results: FinishedCells, metric: str, title: str, panels: Sequence[Panel]) -> Figure:
     """Gains over the baseline and controls with their intervals, a column a method."""
     from matplotlib.figure import Figure
 

@@ -14,18 +14,18 @@ import numpy as np
 import pandas as pd
 
 from experiments.cells import Cell
-from experiments.rows_task import Recipe, RowsSource, RowsTask
+from experiments.rows_task import RowsRecipe, RowsSource, RowsTask
 from tfpfd._keras import keras
-from tfpfd.auditing.comparison import Metrics
-from tfpfd.auditing.row_rivals import row_rivals
-from tfpfd.auditing.rows import SplitRows, Splits
+from tfpfd.data.splits import SplitRows, Splits
 from tfpfd.datasets import kuairand_pure, marketplace
 from tfpfd.datasets.kuairand_feedback import LABELS, privileged_features
 from tfpfd.datasets.kuairand_source import USER_CODES
 from tfpfd.distillation import Ranker
 from tfpfd.distillation.labelled import LabelledModel
 from tfpfd.evaluation import auc, evaluate_rows, log_loss, user_bootstrap
+from tfpfd.evaluation.differences import Metrics
 from tfpfd.evaluation.intervals import FloatArray
+from tfpfd.evaluation.row_rivals import row_rivals
 from tfpfd.layers import MLP
 from tfpfd.schema import Numeric, Schema, Sees
 
@@ -247,9 +247,9 @@ def _with_lengths(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 SOURCES: dict[str, RowsSource] = {
-    "marketplace": RowsSource(_load_marketplace, _network, Recipe(dim=8, embedding_l2=0.003)),
+    "marketplace": RowsSource(_load_marketplace, _network, RowsRecipe(dim=8, embedding_l2=0.003)),
     "kuairand": RowsSource(
-        _load_kuairand, _network, Recipe(dim=8, embedding_l2=0.0, batch_size=512)
+        _load_kuairand, _network, RowsRecipe(dim=8, embedding_l2=0.0, batch_size=512)
     ),
 }
 """Fine ranking; `load` gives a function from a cell to its task."""

@@ -14,17 +14,17 @@ from experiments.cells import Cell, Metrics
 from experiments.comparison import MethodExperiment, difference_table, metric_table
 from experiments.experiment import Section
 from experiments.methods import CONTROLS, METHODS, treatment_of
-from experiments.results import Results
+from experiments.results import FinishedCells
 from experiments.task import Measures
-from tfpfd.auditing.comparison import RIVALS
 from tfpfd.datasets import movielens_100k
 from tfpfd.demo.catalogue import RECENT, WHOLE, CatalogueRecipe
 from tfpfd.evaluation import confidence_interval
+from tfpfd.evaluation.titles import RIVALS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from tfpfd.auditing.rivals import Rivals
+    from tfpfd.evaluation.measured_rivals import Rivals
 
 BASELINE, TAUGHT = "baseline", ("PFD", "LUPI")
 COMPARED = (BASELINE, *CONTROLS, *TAUGHT)
@@ -107,7 +107,7 @@ class RecentLikes(MethodExperiment):
         found = self.train({**METHODS, **CONTROLS}[name], seed, treatment_of(name))
         return {**found, "likes": float(task.likes)}
 
-    def report(self, results: Results) -> list[Section]:
+    def report(self, results: FinishedCells) -> list[Section]:
         """Metrics by size, and what each method gains over the baseline and both controls."""
         measures = self.measures
         figure = _draw(results, measures, rivals.read(results.directory))
@@ -130,7 +130,7 @@ class RecentLikes(MethodExperiment):
         return sections
 
 
-def _draw(results: Results, measures: Measures, known: Rivals) -> Figure:
+def _draw(results: FinishedCells, measures: Measures, known: Rivals) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 4.5), layout="constrained")

@@ -1,4 +1,4 @@
-"""Results on disk: a line a finished cell, so that a run can be stopped and continued."""
+"""Finished cells on disk, a line each, so that a run can be stopped and continued."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SECONDS = "seconds"
 NOTHING = Interval(math.nan, math.nan, math.nan)
 
 
-class Results:
+class FinishedCells:
     """The finished cells of an experiment in a directory.
 
     `results.csv` has a line a cell, in the order in which they were finished: its settings, its
@@ -270,7 +270,7 @@ class Results:
 
 
 def over_seeds(values: Sequence[np.ndarray]) -> Interval:
-    """The interval of values `[1 + resamples]` a seed; see `Results.interval` for one."""
+    """The interval of values `[1 + resamples]` a seed; see `FinishedCells.interval` for one."""
     if not values:
         return NOTHING
     return confidence_interval(np.stack(values) if len(values) > 1 else values[0][:1])

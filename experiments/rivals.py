@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from experiments.experiment import Experiment, Section
-from experiments.results import Results
+from experiments.results import FinishedCells
 from tfpfd._files import write_whole
-from tfpfd.auditing.comparison import RIVALS, title_of
-from tfpfd.auditing.rivals import Rivals
 from tfpfd.evaluation import confidence_interval
 from tfpfd.evaluation.intervals import level
+from tfpfd.evaluation.measured_rivals import Rivals
+from tfpfd.evaluation.titles import RIVALS, title_of
 
 FILE = "rivals.npz"
 
@@ -51,7 +51,7 @@ def read(directory: Path) -> Rivals:
         return Rivals.of(dict(arrays))
 
 
-def section(experiment: Experiment, results: Results) -> list[Section]:
+def section(experiment: Experiment, results: FinishedCells) -> list[Section]:
     """What a report begins with: in a sentence a base, how it stands, and beside it its rivals.
 
     Args:

@@ -12,28 +12,27 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from experiments.task import Measures, Task, exchanged
+from experiments.task import Measures, MethodTask, exchanged
 from tfpfd._keras import keras
-from tfpfd.auditing.comparison import METRICS
-from tfpfd.auditing.fitting import fit_early_stopped
-from tfpfd.auditing.rivals import Rivals
-from tfpfd.auditing.row_rivals import row_rivals
-from tfpfd.auditing.rows import SplitRows, TableRows, Treatment, user_key_of
 from tfpfd.data.catalogue import PARTS
+from tfpfd.data.scoring import SLICE
+from tfpfd.data.splits import SplitRows, user_key_of
+from tfpfd.data.table_rows import TableRows, Treatment
 from tfpfd.demo.catalogue import RESAMPLES
 from tfpfd.demo.methods import MakeNetwork, Parts
 from tfpfd.distillation import Ranker
+from tfpfd.distillation.early_stopping import fit_early_stopped
 from tfpfd.distillation.labelled import LabelledModel
 from tfpfd.evaluation import evaluate_rows, multiplicities
+from tfpfd.evaluation.measured_rivals import Rivals
+from tfpfd.evaluation.row_rivals import row_rivals
+from tfpfd.evaluation.titles import METRICS
 from tfpfd.layers import FeatureEncoder
 from tfpfd.schema import Schema
 
-HOLDOUT = 16_384
-"""Rows a batch where nothing is trained."""
-
 
 @dataclass(frozen=True)
-class Recipe:
+class RowsRecipe:
     """Sizes and steps of a task, the same for every method.
 
     Those of `COARSE` and `FINE` were chosen for the baseline, by its log loss on validation rows.
@@ -58,8 +57,8 @@ class Recipe:
 
 
 @dataclass(frozen=True, eq=False)
-class RowsTask(Task):
-    """Rows that were looked up, and what is trained on them; see `Task`.
+class RowsTask(MethodTask):
+    """Rows that were looked up, and what is trained on them; see `MethodTask`.
 
     Args:
       data: the raw rows, which rivals are fitted on.
@@ -73,7 +72,7 @@ class RowsTask(Task):
     data: SplitRows
     schema: Schema
     network: MakeNetwork
-    recipe: Recipe
+    recipe: RowsRecipe
     train: TableRows
     validation: TableRows
     test: TableRows
@@ -87,7 +86,7 @@ class RowsTask(Task):
     )
 
     @classmethod
-    def of(cls, data: SplitRows, network: MakeNetwork, recipe: Recipe) -> RowsTask:
+    def of(cls, data: SplitRows, network: MakeNetwork, recipe: RowsRecipe) -> RowsTask:
         """Learns the vocabularies of a dataset from its training rows and looks all rows up."""
         schema = data.schema.adapt(data.train, verbose=0)
         return cls(
@@ -111,11 +110,11 @@ class RowsTask(Task):
 
     @property
     def steps(self) -> int:
-        """As of `Task`; the last batch may be smaller."""
+        """As of `MethodTask`; the last batch may be smaller."""
         return -(-len(self.train.labels) // self.recipe.batch_size)
 
     def parts(self, weight: Any = None, own: Collection[str] | None = ()) -> Parts:
-        """As of `Task`."""
+        """As of `MethodTask`."""
 
         def encoder(schema: Schema, features: Collection[str]) -> FeatureEncoder:
             return FeatureEncoder(schema, features, self.recipe.dim, l2=self.recipe.embedding_l2)
@@ -130,12 +129,12 @@ class RowsTask(Task):
         treatment: Treatment = "kept",
         callbacks: Collection[keras.callbacks.Callback] = (),
     ) -> None:
-        """As of `Task`: stopped early by the student's log loss on validation rows."""
+        """As of `MethodTask`: stopped early by the student's log loss on validation rows."""
         recipe = self.recipe
         fit_early_stopped(
             model,
             self.train.treated(treatment, self.privileged, seed).batches(recipe.batch_size, seed),
-            self.validation.batches(HOLDOUT),
+            self.validation.batches(SLICE),
             learning_rate=recipe.learning_rate,
             epochs=recipe.epochs,
             patience=recipe.patience,
@@ -143,15 +142,15 @@ class RowsTask(Task):
         )
 
     def evaluate(self, student: Ranker) -> dict[str, np.ndarray]:
-        """As of `Task`."""
+        """As of `MethodTask`."""
         return self._measured(self.test.logits(student), from_logits=True)
 
     def evaluate_teacher(self, teacher: Ranker) -> dict[str, np.ndarray]:
-        """As of `Task`: on the test rows, as students are."""
+        """As of `MethodTask`: on the test rows, as students are."""
         return {"teacher_auc": self.evaluate(teacher)["auc"]}
 
     def rivals(self) -> Rivals:
-        """As of `Task`: biases, logistic regression and boosted trees, chosen by their AUC."""
+        """As of `MethodTask`: biases, logistic regression and boosted trees, chosen by AUC."""
         return row_rivals(
             self.data,
             self.schema,
@@ -160,7 +159,7 @@ class RowsTask(Task):
         )
 
     def weakened(self, strength: float, seed: int) -> RowsTask:
-        """As of `Task`."""
+        """As of `MethodTask`."""
         random = np.random.default_rng(seed)
 
         def of(rows: TableRows) -> TableRows:
@@ -178,7 +177,7 @@ class RowsTask(Task):
 
 @dataclass(frozen=True)
 class RowsSource:
-    """Where a task's rows come from, and what is trained on them; see `Source`.
+    """Where a task's rows come from, and what is trained on them; see `MethodSource`.
 
     Args:
       load: gives the dataset, from the path of a copy on this machine or None.
@@ -188,10 +187,10 @@ class RowsSource:
 
     load: Callable[[Path | None], Any]
     network: MakeNetwork
-    recipe: Recipe
+    recipe: RowsRecipe
 
     kind: ClassVar[type[RowsTask]] = RowsTask
 
     def task(self, data: SplitRows) -> RowsTask:
-        """As of `Source`."""
+        """As of `MethodSource`."""
         return RowsTask.of(data, self.network, self.recipe)

@@ -13,11 +13,11 @@ from experiments import rivals
 from experiments.cells import Cell
 from experiments.document import write_report
 from experiments.experiment import Experiment
-from experiments.results import Results
+from experiments.results import FinishedCells
 from tfpfd._time_left import TimeLeft
 
 
-def run_cells(experiment: Experiment, results: Results, console: Console) -> Path | None:
+def run_cells(experiment: Experiment, results: FinishedCells, console: Console) -> Path | None:
     """Runs what is missing, a line of `results.csv` a cell, and its rivals, and writes the report.
 
     If it is interrupted or a cell fails, the report is written from the cells that are finished;

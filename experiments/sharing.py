@@ -14,7 +14,7 @@ from experiments.comparison import (
 )
 from experiments.experiment import Section
 from experiments.methods import METHODS
-from experiments.results import Results
+from experiments.results import FinishedCells
 from experiments.tasks import COARSE
 from tfpfd._keras import freeze, keras
 from tfpfd.distillation import Distillation
@@ -78,7 +78,7 @@ class Sharing(MethodExperiment):
         second = self.fit(model, seed)
         return self.measured(model, {name: first[name] + second[name] for name in first})
 
-    def report(self, results: Results) -> list[Section]:
+    def report(self, results: FinishedCells) -> list[Section]:
         """Metrics, differences from the baseline, and times."""
         measures = self.measures
         rows = {"baseline": BASELINE, **self.grid}
@@ -100,7 +100,7 @@ class Sharing(MethodExperiment):
         ]
 
 
-def _times(results: Results, grid: dict[str, Cell]) -> pd.DataFrame:
+def _times(results: FinishedCells, grid: dict[str, Cell]) -> pd.DataFrame:
     def seconds(cell: Cell) -> float:
         values = [value[0] for value in results.values("epoch_seconds", **cell).values()]
         return float(np.median(values)) if values else float("nan")

@@ -14,7 +14,7 @@ import pandas as pd
 from experiments.cells import Cell, Metrics
 from experiments.experiment import Experiment, Section
 from experiments.linear import fit_linear
-from experiments.results import Results
+from experiments.results import FinishedCells
 from experiments.synthetic_processes import FEATURES, PROCESSES, draw
 from tfpfd.evaluation import Interval
 
@@ -119,7 +119,7 @@ class Synthetic(Experiment):
         seen = test.privileged if cell["method"] == "teacher" else test.regular
         return {"accuracy": float(np.mean((model.logits(seen) > 0) == (test.labels == 1)))}
 
-    def report(self, results: Results) -> list[Section]:
+    def report(self, results: FinishedCells) -> list[Section]:
         """Found beside published accuracies, and what the teacher gave."""
         return [
             Section(
@@ -142,7 +142,7 @@ class Synthetic(Experiment):
         ]
 
 
-def _accuracies(results: Results) -> pd.DataFrame:
+def _accuracies(results: FinishedCells) -> pd.DataFrame:
     rows = []
     for experiment, process in PROCESSES.items():
         for method in METHODS:
@@ -176,7 +176,7 @@ def _verdict(found: Interval, published: float) -> str:
     return "agrees" if near else "can't tell"
 
 
-def _gains(results: Results) -> pd.DataFrame:
+def _gains(results: FinishedCells) -> pd.DataFrame:
     rows = []
     for experiment, process in PROCESSES.items():
         methods = ({"experiment": experiment, "method": m} for m in ("distilled", "regular"))
@@ -199,7 +199,7 @@ def _percent(interval: Interval, sign: str = "-") -> str:
     return f"{mean:{sign}.1f} ± {'–' if np.isnan(half) else format(half, '.1f')}"
 
 
-def _draw(results: Results) -> Figure:
+def _draw(results: FinishedCells) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 4.5), layout="constrained")

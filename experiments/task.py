@@ -11,11 +11,11 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from tfpfd._keras import keras
-from tfpfd.auditing.rivals import Rivals
-from tfpfd.auditing.rows import Treatment
+from tfpfd.data.table_rows import Treatment
 from tfpfd.demo.methods import Parts
 from tfpfd.distillation import Ranker
 from tfpfd.distillation.labelled import LabelledModel
+from tfpfd.evaluation.measured_rivals import Rivals
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Measures:
         return next(iter(self.students))
 
 
-class Task(ABC):
+class MethodTask(ABC):
     """Data that were looked up, and what is trained on them; a subclass sets `measures`."""
 
     measures: ClassVar[Measures]
@@ -94,7 +94,7 @@ class Task(ABC):
         """What an expert would have tried first, tuned on the validation, on the same users."""
 
     @abstractmethod
-    def weakened(self, strength: float, seed: int) -> Task:
+    def weakened(self, strength: float, seed: int) -> MethodTask:
         """The task with a share of rows that keep their privileged features.
 
         The others exchange theirs within training, validation and test.
@@ -105,11 +105,11 @@ class Task(ABC):
         """
 
 
-class Source(Protocol):
+class MethodSource(Protocol):
     """Where the data of a task come from, and how everything is trained on them."""
 
     @property
-    def kind(self) -> type[Task]:
+    def kind(self) -> type[MethodTask]:
         """Of the task."""
 
     @property
@@ -119,7 +119,7 @@ class Source(Protocol):
     def load(self, path: Path | None) -> Any:
         """Gives the data, from the path of a copy on this machine or None."""
 
-    def task(self, data: Any) -> Task:
+    def task(self, data: Any) -> MethodTask:
         """Looks data up."""
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.catalogue import CatalogueSource
-from experiments.rows_task import Recipe, RowsSource
-from experiments.task import Source
+from experiments.rows_task import RowsRecipe, RowsSource
+from experiments.task import MethodSource
 from tfpfd._keras import keras
 from tfpfd.datasets import kuairand_pure, marketplace, movielens_100k
 from tfpfd.demo.catalogue import RECENT
@@ -41,23 +41,23 @@ def load_kuairand(task: str) -> Callable[[Path | None], Any]:
     return load
 
 
-COARSE: dict[str, Source] = {
+COARSE: dict[str, MethodSource] = {
     "marketplace": RowsSource(
         lambda path: marketplace("click", users=1000),
         coarse_network,
-        Recipe(dim=8, batch_size=1024),
+        RowsRecipe(dim=8, batch_size=1024),
     ),
     "movielens": CatalogueSource(movielens_100k, RECENT),
-    "kuairand": RowsSource(load_kuairand("click"), coarse_network, Recipe(batch_size=512)),
+    "kuairand": RowsSource(load_kuairand("click"), coarse_network, RowsRecipe(batch_size=512)),
 }
 """Coarse ranking with cross features privileged: of a catalogue, or a label on impressions."""
 
 FINE: dict[str, RowsSource] = {
     "marketplace": RowsSource(
-        lambda path: marketplace("purchase", users=4000), fine_network, Recipe()
+        lambda path: marketplace("purchase", users=4000), fine_network, RowsRecipe()
     ),
     "kuairand": RowsSource(
-        load_kuairand("like"), fine_network, Recipe(embedding_l2=0.0, batch_size=512)
+        load_kuairand("like"), fine_network, RowsRecipe(embedding_l2=0.0, batch_size=512)
     ),
 }
 """Fine ranking: a label on clicks, post-event features privileged."""

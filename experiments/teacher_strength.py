@@ -14,12 +14,12 @@ from experiments.comparison import (
 )
 from experiments.experiment import Section
 from experiments.methods import CONTROLS, METHODS, treatment_of
-from experiments.results import Results
-from experiments.rows_task import Recipe, RowsSource
-from experiments.task import Measures, Source, Task
+from experiments.results import FinishedCells
+from experiments.rows_task import RowsRecipe, RowsSource
+from experiments.task import Measures, MethodSource, MethodTask
 from experiments.tasks import COARSE, FINE
 from tfpfd._keras import keras
-from tfpfd.auditing.rows import SplitRows
+from tfpfd.data.splits import SplitRows
 from tfpfd.datasets import marketplace, mediator
 from tfpfd.layers import MLP
 from tfpfd.schema import Sees
@@ -51,7 +51,7 @@ STRENGTHS = {
 COMPARED = ("baseline", "self", "shuffled", "PFD", "LUPI")
 
 
-RECIPE = Recipe(
+RECIPE = RowsRecipe(
     dim=2, embedding_l2=0.01, learning_rate=0.01, batch_size=500, epochs=40, patience=6, weight=0.9
 )
 
@@ -76,14 +76,14 @@ class TeacherStrength(MethodExperiment):
         "NeurIPS 2022 (arXiv 2209.08754): not beyond a point; a too predictive X* gives a teacher "
         "of high variance and a worse student."
     )
-    tasks: ClassVar[dict[str, Source]] = {
+    tasks: ClassVar[dict[str, MethodSource]] = {
         "mediator": RowsSource(lambda path: None, _network, RECIPE),
         "marketplace": FINE["marketplace"],
         "movielens": COARSE["movielens"],
         "kuairand": COARSE["kuairand"],
     }
     sources = tuple(tasks)
-    _task_of: Callable[[float, int], Task]
+    _task_of: Callable[[float, int], MethodTask]
 
     @property
     def _strengths(self) -> tuple[float, ...]:
@@ -98,7 +98,7 @@ class TeacherStrength(MethodExperiment):
             make = self.task.weakened
         else:
 
-            def make(strength: float, seed: int) -> Task:
+            def make(strength: float, seed: int) -> MethodTask:
                 return source.task(draw(strength, seed))
 
         # Cells of the same rows follow each other.
@@ -131,7 +131,7 @@ class TeacherStrength(MethodExperiment):
         self.task = self._task_of(float(cell["strength"]), seed)
         return self.train({**METHODS, **CONTROLS}[name], seed, treatment_of(name))
 
-    def report(self, results: Results) -> list[Section]:
+    def report(self, results: FinishedCells) -> list[Section]:
         """Gains over the baseline by strength, and how good the teacher is."""
         measures = self.measures
         at = {s: {m: self._cell(m, s) for m in self._methods} for s in self._strengths}
@@ -153,7 +153,7 @@ class TeacherStrength(MethodExperiment):
 
 
 def _draw(
-    results: Results, measures: Measures, at: Mapping[float, Mapping[str, Cell]], source: str
+    results: FinishedCells, measures: Measures, at: Mapping[float, Mapping[str, Cell]], source: str
 ) -> Figure:
     from matplotlib.figure import Figure
 

@@ -11,7 +11,7 @@ from experiments.comparison import (
 )
 from experiments.experiment import Section
 from experiments.methods import METHODS
-from experiments.results import Results
+from experiments.results import FinishedCells
 from experiments.tasks import COARSE
 from tfpfd.distillation import WarmUp
 
@@ -50,7 +50,7 @@ class WarmUpExperiment(MethodExperiment):
         weight = WarmUp(self.of_source.recipe.weight, steps)
         return self.train(METHODS[str(cell["method"])], seed, weight=weight)
 
-    def report(self, results: Results) -> list[Section]:
+    def report(self, results: FinishedCells) -> list[Section]:
         """Metrics by length, and differences from none."""
         measures, (none, *others) = self.measures, LENGTHS
         longer = {name: LENGTHS[name] for name in others}

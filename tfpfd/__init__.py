@@ -7,11 +7,11 @@ from tfpfd import (
     optimizers,
 )
 from tfpfd.auditing import (
-    Splits,
     audit,
 )
 from tfpfd.data import (
     CatalogueSplits,
+    Splits,
 )
 from tfpfd.distillation import (
     AUC,

@@ -14,7 +14,7 @@ from experiments.objectives.experiment import ObjectiveExperiment
 from experiments.objectives.shared import Shared
 from experiments.objectives.sources import RANKING
 from experiments.objectives.task import PICKED
-from experiments.results import Results, over_seeds
+from experiments.results import FinishedCells, over_seeds
 from tfpfd.distillation import Distillation
 from tfpfd.objectives import Boosted, FusedTeachers
 
@@ -59,7 +59,7 @@ class Boost(ObjectiveExperiment):
         scores = shared.keep("unboosted", lambda: _student(shared, 0.0))
         return self.task.evaluate(scores + beta * self.task.test.inputs[PICKED])
 
-    def report(self, results: Results) -> list[Section]:
+    def report(self, results: FinishedCells) -> list[Section]:
         """Costs at equal exposure, the curves, and metrics."""
         assert self.source is not None
         goal = self.tasks[self.source].goal
@@ -95,7 +95,7 @@ def _student(shared: Shared, beta: float) -> np.ndarray:
     return task.test.scores(shared.train(make).model.student)
 
 
-def _curve(results: Results, metric: str) -> dict[int, np.ndarray]:
+def _curve(results: FinishedCells, metric: str) -> dict[int, np.ndarray]:
     """By seed, `[betas, 1 + resamples]` of the boost when serving; seeds that have all of it."""
     found = [results.values(metric, boost=SERVING, beta=beta) for beta in BETAS[SERVING]]
     seeds = [seed for seed in found[0] if all(seed in values for values in found)]
@@ -117,7 +117,7 @@ def read_off(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
     return np.array([np.interp(a, xs, ys, left=np.nan, right=np.nan) for a, xs, ys in columns])
 
 
-def _at_equal_exposure(results: Results, metric: str) -> pd.DataFrame:
+def _at_equal_exposure(results: FinishedCells, metric: str) -> pd.DataFrame:
     exposures, values = _curve(results, "exposure"), _curve(results, metric)
     rows = []
     for beta in BETAS[TRAINING]:
@@ -149,7 +149,7 @@ def _at_equal_exposure(results: Results, metric: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _metrics(results: Results) -> pd.DataFrame:
+def _metrics(results: FinishedCells) -> pd.DataFrame:
     titles = results.present(RANKING)
     return pd.DataFrame(
         {"boost in": where, "β": beta, **levels(results, titles, {"boost": where, "beta": beta})}
@@ -158,7 +158,7 @@ def _metrics(results: Results) -> pd.DataFrame:
     )
 
 
-def _draw(results: Results, metrics: list[str], goal: str, source: str) -> Figure:
+def _draw(results: FinishedCells, metrics: list[str], goal: str, source: str) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6 * len(metrics), 4.5), layout="constrained")

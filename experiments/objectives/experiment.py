@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from experiments.experiment import Experiment
 from experiments.objectives.shared import Shared
 from experiments.objectives.sources import SOURCES
-from experiments.objectives.task import ObjectiveTask, Source
+from experiments.objectives.task import ObjectiveSource, ObjectiveTask
 
 
 class ObjectiveExperiment(Experiment):
@@ -21,7 +21,7 @@ class ObjectiveExperiment(Experiment):
     """
 
     sources = tuple(SOURCES)
-    tasks: ClassVar[Mapping[str, Source]] = SOURCES
+    tasks: ClassVar[Mapping[str, ObjectiveSource]] = SOURCES
     trade_off: ClassVar[float] = 1.0
     task: ObjectiveTask
     _shared: Shared | None = None

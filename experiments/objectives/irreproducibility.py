@@ -23,7 +23,7 @@ from experiments.objectives.retrainings import (
 )
 from experiments.objectives.sources import RANKING
 from experiments.objectives.task import TOP
-from experiments.results import Results
+from experiments.results import FinishedCells
 from tfpfd.evaluation import Interval, Irreproducibility, irreproducibility
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class IrreproducibilityExperiment(ObjectiveExperiment):
             self._of_previous = scored_by_previous(self.task, rows, previous)
         return train_from_previous(self.task, self._of_previous, seed)
 
-    def report(self, results: Results) -> list[Section]:
+    def report(self, results: FinishedCells) -> list[Section]:
         """Disagreement by method beside the paper's, and quality."""
         compared = {method: _compared(results, method) for method in METHODS}
         found = {method: one for method, one in compared.items() if one is not None}
@@ -139,7 +139,7 @@ def _shares(scores: np.ndarray, lists: np.ndarray) -> np.ndarray:
     return weights / np.bincount(lists, weights)[lists]
 
 
-def _compared(results: Results, method: str) -> Irreproducibility | None:
+def _compared(results: FinishedCells, method: str) -> Irreproducibility | None:
     """The finished retrainings of a method, if there are two."""
     found = results.values("probability", method=method)
     if len(found) < 2:
@@ -156,7 +156,7 @@ def _share(interval: Interval) -> str:
     return str(interval).replace("+", "", 1)
 
 
-def _quality(results: Results) -> pd.DataFrame:
+def _quality(results: FinishedCells) -> pd.DataFrame:
     titles, rows = results.present(TITLES), []
     for method in METHODS:
         row = levels(results, titles, {"method": method})

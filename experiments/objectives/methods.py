@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from experiments.objectives.rows import ListRows
 from experiments.objectives.shared import Outcome, Shared
-from experiments.rows_task import HOLDOUT
 from tfpfd._keras import keras
+from tfpfd.data.scoring import SLICE
 from tfpfd.distillation import Distillation
 from tfpfd.distillation.losses import ListwiseSoftmax
 from tfpfd.objectives import (
@@ -203,7 +203,7 @@ def constrained(shared: Shared, trade_off: float) -> Outcome:
     for name in names:
         held = dataclasses.replace(task.validation, labels=task.labels(task.validation, name))
         loose, tight = (
-            fitted.model.evaluate(held.batches(HOLDOUT), verbose=0, return_dict=True)["loss"]
+            fitted.model.evaluate(held.batches(SLICE), verbose=0, return_dict=True)["loss"]
             for fitted in (primary, shared.single(name))
         )
         bounds[name] = loose - trade_off * max(loose - tight, 0.0)

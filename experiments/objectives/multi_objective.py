@@ -21,8 +21,8 @@ from experiments.objectives.methods import (
 )
 from experiments.objectives.shared import BOUND, TRIALS
 from experiments.objectives.sources import RANKING, SOURCES
-from experiments.results import Results
-from tfpfd.auditing.comparison import level
+from experiments.results import FinishedCells
+from tfpfd.evaluation.intervals import level
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,7 +73,7 @@ class MultiObjective(ObjectiveExperiment):
             "trials": float(found.trials),
         }
 
-    def report(self, results: Results) -> list[Section]:
+    def report(self, results: FinishedCells) -> list[Section]:
         """Metrics, differences, the trade-offs as a picture, and the claims."""
         assert self.source is not None
         source = self.tasks[self.source]
@@ -135,7 +135,7 @@ def _settings(method: str, trade_off: float) -> Cell:
     return {"method": method, "trade_off": 0.0 if method == PRIMARY else trade_off}
 
 
-def _claims(results: Results, secondary: list[str]) -> pd.DataFrame:
+def _claims(results: FinishedCells, secondary: list[str]) -> pd.DataFrame:
     rows = []
     for trade_off in TRADE_OFFS:
         cells = [_settings(method, trade_off) for method in (DISTILLED, MULTI_TASK)]
@@ -153,7 +153,7 @@ def _claims(results: Results, secondary: list[str]) -> pd.DataFrame:
     return pd.DataFrame([{**claimed, **neutral}, *rows], columns=list(rows[0])).fillna("–")
 
 
-def _one_training(results: Results, trade_off: float) -> float:
+def _one_training(results: FinishedCells, trade_off: float) -> float:
     """Seconds of the student: those of the distillation less those of its teachers."""
     both = (_settings(method, trade_off) for method in (DISTILLED, FUSED))
     return results.difference("training_seconds", *both).mean
@@ -167,7 +167,7 @@ def _ratio(pair: list[float]) -> str:
     return "–" if math.isnan(pair[0] + pair[1]) else f"{pair[0] / pair[1]:.1f}×"
 
 
-def _by_trade_off(results: Results, metric: str) -> pd.DataFrame:
+def _by_trade_off(results: FinishedCells, metric: str) -> pd.DataFrame:
     """A row a method, a column a trade-off."""
     return pd.DataFrame(
         {
@@ -183,7 +183,7 @@ def _by_trade_off(results: Results, metric: str) -> pd.DataFrame:
     )
 
 
-def _differences(results: Results, metrics: list[str], against: str) -> pd.DataFrame:
+def _differences(results: FinishedCells, metrics: list[str], against: str) -> pd.DataFrame:
     titles = {metric: RANKING[metric] for metric in metrics}
     return pd.DataFrame(
         {
@@ -199,7 +199,7 @@ def _differences(results: Results, metrics: list[str], against: str) -> pd.DataF
     )
 
 
-def _costs(results: Results) -> pd.DataFrame:
+def _costs(results: FinishedCells) -> pd.DataFrame:
     means = results.frame.groupby("method")[list(COST)].mean().T.to_dict()
     return pd.DataFrame(
         {
@@ -215,7 +215,7 @@ def _number(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.3g}"
 
 
-def _draw(results: Results, shown: list[str], source: str) -> Figure:
+def _draw(results: FinishedCells, shown: list[str], source: str) -> Figure:
     from matplotlib.figure import Figure
 
     primary = "purchase_rate" if "purchase_rate" in shown else "ndcg"
@@ -236,7 +236,9 @@ def _draw(results: Results, shown: list[str], source: str) -> Figure:
     return figure
 
 
-def _line(axes: Axes, results: Results, method: str, metric: str, primary: str, place: int) -> None:
+def _line(
+    axes: Axes, results: FinishedCells, method: str, metric: str, primary: str, place: int
+) -> None:
     cells = [_settings(method, trade_off) for trade_off in TRADE_OFFS]
     x, y = ([results.interval(m, **cell).mean for cell in cells] for m in (metric, primary))
     if method == PRIMARY:

@@ -12,9 +12,9 @@ import pandas as pd
 import tensorflow as tf
 
 from tfpfd._keras import keras
-from tfpfd.auditing.rows import scores_of
 from tfpfd.data.dataset import looked_up, prefetched
 from tfpfd.data.lists import LIST
+from tfpfd.data.scoring import scores_of
 from tfpfd.data.whole_lists import batches_of_lists
 from tfpfd.schema import Schema
 

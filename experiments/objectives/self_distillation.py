@@ -23,7 +23,7 @@ from experiments.objectives.retrainings import (
 )
 from experiments.objectives.rows import ListRows
 from experiments.objectives.sources import RANKING, SOURCES
-from experiments.results import Results
+from experiments.results import FinishedCells
 from tfpfd.data.lists import LIST
 from tfpfd.datasets import marketplace
 from tfpfd.distillation import Ranker
@@ -122,7 +122,7 @@ class SelfDistillation(ObjectiveExperiment):
         scored = scored_by_teachers(task, rows, self._teachers[taught_on])
         return train_from_teachers(task, scored, seed, self.trade_off)
 
-    def report(self, results: Results) -> list[Section]:
+    def report(self, results: FinishedCells) -> list[Section]:
         """Metrics by version, what became of version 0, and differences from other ways."""
         titles = results.present(TITLES)
         everywhere = (
@@ -193,7 +193,7 @@ def _cell(method: str, generation: int) -> Cell:
     return {"method": method, "generation": generation}
 
 
-def _levels(results: Results, titles: Mapping[str, str]) -> pd.DataFrame:
+def _levels(results: FinishedCells, titles: Mapping[str, str]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "version": generation,
@@ -206,7 +206,7 @@ def _levels(results: Results, titles: Mapping[str, str]) -> pd.DataFrame:
 
 
 def _differences(
-    results: Results, titles: Mapping[str, str], pair: Any, generations: Sequence[int]
+    results: FinishedCells, titles: Mapping[str, str], pair: Any, generations: Sequence[int]
 ) -> pd.DataFrame:
     return pd.DataFrame(
         {"version": generation, **differences(results, titles, *pair(generation))}
@@ -214,7 +214,7 @@ def _differences(
     )
 
 
-def _draw(results: Results, titles: Mapping[str, str], source: str | None) -> Figure:
+def _draw(results: FinishedCells, titles: Mapping[str, str], source: str | None) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(1.5 + 3.6 * len(titles), 3.8), layout="constrained")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from experiments.objectives.task import Source
-from experiments.rows_task import Recipe
+from experiments.objectives.task import ObjectiveSource
+from experiments.rows_task import RowsRecipe
 from experiments.tasks import load_kuairand
 from tfpfd.datasets import marketplace
 
@@ -15,21 +15,21 @@ def _short_videos(rows: pd.DataFrame, train: pd.DataFrame) -> np.ndarray:
     return (rows["video_duration"] < train["video_duration"].quantile(0.25)).to_numpy()
 
 
-SOURCES: dict[str, Source] = {
-    "marketplace": Source(
+SOURCES: dict[str, ObjectiveSource] = {
+    "marketplace": ObjectiveSource(
         lambda path: marketplace("objectives", users=2000),
         omega={"cancelled": -0.3, "rated_well": 0.5},
         rule=lambda rows, train: rows["new_seller"].to_numpy(),
         goal="items of new sellers",
-        recipe=Recipe(dim=8, embedding_l2=0.0, batch_size=4096, epochs=12, weight=0.8),
+        recipe=RowsRecipe(dim=8, embedding_l2=0.0, batch_size=4096, epochs=12, weight=0.8),
         avoided={"cancelled": "kept"},
     ),
-    "kuairand": Source(
+    "kuairand": ObjectiveSource(
         load_kuairand("click"),
         omega={"is_like": 0.3, "is_profile_enter": 0.3, "is_comment": 0.2, "is_follow": 0.2},
         rule=_short_videos,
         goal="videos shorter than three quarters of those shown",
-        recipe=Recipe(embedding_l2=0.0, batch_size=2048, epochs=12, weight=0.8),
+        recipe=RowsRecipe(embedding_l2=0.0, batch_size=2048, epochs=12, weight=0.8),
     ),
 }
 """Several objectives on impressions: purchases first on the marketplace, clicks on KuaiRand."""

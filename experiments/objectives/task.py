@@ -14,12 +14,13 @@ import numpy as np
 import pandas as pd
 
 from experiments.objectives.rows import ListRows
-from experiments.rows_task import HOLDOUT, Recipe
+from experiments.rows_task import RowsRecipe
 from tfpfd._keras import keras
-from tfpfd.auditing.fitting import fit_early_stopped
-from tfpfd.auditing.rows import user_key_of
+from tfpfd.data.scoring import SLICE
+from tfpfd.data.splits import user_key_of
 from tfpfd.demo.catalogue import RESAMPLES
 from tfpfd.distillation import Distillation, Ranker
+from tfpfd.distillation.early_stopping import fit_early_stopped
 from tfpfd.distillation.labelled import LabelledModel
 from tfpfd.distillation.losses import ListwiseSoftmax, SoftListwiseSoftmax
 from tfpfd.evaluation import list_attention, list_ndcg, mean_over_lists, multiplicities
@@ -32,7 +33,7 @@ PICKED = "picked"
 
 
 @dataclass(frozen=True)
-class Source:
+class ObjectiveSource:
     """Where a task's rows come from, what is wanted of their ranking, and how models are trained.
 
     Args:
@@ -52,7 +53,7 @@ class Source:
     omega: Mapping[str, float]
     rule: Callable[[pd.DataFrame, pd.DataFrame], np.ndarray]
     goal: str
-    recipe: Recipe
+    recipe: RowsRecipe
     units: tuple[int, ...] = (32, 16)
     avoided: Mapping[str, str] = field(default_factory=dict)
 
@@ -84,7 +85,7 @@ class ObjectiveTask:
       users: `[lists]` the number of the user of each list of the test rows.
     """
 
-    source: Source
+    source: ObjectiveSource
     data: Any
     schema: Schema
     train: ListRows
@@ -94,7 +95,7 @@ class ObjectiveTask:
     users: np.ndarray
 
     @classmethod
-    def of(cls, data: Any, source: Source) -> ObjectiveTask:
+    def of(cls, data: Any, source: ObjectiveSource) -> ObjectiveTask:
         """Learns the vocabularies of a dataset from its training rows and looks all rows up."""
         schema = data.schema.served().adapt(data.train, verbose=0)
         primary = schema.label
@@ -125,7 +126,7 @@ class ObjectiveTask:
         )
 
     @property
-    def recipe(self) -> Recipe:
+    def recipe(self) -> RowsRecipe:
         """How everything is trained."""
         return self.source.recipe
 
@@ -206,7 +207,7 @@ class ObjectiveTask:
         losses = fit_early_stopped(
             model,
             rows.batches(self.recipe.batch_size, seed) if isinstance(rows, ListRows) else rows,
-            held.batches(HOLDOUT) if isinstance(held, ListRows) else held,
+            held.batches(SLICE) if isinstance(held, ListRows) else held,
             learning_rate=self.recipe.learning_rate,
             epochs=self.recipe.epochs,
             patience=self.recipe.patience,

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tfpfd.auditing import Evidence, Report, judge
-from tfpfd.auditing.rivals import Rivals
 from tfpfd.evaluation import Interval
 from tfpfd.evaluation.comparison import Standing
+from tfpfd.evaluation.measured_rivals import Rivals
 
 CLEAR, UNCLEAR = Interval(0.01, 0.008, 0.012), Interval(0.001, -0.001, 0.003)
 

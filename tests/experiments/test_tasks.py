@@ -8,7 +8,7 @@ import pytest
 
 from experiments.catalogue import CatalogueTask
 from experiments.methods import METHODS
-from experiments.rows_task import Recipe, RowsTask
+from experiments.rows_task import RowsRecipe, RowsTask
 from experiments.task import exchanged
 from experiments.tasks import COARSE, FINE, fine_network
 from tfpfd._keras import keras
@@ -60,7 +60,7 @@ def catalogue(films):
 @pytest.fixture(scope="module")
 def rows():
     data = marketplace("purchase", users=150, items=40, days=10, verbose=0)
-    return RowsTask.of(data, fine_network, Recipe(epochs=1, batch_size=128))
+    return RowsTask.of(data, fine_network, RowsRecipe(epochs=1, batch_size=128))
 
 
 @pytest.fixture(params=["catalogue", "rows"])

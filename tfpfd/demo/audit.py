@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 
 from tfpfd._files import check_out
-from tfpfd.auditing import Report, Splits, audit
+from tfpfd.auditing import Report, audit
 from tfpfd.auditing.arms import MakeStudent, MakeTeacher
-from tfpfd.data import CatalogueSplits
+from tfpfd.data import CatalogueSplits, Splits
 from tfpfd.datasets import movielens_100k
 from tfpfd.distillation import Ranker
 from tfpfd.layers import MLP, FeatureEncoder, TwoTower

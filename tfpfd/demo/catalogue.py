@@ -13,15 +13,15 @@ import pandas as pd
 
 from tfpfd._keras import keras
 from tfpfd.auditing.arms import OF_LISTS
-from tfpfd.auditing.catalogue_rivals import catalogue_rivals
-from tfpfd.auditing.positives import CatalogueRows, asked_of
-from tfpfd.auditing.rivals import Rivals
-from tfpfd.auditing.rows import Treatment
 from tfpfd.data.catalogue import CatalogueSplits
+from tfpfd.data.table_rows import Treatment
 from tfpfd.demo.methods import Parts
 from tfpfd.distillation import Ranker
 from tfpfd.distillation.labelled import LabelledModel
 from tfpfd.evaluation import multiplicities
+from tfpfd.evaluation.catalogue_rivals import catalogue_rivals
+from tfpfd.evaluation.catalogue_rows import CatalogueRows, asked_of
+from tfpfd.evaluation.measured_rivals import Rivals
 from tfpfd.layers import MLP, FeatureEncoder, TwoTower
 from tfpfd.schema import Schema, Sees
 

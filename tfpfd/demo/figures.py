@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tfpfd.auditing.comparison import RIVALS, title_of
 from tfpfd.evaluation import confidence_interval
 from tfpfd.evaluation.comparison import Comparison
+from tfpfd.evaluation.titles import RIVALS, title_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

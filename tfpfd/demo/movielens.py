@@ -17,9 +17,7 @@ from rich.console import Console
 from tfpfd._files import check_out
 from tfpfd._keras import keras
 from tfpfd.auditing.arms import ARMS, DISTILLED, Arm
-from tfpfd.auditing.comparison import Metrics
 from tfpfd.auditing.progress import TrainingProgress
-from tfpfd.auditing.runs import stacked
 from tfpfd.datasets import MovieLens, movielens_100k
 from tfpfd.demo import figures
 from tfpfd.demo.catalogue import (
@@ -33,6 +31,7 @@ from tfpfd.demo.methods import Compose, alone, distilled
 from tfpfd.demo.report import print_comparison
 from tfpfd.distillation import Distillation, Ranker
 from tfpfd.evaluation.comparison import Comparison
+from tfpfd.evaluation.differences import Metrics, stacked
 from tfpfd.serving import export
 from tfpfd.serving.rules import ALLOWED, BLOCKED, NO_HISTORY
 

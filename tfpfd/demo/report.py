@@ -5,10 +5,11 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from tfpfd.auditing.comparison import RIVALS, by_metric, compare, is_better, title_of
 from tfpfd.evaluation import Interval, confidence_interval
 from tfpfd.evaluation.comparison import Comparison
+from tfpfd.evaluation.differences import by_metric, compare, is_better
 from tfpfd.evaluation.intervals import level
+from tfpfd.evaluation.titles import RIVALS, title_of
 
 CONTROLS = ("base", "self", "shuffled")
 ABOUT = (

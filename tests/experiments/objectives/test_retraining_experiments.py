@@ -28,9 +28,9 @@ from experiments.objectives.self_distillation import (
     days_of,
     windows,
 )
-from experiments.results import Results
-from tfpfd.auditing.rows import scores_of
+from experiments.results import FinishedCells
 from tfpfd.data.lists import LIST
+from tfpfd.data.scoring import scores_of
 
 BOTH = (SelfDistillation, IrreproducibilityExperiment)
 
@@ -140,7 +140,7 @@ def test_a_version_is_trained_and_measured(task):
 def test_report_of_a_line_that_decays(tmp_path):
     """NDCG falls by .01 a version, beyond doubt, where students teach each other."""
     experiment = SelfDistillation()
-    results = Results(tmp_path, experiment, 2)
+    results = FinishedCells(tmp_path, experiment, 2)
     for number, cell in enumerate(results.cells):
         loss = 0.01 * cell["generation"] if cell["method"] == SELF else 0.0
         results.append(cell, {"ndcg": np.full(4, 0.6 - loss)}, 1.0)
@@ -166,7 +166,7 @@ def test_shares_of_a_list_by_hand():
 def test_report_of_retrainings_that_agree_or_not(tmp_path):
     """Students alone swap every list of two, .25 for .75: PD is 2 · .5 / 1; others agree."""
     experiment = IrreproducibilityExperiment()
-    results = Results(tmp_path, experiment, 2)
+    results = FinishedCells(tmp_path, experiment, 2)
     lists = np.repeat(np.arange(4), 2)
     for cell in results.cells:
         order = [0.25, 0.75]

@@ -1,9 +1,9 @@
-"""Lists of a chosen item and drawn ones as the arms of an audit take them: looked up once."""
+"""Lists of a chosen item and drawn ones in memory: looked up once, treated, in batches."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,16 +11,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfpfd.auditing.rows import Treatment, share_of, treated
 from tfpfd.data.dataset import prefetched
+from tfpfd.data.scoring import SLICE, scores_of_batches
+from tfpfd.data.table_rows import Treatment, share_of, treated
 from tfpfd.data.whole_lists import ListColumns, whole_lists
-from tfpfd.distillation import Ranker
-
-_SLICE = 16_384
 
 
 @dataclass(frozen=True, eq=False)
-class ListRows:
+class ChosenLists:
     """Lists that were looked up, all as long; the item that a user chose is the first of each.
 
     Args:
@@ -41,11 +39,11 @@ class ListRows:
         """How many rows a list has."""
         return len(self.labels) // len(self.users)
 
-    def treated(self, treatment: Treatment, names: Collection[str], seed: int = 0) -> ListRows:
+    def treated(self, treatment: Treatment, names: Collection[str], seed: int = 0) -> ChosenLists:
         """The lists with some privileged features changed, of the same items in the same order.
 
         Args:
-          treatment: see `tfpfd.auditing.rows.treated`.
+          treatment: see `tfpfd.data.table_rows.treated`.
           names: the features to change.
           seed: of the permutation, of the rows of all lists.
         """
@@ -55,7 +53,7 @@ class ListRows:
         of_rows = (treated(inputs, treatment, names, seed), *targets)
         return dataclasses.replace(self, columns=self.columns._replace(of_rows=of_rows))
 
-    def share(self, size: float) -> ListRows:
+    def share(self, size: float) -> ChosenLists:
         """A share of the lists; smaller ones are part of larger.
 
         Args:
@@ -63,12 +61,12 @@ class ListRows:
         """
         return self.some(share_of(np.zeros(len(self.users)), size))
 
-    def some(self, lists: np.ndarray) -> ListRows:
+    def some(self, lists: np.ndarray) -> ChosenLists:
         """Some of the lists, `[lists]` places."""
         rows = (lists[:, None] * self.size + np.arange(self.size)).ravel()
         columns = self.columns
         assert columns.item is not None  # Lists of a catalogue have items.
-        return ListRows(
+        return ChosenLists(
             ListColumns(
                 tf.nest.map_structure(lambda column: column[rows], columns.of_rows),
                 {name: column[lists] for name, column in columns.of_lists.items()},
@@ -92,10 +90,9 @@ class ListRows:
     @cached_property
     def in_order(self) -> tf.data.Dataset:
         """Batches where nothing is trained; made once, as that takes longer than to run them."""
-        return self.batches(_SLICE)
+        return self.batches(SLICE)
 
-    def logits(self, ranker: Ranker) -> Any:
+    def logits(self, ranker: Callable[..., Any]) -> Any:
         """Logits of a ranker, float32 `[lists, rows of a list]`."""
-        # Not `predict`: tracing a graph takes longer than running these few batches.
-        parts = [ranker(inputs, training=False) for inputs, *_ in self.in_order]
-        return np.concatenate(parts).reshape(-1, self.size)
+        inputs = (inputs for inputs, *_ in self.in_order)
+        return scores_of_batches(ranker, inputs).reshape(-1, self.size)

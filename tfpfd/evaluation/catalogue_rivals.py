@@ -7,10 +7,10 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import pandas as pd
 
-from tfpfd.auditing.comparison import Metrics
-from tfpfd.auditing.positives import Asked, matrix_of
-from tfpfd.auditing.rivals import Rivals
 from tfpfd.data.catalogue import CatalogueSplits
+from tfpfd.evaluation.catalogue_rows import Asked, matrix_of
+from tfpfd.evaluation.differences import Metrics
+from tfpfd.evaluation.measured_rivals import Rivals
 from tfpfd.evaluation.retrieval import retrieval_rivals
 from tfpfd.evaluation.rivals import CatalogueRival
 

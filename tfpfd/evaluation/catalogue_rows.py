@@ -1,4 +1,4 @@
-"""What users chose of a catalogue as an audit takes it: looked up, in lists, with what was seen."""
+"""What users chose of a catalogue, in memory: looked up, in lists, with what was seen."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tfpfd.auditing.lists import ListRows
-from tfpfd.auditing.rows import Treatment, scores_of
 from tfpfd.data.catalogue import PARTS, CatalogueSplits
+from tfpfd.data.chosen_lists import ChosenLists
 from tfpfd.data.positives import check_privileged, look_up_lists
+from tfpfd.data.scoring import scores_of
+from tfpfd.data.table_rows import Treatment
 from tfpfd.distillation import Ranker
-from tfpfd.evaluation import Embeddings, evaluate_catalogue
-from tfpfd.evaluation.catalogue import names_and_lengths
+from tfpfd.evaluation.catalogue import evaluate_catalogue, names_and_lengths
 from tfpfd.evaluation.intervals import FloatArray
 from tfpfd.evaluation.lists import list_ndcg, mean_over_lists
 from tfpfd.evaluation.rivals import history_of
 from tfpfd.evaluation.seeds import Catalogue
+from tfpfd.evaluation.sources import Embeddings
 from tfpfd.schema import Schema
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class CatalogueRows:
     """
 
     schema: Schema
-    lists: Mapping[str, ListRows]
+    lists: Mapping[str, ChosenLists]
     asked: Mapping[str, Asked]
 
     @classmethod
@@ -105,7 +106,7 @@ class CatalogueRows:
         check_privileged(data.schema, data.privileged)
         schema = data.adapt() if schema is None else schema
         lists = {
-            part: ListRows(
+            part: ChosenLists(
                 look_up_lists(
                     getattr(data, part),
                     data.items,

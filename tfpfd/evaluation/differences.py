@@ -1,51 +1,21 @@
-"""Arms compared metric by metric: paired differences, and which of them are real."""
+"""Trainings compared metric by metric: paired differences, and which of them are real."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import TypeAlias
 
-from tfpfd.evaluation import Interval, confidence_interval, paired_difference
-from tfpfd.evaluation.intervals import FloatArray, level
+import numpy as np
+
+from tfpfd.evaluation.intervals import FloatArray, Interval, paired_difference
 from tfpfd.evaluation.metrics import SMALLER_IS_BETTER
+from tfpfd.evaluation.titles import title_of
 
-METRICS = {
-    "auc": "AUC",
-    "group_auc": "group AUC",
-    "log_loss": "log loss",
-    "ece": "ECE",
-    "recall@50": "recall@50",
-    "ndcg@10": "NDCG@10",
-}
-OF_LISTS = {"list_ndcg": "NDCG in lists", "list_loss": "list log loss"}
 CONTROLS = ("self", "shuffled", "zeroed")
-ABOUT = {
-    "base": "the student alone",
-    "self": "its teacher sees served features only",
-    "shuffled": "the teacher's privileged features are permuted",
-    "zeroed": "the teacher's privileged features are all missing",
-    "distilled": "its teacher sees the privileged features",
-}
-
-RIVALS = {
-    "bias": "the bias model",
-    "logistic": "logistic regression",
-    "trees": "boosted trees",
-    "popularity": "popularity",
-    "item_knn": "item-kNN",
-    "ease": "EASE",
-}
 
 # Metrics [seeds, 1 + resamples] by name, of one arm and of all.
 Metrics: TypeAlias = Mapping[str, FloatArray]
 Arms: TypeAlias = Mapping[str, Metrics]
-
-
-def title_of(metric: str) -> str:
-    """What a reader calls a metric."""
-    known = {**METRICS, **OF_LISTS}
-    name, at, k = metric.partition("@")
-    return known.get(metric, f"{name.replace('ndcg', 'NDCG').replace('_', ' ')}{at}{k}")
 
 
 def compare(arms: Arms, control: str, metrics: Collection[str]) -> dict[str, Interval]:
@@ -106,6 +76,6 @@ def by_metric(arms: Arms, metrics: Sequence[str]) -> str:
     return f"What the privileged features gave the student: {'; '.join([real, *found])}."
 
 
-def cell(metrics: Metrics, metric: str) -> str:
-    """`level` of a metric, or a dash where the metric has no meaning."""
-    return level(confidence_interval(metrics[metric])) if metric in metrics else "–"
+def stacked(runs: Sequence[Metrics]) -> dict[str, FloatArray]:
+    """Metrics `[seeds, 1 + resamples]` of the metrics `[1 + resamples]` of each seed."""
+    return {metric: np.stack([run[metric] for run in runs]) for metric in runs[0]}

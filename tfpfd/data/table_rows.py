@@ -1,77 +1,21 @@
-"""Rows as the arms of an audit take them: split, looked up once, treated, in batches."""
+"""Rows in memory as trainings that are compared take them: looked up once, treated, in batches."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 
 from tfpfd.data.dataset import batched, from_rows
-from tfpfd.distillation import Ranker
-from tfpfd.schema import Categorical, Schema
+from tfpfd.data.scoring import scores_of
+from tfpfd.schema import Schema
 
 Treatment = Literal["kept", "shuffled", "zeroed"]
-_SLICE = 16_384
-
-
-class SplitRows(Protocol):
-    """What an audit reads: `Splits`, or a built-in dataset; it may have a `user_key` too."""
-
-    @property
-    def train(self) -> pd.DataFrame:
-        """Training rows; NaN as the label of those without one."""
-
-    @property
-    def validation(self) -> pd.DataFrame:
-        """Rows by which training stops early."""
-
-    @property
-    def test(self) -> pd.DataFrame:
-        """Rows by which arms are compared."""
-
-    @property
-    def schema(self) -> Schema:
-        """Names the columns; its list key is the user id where there is no `user_key`."""
-
-
-@dataclass(frozen=True, eq=False)
-class Splits:
-    """Labelled rows, split.
-
-    Args:
-      train: training rows; NaN as the label of those without one.
-      validation: rows by which training stops early.
-      test: rows by which arms are compared.
-      schema: names the columns.
-      user_key: the column of the user id: rows of a user are resampled together. By default the
-        schema's `list_key`; they differ where a list is a page, of which a user sees many.
-      item_key: the column of the item id, for the rival that knows user and item alone. By default
-        the first categorical of one value on the item side.
-    """
-
-    train: pd.DataFrame
-    validation: pd.DataFrame
-    test: pd.DataFrame
-    schema: Schema
-    user_key: str | None = None
-    item_key: str | None = None
-
-
-def user_key_of(data: SplitRows) -> str | None:
-    """The column of the user id: that of the data, or else the list key of their schema."""
-    return getattr(data, "user_key", None) or data.schema.list_key
-
-
-def item_key_of(data: SplitRows) -> str | None:
-    """The column of the item id: that of the data, or else by the schema; None without items."""
-    given = getattr(data, "item_key", None)
-    single = (f for f in data.schema.item if isinstance(f, Categorical) and f.length is None)
-    return given or next((feature.name for feature in single), None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +73,7 @@ class TableRows:
             columns += (self.weights,)
         return batched(columns, len(self.labels), size, shuffle=seed is not None, seed=seed)
 
-    def logits(self, ranker: Ranker) -> np.ndarray:
+    def logits(self, ranker: Callable[..., Any]) -> np.ndarray:
         """Logits of a ranker, float32 `[rows]`."""
         return scores_of(ranker, self.inputs, len(self.labels))
 
@@ -169,25 +113,3 @@ def treated(
     rows = len(next(iter(inputs[name] for name in names)))
     order = np.random.default_rng(seed).permutation(rows)
     return {**inputs, **{name: inputs[name][order] for name in names}}
-
-
-def scores_of(scorer: Callable[..., Any], inputs: Mapping[str, np.ndarray], rows: int) -> Any:
-    """What a scorer that looks at each row by itself says of rows in memory.
-
-    Args:
-      scorer: a ranker, or what else takes looked-up inputs and `training`.
-      inputs: arrays of `rows` entries.
-      rows: how many.
-
-    Returns:
-      float32 `[rows]` or what else the scorer returns of a row, or a dict of such.
-    """
-    # Not `predict`: tracing a graph takes longer than running these few batches.
-    parts = [
-        scorer(
-            {name: tf.constant(v[start : start + _SLICE]) for name, v in inputs.items()},
-            training=False,
-        )
-        for start in range(0, rows, _SLICE)
-    ]
-    return tf.nest.map_structure(lambda *columns: np.concatenate(columns), *parts)

@@ -1,4 +1,4 @@
-"""What an expert would have tried first, beside the base of an audit."""
+"""What an expert would have tried first, as it was measured beside a base."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tfpfd.auditing.cells import Arrays
-from tfpfd.auditing.comparison import Metrics
-from tfpfd.evaluation import Comparison
+from tfpfd.evaluation.comparison import Comparison
+from tfpfd.evaluation.differences import Metrics
 
 _SETTING = "setting"
 
@@ -44,14 +43,14 @@ class Rivals:
             self.settings,
         )
 
-    def arrays(self) -> Arrays:
+    def arrays(self) -> dict[str, np.ndarray]:
         """The rivals as arrays by name, from which `of` makes them again."""
         metrics = {f"{r}/{m}": v for r, found in self.metrics.items() for m, v in found.items()}
         settings = {f"{r}/{_SETTING}": np.array(value) for r, value in self.settings.items()}
         return {**metrics, **settings}
 
     @classmethod
-    def of(cls, arrays: Arrays) -> Rivals:
+    def of(cls, arrays: Mapping[str, np.ndarray]) -> Rivals:
         """The rivals that `arrays` gave."""
         metrics: dict[str, dict[str, np.ndarray]] = {}
         settings: dict[str, str] = {}
@@ -62,8 +61,3 @@ class Rivals:
             else:
                 metrics.setdefault(rival, {})[key] = values
         return cls(metrics, settings)
-
-
-def cell_name(share: float) -> str:
-    """What rivals fitted on a share of the training rows are called on disk."""
-    return f"rivals,size={float(share)!r}"

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tfpfd.auditing.comparison import Metrics
-from tfpfd.auditing.rivals import Rivals
-from tfpfd.auditing.rows import SplitRows, item_key_of, user_key_of
 from tfpfd.data.catalogue import PARTS
+from tfpfd.data.splits import SplitRows, item_key_of, user_key_of
+from tfpfd.evaluation.differences import Metrics
 from tfpfd.evaluation.intervals import FloatArray
+from tfpfd.evaluation.measured_rivals import Rivals
 from tfpfd.evaluation.pointwise import Rows, pointwise_rivals
 from tfpfd.schema import Schema
 

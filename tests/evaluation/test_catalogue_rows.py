@@ -8,10 +8,10 @@ import pytest
 
 from tfpfd import CatalogueSplits, Categorical, FeatureEncoder, Numeric, Ranker, Schema, TwoTower
 from tfpfd import Sequence as History
-from tfpfd.auditing.positives import CatalogueRows
 from tfpfd.data import LIST, from_positives
 from tfpfd.data.once import ONCE
 from tfpfd.evaluation import Embeddings, evaluate_catalogue, multiplicities
+from tfpfd.evaluation.catalogue_rows import CatalogueRows
 
 ITEMS = 12
 SCHEMA = Schema(

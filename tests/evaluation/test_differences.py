@@ -3,16 +3,11 @@ import math
 import numpy as np
 import pytest
 
-from tfpfd.auditing.comparison import (
-    METRICS,
-    by_metric,
-    cell,
-    compare,
-    gain,
-    is_better,
-)
+from tfpfd.auditing.tables import cell
 from tfpfd.evaluation import Interval
+from tfpfd.evaluation.differences import by_metric, compare, gain, is_better
 from tfpfd.evaluation.intervals import level, number
+from tfpfd.evaluation.titles import METRICS
 
 SEEDS, RESAMPLES = 3, 50
 
