@@ -151,7 +151,8 @@ def audit_rows(
     data: Annotated[
         str,
         typer.Option(
-            help="movielens, movielens-catalogue, or a folder with {train,validation,test}.parquet"
+            help="movielens, movielens-catalogue, another of tfpfd.datasets, or a folder with "
+            "{train,validation,test}.parquet"
         ),
     ] = "movielens",
     schema: Annotated[Path | None, typer.Option(help="a file of what Schema.to_json wrote")] = None,

@@ -12,13 +12,12 @@ import pandas as pd
 
 from experiments.cells import Cell, Metrics
 from experiments.results import FinishedCells
+from tfpfd.datasets.registry import path_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from tfpfd.evaluation.measured_rivals import Rivals
-
-SIMULATED = ("mediator", "marketplace")
 
 
 @dataclass(frozen=True)
@@ -79,11 +78,7 @@ class Experiment(ABC):
                 f"`--data` of `{self.name}` must be one of {', '.join(self.sources)}, or one of "
                 f"them with `:path` behind it, received '{data}'"
             )
-        if colon and source in SIMULATED:
-            raise ValueError(f"`--data {data}`: {source} is simulated and has no path")
-        if colon and not (path and Path(path).exists()):
-            raise FileNotFoundError(f"`--data {data}`: nothing is at '{path}'")
-        return source, Path(path) if colon else None
+        return source, path_of(source, path) if colon else None
 
     @property
     @abstractmethod

@@ -23,6 +23,7 @@ from experiments.rare_label_report import (
 )
 from experiments.rare_label_tasks import FEEDBACKS, SOURCES, RareTask, started
 from experiments.results import FinishedCells
+from tfpfd.datasets.registry import can
 from tfpfd.distillation.labelled import LabelledModel
 
 RATES, STRENGTHS, ROWS = (0.005, 0.02, 0.1), (0.5, 4.0), (6_000, 24_000)
@@ -60,7 +61,7 @@ class RareLabel(MethodExperiment):
     @property
     def settings_of_tasks(self) -> dict[str, Cell]:
         """The settings of each task by its name, in the order of the report."""
-        if self.source == "kuairand":
+        if not can(self.source, "simulated"):
             return {name: {"label": name} for name in FEEDBACKS}
         return {
             f"{_percent(rate)}, strength {strength:g}, {rows:,} rows": {
@@ -75,7 +76,7 @@ class RareLabel(MethodExperiment):
 
     @property
     def _rivals(self) -> tuple[str, ...]:
-        return (*RIVALS, "truth") if self.source == "marketplace" else RIVALS
+        return (*RIVALS, "truth") if can(self.source, "true rates") else RIVALS
 
     def cells(self, seeds: int) -> list[Cell]:
         """Every method on every task.
@@ -91,7 +92,8 @@ class RareLabel(MethodExperiment):
         """Trains a method on a task, or measures a rival there."""
         name, seed = str(cell["method"]), int(cell["seed"])
         # KuaiRand's rows are the same for all seeds.
-        of_task = ("label",) if self.source == "kuairand" else ("rate", "strength", "rows", "seed")
+        drawn = ("rate", "strength", "rows", "seed")
+        of_task = drawn if can(self.source, "simulated") else ("label",)
         self._rare = self._made(*((key, cell[key]) for key in of_task))
         self.task = self._rare.task
         if name in self._rivals:
@@ -119,7 +121,7 @@ class RareLabel(MethodExperiment):
 
     @property
     def _panels(self) -> list[Panel]:
-        if self.source == "kuairand":
+        if not can(self.source, "simulated"):
             return [Panel(method, method, self.settings_of_tasks) for method in TAUGHT]
         return [
             Panel(

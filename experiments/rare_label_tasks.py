@@ -18,8 +18,8 @@ from experiments.rows_task import RowsRecipe, RowsSource, RowsTask
 from tfpfd._keras import keras
 from tfpfd.data.splits import SplitRows, Splits
 from tfpfd.datasets import kuairand_pure, marketplace
-from tfpfd.datasets.kuairand_feedback import LABELS, privileged_features
-from tfpfd.datasets.kuairand_source import USER_CODES
+from tfpfd.datasets.kuairand.feedback import LABELS, privileged_features
+from tfpfd.datasets.kuairand.files import USER_CODES
 from tfpfd.distillation import Ranker
 from tfpfd.distillation.labelled import LabelledModel
 from tfpfd.evaluation import auc, evaluate_rows, log_loss, user_bootstrap

@@ -17,6 +17,7 @@ from experiments.methods import METHODS
 from experiments.results import FinishedCells
 from experiments.tasks import COARSE
 from tfpfd._keras import freeze, keras
+from tfpfd.datasets.registry import can
 from tfpfd.distillation import Distillation
 
 METHOD = "PFD+MD"
@@ -49,7 +50,7 @@ class Sharing(MethodExperiment):
     @property
     def grid(self) -> dict[str, Cell]:
         """The kinds of sharing; clicks of KuaiRand have no user id to keep apart."""
-        left_out = "all but user_id" if self.source == "kuairand" else None
+        left_out = None if can(self.source, "user ids") else "all but user_id"
         return {name: cell for name, cell in GRID.items() if cell["shared"] != left_out}
 
     def cells(self, seeds: int) -> list[Cell]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from functools import partial
 
 from experiments.catalogue import CatalogueSource
 from experiments.rows_task import RowsRecipe, RowsSource
 from experiments.task import MethodSource
 from tfpfd._keras import keras
-from tfpfd.datasets import kuairand_pure, marketplace, movielens_100k
+from tfpfd.datasets import kuairand, marketplace, movielens_100k
 from tfpfd.demo.catalogue import RECENT
 from tfpfd.layers import MLP, TwoTower
 from tfpfd.schema import Sees
@@ -30,17 +28,6 @@ def fine_network(sees: Sees, strong: bool) -> keras.layers.Layer:
     return MLP(units, batch_norm=False)
 
 
-def load_kuairand(task: str) -> Callable[[Path | None], Any]:
-    """Loads KuaiRand for a task from its path, without which it raises ValueError."""
-
-    def load(path: Path | None) -> Any:
-        if path is None:
-            raise ValueError("`--data kuairand` needs the folder of its files: `kuairand:PATH`")
-        return kuairand_pure(path, task)
-
-    return load
-
-
 COARSE: dict[str, MethodSource] = {
     "marketplace": RowsSource(
         lambda path: marketplace("click", users=1000),
@@ -48,7 +35,7 @@ COARSE: dict[str, MethodSource] = {
         RowsRecipe(dim=8, batch_size=1024),
     ),
     "movielens": CatalogueSource(movielens_100k, RECENT),
-    "kuairand": RowsSource(load_kuairand("click"), coarse_network, RowsRecipe(batch_size=512)),
+    "kuairand": RowsSource(kuairand.load, coarse_network, RowsRecipe(batch_size=512)),
 }
 """Coarse ranking with cross features privileged: of a catalogue, or a label on impressions."""
 
@@ -57,7 +44,9 @@ FINE: dict[str, RowsSource] = {
         lambda path: marketplace("purchase", users=4000), fine_network, RowsRecipe()
     ),
     "kuairand": RowsSource(
-        load_kuairand("like"), fine_network, RowsRecipe(embedding_l2=0.0, batch_size=512)
+        partial(kuairand.load, task="like"),
+        fine_network,
+        RowsRecipe(embedding_l2=0.0, batch_size=512),
     ),
 }
 """Fine ranking: a label on clicks, post-event features privileged."""

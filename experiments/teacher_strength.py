@@ -21,6 +21,7 @@ from experiments.tasks import COARSE, FINE
 from tfpfd._keras import keras
 from tfpfd.data.splits import SplitRows
 from tfpfd.datasets import marketplace, mediator
+from tfpfd.datasets.registry import can
 from tfpfd.layers import MLP
 from tfpfd.schema import Sees
 
@@ -107,11 +108,11 @@ class TeacherStrength(MethodExperiment):
     @property
     def _methods(self) -> tuple[str, ...]:
         """Of real data PFD at strength 0 is the control *shuffled*."""
-        return tuple(m for m in COMPARED if self.source in DRAWS or m != "shuffled")
+        return tuple(m for m in COMPARED if can(self.source, "simulated") or m != "shuffled")
 
     def _cell(self, method: str, strength: float) -> Cell:
         """What sees no privileged features is the same at all strengths of real data."""
-        once = method in ("baseline", "self") and self.source not in DRAWS
+        once = method in ("baseline", "self") and not can(self.source, "simulated")
         return {"strength": self._strengths[-1] if once else strength, "method": method}
 
     def cells(self, seeds: int) -> list[Cell]:
@@ -123,7 +124,7 @@ class TeacherStrength(MethodExperiment):
     def bases(self) -> dict[str, Cell]:
         """The baseline of real data; simulated rows are others for each seed and strength."""
         cell = self._cell("baseline", self._strengths[-1])
-        return {} if self.source in DRAWS else {"baseline": cell}
+        return {} if can(self.source, "simulated") else {"baseline": cell}
 
     def run(self, cell: Cell) -> Metrics:
         """Trains a method on the rows of a strength and a seed."""

@@ -15,6 +15,7 @@ from experiments.objectives.shared import Shared
 from experiments.objectives.sources import RANKING
 from experiments.objectives.task import PICKED
 from experiments.results import FinishedCells, over_seeds
+from tfpfd.datasets.registry import can
 from tfpfd.distillation import Distillation
 from tfpfd.objectives import Boosted, FusedTeachers
 
@@ -63,7 +64,7 @@ class Boost(ObjectiveExperiment):
         """Costs at equal exposure, the curves, and metrics."""
         assert self.source is not None
         goal = self.tasks[self.source].goal
-        costs = [m for m in COSTS if m == "ndcg" or self.source == "marketplace"]
+        costs = [m for m in COSTS if m == "ndcg" or can(self.source, "true rates")]
         equal = (
             f"The goal: {goal}. Exposure is the share of attention to the first three of a list "
             "that goes to them. Changes are from the student without a boost, in per cent of its "

@@ -22,6 +22,7 @@ from experiments.objectives.methods import (
 from experiments.objectives.shared import BOUND, TRIALS
 from experiments.objectives.sources import RANKING, SOURCES
 from experiments.results import FinishedCells
+from tfpfd.datasets.registry import can
 from tfpfd.evaluation.intervals import level
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class MultiObjective(ObjectiveExperiment):
         """Metrics, differences, the trade-offs as a picture, and the claims."""
         assert self.source is not None
         source = self.tasks[self.source]
-        true = ["purchase_rate"] if self.source == "marketplace" else []
+        true = ["purchase_rate"] if can(self.source, "true rates") else []
         shown = ["ndcg", *true, *source.omega, "exposure"]
         omega = ", ".join(f"{name} {weight:+g} t" for name, weight in source.omega.items())
         text = (

@@ -7,8 +7,7 @@ import pandas as pd
 
 from experiments.objectives.task import ObjectiveSource
 from experiments.rows_task import RowsRecipe
-from experiments.tasks import load_kuairand
-from tfpfd.datasets import marketplace
+from tfpfd.datasets import kuairand, marketplace
 
 
 def _short_videos(rows: pd.DataFrame, train: pd.DataFrame) -> np.ndarray:
@@ -25,7 +24,7 @@ SOURCES: dict[str, ObjectiveSource] = {
         avoided={"cancelled": "kept"},
     ),
     "kuairand": ObjectiveSource(
-        load_kuairand("click"),
+        kuairand.load,
         omega={"is_like": 0.3, "is_profile_enter": 0.3, "is_comment": 0.2, "is_follow": 0.2},
         rule=_short_videos,
         goal="videos shorter than three quarters of those shown",

@@ -18,6 +18,7 @@ from experiments.rows_task import RowsRecipe
 from tfpfd._keras import keras
 from tfpfd.data.scoring import SLICE
 from tfpfd.data.splits import user_key_of
+from tfpfd.datasets.protocol import WithTrueRates
 from tfpfd.demo.catalogue import RESAMPLES
 from tfpfd.distillation import Distillation, Ranker
 from tfpfd.distillation.early_stopping import fit_early_stopped
@@ -121,7 +122,7 @@ class ObjectiveTask:
             train=look_up(data.train),
             validation=look_up(data.validation),
             test=test,
-            rates=data.rates(*pairs) if hasattr(data, "rates") else {},
+            rates=data.rates(*pairs) if isinstance(data, WithTrueRates) else {},
             users=owners[first],
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from tfpfd._files import check_out
 from tfpfd.auditing import Report, audit
 from tfpfd.auditing.arms import MakeStudent, MakeTeacher
 from tfpfd.data import CatalogueSplits, Splits
-from tfpfd.datasets import movielens_100k
+from tfpfd.datasets.registry import DATASETS, can, path_of
 from tfpfd.distillation import Ranker
 from tfpfd.layers import MLP, FeatureEncoder, TwoTower
 from tfpfd.schema import Schema, Sees
@@ -55,20 +55,6 @@ class Audited:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-def movielens_rows() -> Audited:
-    """MovieLens-100K as rows: whether a film that was rated is liked."""
-    data = movielens_100k()
-    splits = Splits(data.train, data.validation, data.test, data.schema)
-    return Audited(splits, settings={"learning_rate": 4e-3, "weight": 0.9, "batch_size": 256})
-
-
-def movielens_catalogue() -> Audited:
-    """MovieLens-100K as a catalogue, of all likes before the validation."""
-    settings = {"batch_size": 4096}
-    data = movielens_100k().catalogue(drawn=50)
-    return Audited(data, make_retriever, make_list_teacher, settings)
-
-
 def make_retriever(schema: Schema, regularization: float = 1.0) -> Ranker:
     """A two-tower student of a catalogue; the softer its loss, the less it learns by heart."""
     encoder = FeatureEncoder(schema, dim=64)
@@ -81,10 +67,43 @@ def make_list_teacher(schema: Schema, sees: Sees, student: Ranker) -> Ranker:
     return Ranker(schema, MLP([64, 32], batch_norm=False), sees=sees, encoder=student.encoder)
 
 
-BUILT_IN: dict[str, Callable[[], Audited]] = {
-    "movielens": movielens_rows,
-    "movielens-catalogue": movielens_catalogue,
+SETTINGS: dict[str, Mapping[str, Any]] = {
+    "movielens": {"learning_rate": 4e-3, "weight": 0.9, "batch_size": 256}
 }
+"""How to train on rows of a data set, where that is known."""
+
+CATALOGUE = "-catalogue"
+"""Behind the name of a data set: what users chose of all its items, in place of labelled rows."""
+
+
+def known() -> list[str]:
+    """What can be audited by its name."""
+    names = [f"{name}{CATALOGUE}" for name in DATASETS if can(name, "catalogue")]
+    return [*DATASETS, *names]
+
+
+def audited(data: str, schema: Path | None = None) -> Audited:
+    """What `--data` names.
+
+    Args:
+      data: one of `known`, perhaps with `:path` behind it for a copy on this machine, or a folder.
+      schema: for a folder, the file of its schema.
+
+    Raises:
+      ValueError: as for `read_rows`, or a path of simulated data.
+      FileNotFoundError: as for `read_rows`, or nothing is at the path.
+    """
+    whole, colon, path = data.partition(":")
+    if whole not in known():
+        return Audited(read_rows(Path(data), schema))
+    name = whole if whole in DATASETS else whole.removesuffix(CATALOGUE)
+    loaded: Any = DATASETS[name].load(path_of(name, path) if colon else None)
+    if name != whole:
+        choices = loaded.catalogue(drawn=50)
+        return Audited(choices, make_retriever, make_list_teacher, {"batch_size": 4096})
+    keys = {key: getattr(loaded, key, None) for key in ("user_key", "item_key")}
+    splits = Splits(loaded.train, loaded.validation, loaded.test, loaded.schema, **keys)
+    return Audited(splits, settings=SETTINGS.get(name, {}))
 
 
 def read_rows(folder: Path, schema: Path | None) -> Splits:
@@ -101,7 +120,7 @@ def read_rows(folder: Path, schema: Path | None) -> Splits:
     if schema is None:
         raise ValueError(
             "`--schema` is missing: expected a JSON file written by Schema.to_json, as "
-            f"'{folder}' is none of the built-in datasets {list(BUILT_IN)}"
+            f"'{folder}' is none of the built-in datasets {known()}"
         )
     if not schema.is_file():
         raise FileNotFoundError(f"'{schema}' is not there: expected the schema of '{folder}'")
@@ -116,7 +135,7 @@ def read_rows(folder: Path, schema: Path | None) -> Splits:
     if missing:
         raise FileNotFoundError(
             f"'{folder}' misses {missing}: expected train.parquet, validation.parquet and "
-            f"test.parquet, or one of the built-in datasets {list(BUILT_IN)}"
+            f"test.parquet, or one of the built-in datasets {known()}"
         )
     train, validation, test = (pd.read_parquet(path) for path in paths.values())
     return Splits(train, validation, test, read)
@@ -133,7 +152,7 @@ def run(
     """Audits default networks, or goes on where that was stopped, and writes the report.
 
     Args:
-      data: the name of a built-in dataset, or a folder; see `read_rows`.
+      data: see `audited`.
       schema: for a folder, the file of its schema.
       seeds: number of trainings of each arm.
       metric: the primary metric; by default that of `audit`.
@@ -144,12 +163,12 @@ def run(
       The report, and the path of its page.
 
     Raises:
-      ValueError: as for `read_rows` and `audit`; `out` holds the trainings of another audit; a user
+      ValueError: as for `audited` and `audit`; `out` holds the trainings of another audit; a user
         key of a catalogue.
       OSError: `out` can't be written to.
     """
     check_out(out)
-    chosen = BUILT_IN[data]() if data in BUILT_IN else Audited(read_rows(Path(data), schema))
+    chosen = audited(data, schema)
     rows = chosen.data
     if user_key is not None:
         if not isinstance(rows, Splits):

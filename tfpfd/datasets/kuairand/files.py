@@ -59,7 +59,7 @@ _EARLIER = {
 
 
 @dataclass(frozen=True)
-class Source:
+class KuaiRandTables:
     """What the files hold.
 
     Attributes:
@@ -91,7 +91,7 @@ class Source:
         )
 
 
-def read(path: str | Path) -> Source:
+def read(path: str | Path) -> KuaiRandTables:
     """Reads a folder with the publisher's files, plain or gzipped, itself or in `data`.
 
     Args:
@@ -125,7 +125,7 @@ def read(path: str | Path) -> Source:
     videos = _read(found[VIDEO_FILE], _VIDEOS)
     tags = videos.pop("tag").fillna("").str.split(",").map(lambda row: [int(t) for t in row if t])
     earlier = found[EARLIER_FILE]
-    return Source(
+    return KuaiRandTables(
         users=_read(found[USER_FILE], _USERS),
         videos=videos.assign(tags=tags),
         log=log.drop(columns=["date", "hourmin", "is_hate", "is_rand"]).reset_index(drop=True),

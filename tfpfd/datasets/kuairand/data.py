@@ -13,16 +13,16 @@ import numpy as np
 import pandas as pd
 
 from tfpfd.datasets.checks import require_integers, require_one_row_each
-from tfpfd.datasets.kuairand_feedback import (
+from tfpfd.datasets.kuairand.feedback import (
     LABELS,
     OF_IMPRESSIONS,
     feedback,
     objectives,
     privileged_features,
 )
-from tfpfd.datasets.kuairand_past import LogPast
-from tfpfd.datasets.kuairand_schema import LIST_KEY, make_schema
-from tfpfd.datasets.kuairand_source import TERMS, Source, read
+from tfpfd.datasets.kuairand.files import TERMS, KuaiRandTables, read
+from tfpfd.datasets.kuairand.past import LogPast
+from tfpfd.datasets.kuairand.schema import LIST_KEY, make_schema
 from tfpfd.schema import Schema
 
 VALIDATION_FROM, TEST_FROM = "2022-05-01", "2022-05-04"
@@ -126,14 +126,14 @@ class KuaiRand:
     cross features. A like rate is one of likes given a click.
 
     **Post-event features** (privileged): `play_time_ms`, `watch_ratio`, `profile_stay_time`,
-    `comment_stay_time` (ms), and the signals in `kuairand_feedback.LABELS` but the click.
+    `comment_stay_time` (ms), and the signals in `kuairand.feedback.LABELS` but the click.
 
     Attributes:
       source: what the files hold.
       task, privileged, ids, validation_from, test_from: as in `kuairand_pure`.
     """
 
-    source: Source
+    source: KuaiRandTables
     task: str
     privileged: Sequence[str] | None
     ids: bool

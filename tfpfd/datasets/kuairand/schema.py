@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence as Names
 
-from tfpfd.datasets.kuairand_feedback import LABELS, privileged_features
-from tfpfd.datasets.kuairand_past import HISTORY_LENGTH, USER_STATISTICS, VIDEO_STATISTICS
-from tfpfd.datasets.kuairand_source import USER_CODES, USER_STRINGS, VIDEO_NUMBERS, VIDEO_STRINGS
+from tfpfd.datasets.kuairand.feedback import LABELS, privileged_features
+from tfpfd.datasets.kuairand.files import USER_CODES, USER_STRINGS, VIDEO_NUMBERS, VIDEO_STRINGS
+from tfpfd.datasets.kuairand.past import HISTORY_LENGTH, USER_STATISTICS, VIDEO_STATISTICS
 from tfpfd.schema import Categorical, Numeric, Schema, Sequence
 from tfpfd.schema.features import Feature
 

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from tfpfd._keras import keras
-from tfpfd.datasets.past_clicks import PastClicks
-from tfpfd.datasets.simulation import Log
+from tfpfd.datasets.marketplace.past_clicks import PastClicks
+from tfpfd.datasets.marketplace.world import Log
 
 Task = Literal["click", "purchase", "objectives"]
 PARTS = ("train", "validation", "test")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from tfpfd.datasets.kuairand_past import CROSS_COUNTS, CROSS_RATES
+from tfpfd.datasets.kuairand.past import CROSS_COUNTS, CROSS_RATES
 from tfpfd.schema import Numeric
 
 LABELS = {

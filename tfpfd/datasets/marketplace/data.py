@@ -13,9 +13,9 @@ import tensorflow as tf
 
 from tfpfd._arguments import check_ids, check_integer
 from tfpfd.data.catalogue import CatalogueSplits
-from tfpfd.datasets.marketplace_rows import OBJECTIVES, MarketplaceRows, Task
-from tfpfd.datasets.marketplace_schema import make_schema
-from tfpfd.datasets.simulation import Log, World
+from tfpfd.datasets.marketplace.rows import OBJECTIVES, MarketplaceRows, Task
+from tfpfd.datasets.marketplace.schema import make_schema
+from tfpfd.datasets.marketplace.world import Log, World
 from tfpfd.schema import Schema
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tfpfd.data.past import Past, Span
-from tfpfd.datasets.kuairand_source import Source
+from tfpfd.datasets.kuairand.files import KuaiRandTables
 
 USER_STATISTICS = ("user_impressions", "user_click_rate", "user_like_rate")
 VIDEO_STATISTICS = ("video_impressions", "video_click_rate", "video_like_rate")
@@ -57,7 +57,7 @@ class Events:
     time: np.ndarray
 
     @classmethod
-    def of(cls, rows: pd.DataFrame, name: str, source: Source) -> Events:
+    def of(cls, rows: pd.DataFrame, name: str, source: KuaiRandTables) -> Events:
         """The events in a frame with `user_id`, `video_id` and `time_ms`."""
         return cls(*source.positions(rows, name), rows["time_ms"].to_numpy(np.int64))
 
@@ -142,7 +142,7 @@ class LogPast:
       ValueError: a user or a video that isn't in its table.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: KuaiRandTables) -> None:
         self._catalogue = catalogue = Catalogue(source.videos)
         self._video_ids = source.videos["video_id"].to_numpy(np.int64)
         log = Events.of(source.log, "log", source)
@@ -215,7 +215,7 @@ class LogPast:
         return {**columns, **self._clicked.same(self._clicked.before(user, time), user, video)}
 
 
-def _earlier(kind: str, source: Source) -> Events:
+def _earlier(kind: str, source: KuaiRandTables) -> Events:
     """What came before the log, unless the log begins before it ends, and so holds it already."""
     rows, first = source.earlier[kind], source.log.groupby("user_id")["time_ms"].min()
     before = rows["time_ms"] < rows["user_id"].map(first).fillna(np.inf)

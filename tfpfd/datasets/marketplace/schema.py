@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tfpfd.datasets.marketplace_rows import (
+from tfpfd.datasets.marketplace.observed import NUM_STYLES
+from tfpfd.datasets.marketplace.past_clicks import HISTORY_LENGTH
+from tfpfd.datasets.marketplace.rows import (
     CROSS_FEATURES,
     OBJECTIVES,
     POST_EVENT_FEATURES,
     Task,
 )
-from tfpfd.datasets.past_clicks import HISTORY_LENGTH
-from tfpfd.datasets.proxies import NUM_STYLES
 from tfpfd.schema import Categorical, Numeric, Schema, Sequence
 
 PRIVILEGED: dict[Task, dict[str, tuple[str, ...]]] = {

@@ -14,9 +14,9 @@ from tfpfd._arguments import check_number
 from tfpfd.data.catalogue import CatalogueSplits
 from tfpfd.data.past import Past
 from tfpfd.datasets.checks import positions, require_columns, require_integers, require_one_row_each
-from tfpfd.datasets.movielens_catalogue import catalogue_of
-from tfpfd.datasets.movielens_cross import CROSS_FEATURES, cross_features
-from tfpfd.datasets.movielens_source import TERMS, fetch, parse
+from tfpfd.datasets.movielens.catalogue import catalogue_of
+from tfpfd.datasets.movielens.cross import CROSS_FEATURES, cross_features
+from tfpfd.datasets.movielens.files import TERMS, fetch, parse
 from tfpfd.schema import Categorical, Numeric, Schema, Sequence
 
 LIKED_FROM = 4  # stars

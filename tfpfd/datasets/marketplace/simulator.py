@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from tfpfd._arguments import check_integer, check_number
-from tfpfd.datasets.marketplace_data import Marketplace
-from tfpfd.datasets.marketplace_rows import OBJECTIVES, PARTS, Task
-from tfpfd.datasets.proxies import item_table, user_table
-from tfpfd.datasets.simulation import World, simulate
+from tfpfd.datasets.marketplace.data import Marketplace
+from tfpfd.datasets.marketplace.observed import item_table, user_table
+from tfpfd.datasets.marketplace.rows import OBJECTIVES, PARTS, Task
+from tfpfd.datasets.marketplace.world import World, simulate
 
 
 def marketplace(

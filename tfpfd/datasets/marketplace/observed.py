@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from tfpfd.datasets.simulation import FACTORS, World
+from tfpfd.datasets.marketplace.world import FACTORS, World
 
 NUM_STYLES = FACTORS // 2
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tfpfd._arguments import check_integer, check_number
+from tfpfd.datasets.registry import Registered, register
 from tfpfd.schema import Numeric, Schema
 
 NUM_FEATURES = 60
@@ -119,3 +120,6 @@ def _draw(
     label = generator.random(rows) < 1 / (1 + np.exp(-logit))
     columns = np.column_stack([features, readings, label]).astype(np.float32)
     return pd.DataFrame(columns, columns=[*_feature_names(), *MEDIATOR_FEATURES, "label"])
+
+
+register(Registered("mediator", lambda path: mediator(), {"simulated"}))
