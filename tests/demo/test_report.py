@@ -1,5 +1,6 @@
 """The demo's tables and figure."""
 
+import dataclasses
 import io
 
 import numpy as np
@@ -52,6 +53,17 @@ def test_the_base_comes_first_and_then_what_the_teacher_gave():
     assert words.index("'base' is below ease") < words.index("│ popularity")
     assert "distilled minus base +.1000 ± .0000, self +.1000" in words
     assert "real, over base and every control: recall@50, NDCG@10." in words
+
+
+def test_controls_that_were_not_trained_are_not_spoken_of():
+    some = found(2)
+    models = {name: some.models[name] for name in ("base", "distilled")}
+    out = io.StringIO()
+    console = Console(file=out, width=80)
+    print_comparison(dataclasses.replace(some, models=models), console, "All of it", "A note.")
+    words = " ".join(out.getvalue().split())
+    assert "recall@50, distilled minus base +.1000 ± .0000 NDCG@10" in words
+    assert "shuffled" not in words
 
 
 def test_one_training_claims_nothing():

@@ -42,7 +42,9 @@ class CatalogueRecipe:
       last: the share of each user's ratings, the last before the test, whose likes students learn
         from; from .1, which is what the validation holds, to all .8.
       drawn: films beside each like.
-      dim: width of the embeddings.
+      dim: width of the embeddings of served features.
+      privileged_dim: of privileged ones, which are a number each: a teacher's first layer is much
+        cheaper, and on the validation its student as good, within what seeds differ by.
       units: of the towers.
       scale: of their inner product.
       learning_rate: of Adam.
@@ -54,6 +56,7 @@ class CatalogueRecipe:
     last: float = 0.8
     drawn: int = 50
     dim: int = 64
+    privileged_dim: int = 16
     units: tuple[int, ...] = (64,)
     scale: float = 6.0
     learning_rate: float = 2e-3
@@ -133,7 +136,10 @@ class LikesTask:
             return MLP([128, 64, 32] if strong else [64, 32], batch_norm=False)
 
         def encoder(schema: Schema, features: Collection[str]) -> FeatureEncoder:
-            return FeatureEncoder(schema, features, recipe.dim)
+            served = {feature.table for feature in schema.features("served").values()}
+            tables = {feature.table for feature in schema.features("privileged").values()} - served
+            dims = dict.fromkeys(sorted(tables), recipe.privileged_dim)
+            return FeatureEncoder(schema, features, recipe.dim, dims)
 
         weight = recipe.weight if weight is None else weight
         return Parts(self.schema, network, encoder, weight, own, OF_LISTS.soft_labels)

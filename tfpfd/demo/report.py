@@ -11,18 +11,18 @@ from tfpfd.evaluation.differences import by_metric, compare, is_better
 from tfpfd.evaluation.intervals import level
 from tfpfd.evaluation.titles import RIVALS, title_of
 
-CONTROLS = ("base", "self", "shuffled")
-ABOUT = (
-    "base: the student alone; self: its teacher sees served features only; shuffled: the teacher's "
-    "privileged features are permuted."
-)
+CONTROLS = {
+    "base": "the student alone",
+    "self": "its teacher sees served features only",
+    "shuffled": "the teacher's privileged features are permuted",
+}
 
 
 def print_comparison(found: Comparison, console: Console, title: str, note: str) -> None:
     """Prints what stands beside the base, the distilled student's differences, what they mean.
 
     Args:
-      found: with the models "base", "self", "shuffled" and "distilled".
+      found: with the models "base" and "distilled", and "self" and "shuffled" where there are any.
       console: where to.
       title: of the table.
       note: what a reader has to know of it.
@@ -43,8 +43,9 @@ def print_comparison(found: Comparison, console: Console, title: str, note: str)
             row += [level(confidence_interval(values[metric])), over]
         table.add_row(*row, end_section=name == [*found.rivals][-1])
     console.print(table)
-    console.print(ABOUT, highlight=False)
-    pairs = {control: compare(found.models, control, found.metrics) for control in CONTROLS}
+    controls = [name for name in CONTROLS if name in found.models]
+    console.print("; ".join(f"{name}: {CONTROLS[name]}" for name in controls), highlight=False)
+    pairs = {control: compare(found.models, control, found.metrics) for control in controls}
     for metric in found.metrics:
         over = ", ".join(
             f"{control} {_marked(pairs[control][metric], metric)}" for control in pairs
