@@ -8,15 +8,7 @@ from tfpfd.auditing.results import Results
 from tfpfd.evaluation import Interval, confidence_interval
 from tfpfd.evaluation.differences import CONTROLS, Metrics, compare, gain
 from tfpfd.evaluation.intervals import level, number
-from tfpfd.evaluation.titles import RIVALS, title_of
-
-ABOUT = {
-    "base": "the student alone",
-    "self": "its teacher sees served features only",
-    "shuffled": "the teacher's privileged features are permuted",
-    "zeroed": "the teacher's privileged features are all missing",
-    "distilled": "its teacher sees the privileged features",
-}
+from tfpfd.evaluation.titles import ABOUT, RIVALS, title_of
 
 
 def cell(metrics: Metrics, metric: str) -> str:

@@ -7,15 +7,9 @@ from rich.table import Table
 
 from tfpfd.evaluation import Interval, confidence_interval
 from tfpfd.evaluation.comparison import Comparison
-from tfpfd.evaluation.differences import by_metric, compare, is_better
+from tfpfd.evaluation.differences import CONTROLS, by_metric, compare, is_better
 from tfpfd.evaluation.intervals import level
-from tfpfd.evaluation.titles import RIVALS, title_of
-
-CONTROLS = {
-    "base": "the student alone",
-    "self": "its teacher sees served features only",
-    "shuffled": "the teacher's privileged features are permuted",
-}
+from tfpfd.evaluation.titles import ABOUT, RIVALS, title_of
 
 
 def print_comparison(found: Comparison, console: Console, title: str, note: str) -> None:
@@ -43,8 +37,8 @@ def print_comparison(found: Comparison, console: Console, title: str, note: str)
             row += [level(confidence_interval(values[metric])), over]
         table.add_row(*row, end_section=name == [*found.rivals][-1])
     console.print(table)
-    controls = [name for name in CONTROLS if name in found.models]
-    console.print("; ".join(f"{name}: {CONTROLS[name]}" for name in controls), highlight=False)
+    controls = [name for name in ("base", *CONTROLS) if name in found.models]
+    console.print("; ".join(f"{name}: {ABOUT[name]}" for name in controls), highlight=False)
     pairs = {control: compare(found.models, control, found.metrics) for control in controls}
     for metric in found.metrics:
         over = ", ".join(

@@ -55,6 +55,7 @@ def compare_pointwise(
 ) -> Comparison:
     """Models of labels given what was shown, beside biases, logistic regression and boosted trees.
 
+    >>> import numpy as np
     >>> from tfpfd import Categorical
     >>> random, user, item = np.random.default_rng(0), "user", "item"
     >>> rows = pd.DataFrame({name: random.integers(0, 9, 900) for name in (user, item)})
@@ -139,6 +140,7 @@ def compare_retrieval(
 ) -> Comparison:
     """Models that rank a whole catalogue, beside popularity, item-kNN and EASE.
 
+    >>> import numpy as np
     >>> history, validation = [[0], [1], [0], [1]], [[2], [3], [2], [3]]
     >>> found = compare_retrieval(
     ...     history, validation, test=[[4], [5], [4], [5]], metrics=["recall@1"],

@@ -1,4 +1,4 @@
-"""What a reader calls metrics and rivals."""
+"""What a reader calls metrics and rivals, and is told of trainings that are compared."""
 
 from __future__ import annotations
 
@@ -19,6 +19,14 @@ RIVALS = {
     "popularity": "popularity",
     "item_knn": "item-kNN",
     "ease": "EASE",
+}
+
+ABOUT = {
+    "base": "the student alone",
+    "self": "its teacher sees served features only",
+    "shuffled": "the teacher's privileged features are permuted",
+    "zeroed": "the teacher's privileged features are all missing",
+    "distilled": "its teacher sees the privileged features",
 }
 
 
