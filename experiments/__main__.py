@@ -6,12 +6,14 @@ import contextlib
 from pathlib import Path
 from typing import Annotated
 
+# First, as it says what to install where typer is missing.
+from tfpfd_cli import import_tensorflow
+
+# isort: split
 import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-
-from tfpfd_cli import import_tensorflow
 
 app = typer.Typer(add_completion=False)
 
