@@ -114,11 +114,11 @@ class TestReport:
         assert losses["trees"] > 0
 
     def test_no_rivals(self, results_of):
-        lacking = Rivals(lacking="pointwise rivals need scikit-learn: pip install 'tfpfd[demo]'")
+        lacking = Rivals(lacking="pointwise rivals need scikit-learn: pip install 'tfpfd[audit]'")
         report = Report(dataclasses.replace(results_of(), rivals=lacking))
         (warning,) = report.warnings
         assert "whether it is good enough to start from is not known" in warning
-        assert "scikit-learn: pip install 'tfpfd[demo]'." in warning
+        assert "scikit-learn: pip install 'tfpfd[audit]'." in warning
         assert "Is the base good enough" not in report.to_markdown()
 
 
