@@ -13,9 +13,9 @@ import tensorflow as tf
 import tfpfd
 from tfpfd import MLP, Categorical, Distillation, Numeric, Ranker, Schema, Sequence, TwoTower
 from tfpfd._keras import keras
-from tfpfd.auditing.rows import TableRows
 from tfpfd.data import from_rows, from_stream
 from tfpfd.data.once import ONCE
+from tfpfd.data.table_rows import TableRows
 from tfpfd.evaluation.target_encoding import ServedFeatures
 from tfpfd.layers import FeatureEncoder
 from tfpfd.schema import Feature, register_kind

@@ -14,7 +14,8 @@ from tfpfd.layers.behaviour import MeanPooling
 from tfpfd.layers.repeated import Repeated, Vectors, every_row
 from tfpfd.layers.tables import Tables
 from tfpfd.schema import Schema
-from tfpfd.schema.feature import Asked, Embedded, tables_of
+from tfpfd.schema.embedded import Asked, Embedded
+from tfpfd.schema.feature import tables_of
 from tfpfd.schema.prints import SchemaPrint
 from tfpfd.schema.schema import check_schema
 from tfpfd.schema.table_feature import masked_mean

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
@@ -13,46 +13,14 @@ import tensorflow as tf
 from tfpfd._keras import keras
 from tfpfd.schema.columns import is_missing
 from tfpfd.schema.declaration import check_name, make_plain
+from tfpfd.schema.embedded import Asked, Embedded
 from tfpfd.schema.fields import checked_fields
+from tfpfd.schema.learner import Learner
 
 Known = Mapping[str, "Feature"]
 """The features of a schema by name: what a feature borrows a vocabulary from is in it."""
 Columns = Mapping[str, np.ndarray]
 Tensors = Mapping[str, tf.Tensor]
-
-
-class Learner(Protocol):
-    """Learns from a column, batch by batch."""
-
-    def update(self, values: np.ndarray) -> None:
-        """Takes in what `Feature.teaches` made of a batch."""
-
-    def learned(self) -> Any:
-        """What `Feature.with_learned` takes."""
-
-
-class Asked(NamedTuple):
-    """Rows of an embedding table that a batch asks for.
-
-    Attributes:
-      table: its name, that of the feature that owns it.
-      rows: int32 `[batch, values]`; 0 where there is no value.
-    """
-
-    table: str
-    rows: tf.Tensor
-
-
-class Embedded(NamedTuple):
-    """What came back for one `Asked`.
-
-    Attributes:
-      vectors: `[batch, values, width]`.
-      valid: bool `[batch, values]`, where there is a value.
-    """
-
-    vectors: tf.Tensor
-    valid: tf.Tensor
 
 
 class Feature(abc.ABC):

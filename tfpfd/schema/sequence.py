@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from tfpfd._keras import keras
 from tfpfd.schema.declaration import check_positive
-from tfpfd.schema.feature import Embedded, Tensors
+from tfpfd.schema.embedded import Embedded
+from tfpfd.schema.feature import Tensors
 from tfpfd.schema.id_feature import IdFeature
 from tfpfd.schema.kinds import register_kind
 

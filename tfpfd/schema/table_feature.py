@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfpfd.schema.feature import Asked, Columns, Embedded, Feature, Known, Tensors
+from tfpfd.schema.embedded import Asked, Embedded
+from tfpfd.schema.feature import Columns, Feature, Known, Tensors
 
 # Every table starts with one row for padding and missing values, so that a mask is `ids > 0`.
 PADDING_ROWS = 1
