@@ -4,6 +4,7 @@ from tfpfd import (
     data,
     datasets,
     evaluation,
+    layers,
     optimizers,
 )
 from tfpfd.auditing import (
@@ -117,6 +118,7 @@ __all__ = [
     "fused",
     "inspect",
     "irreproducibility",
+    "layers",
     "lineage",
     "losses",
     "optimizers",

@@ -15,7 +15,6 @@ from tfpfd.distillation.losses.reduction import row_term
 from tfpfd.distillation.parts import check_plain
 from tfpfd.distillation.ranker import Ranker
 from tfpfd.distillation.targets import Targets
-from tfpfd.layers.contract import representation_width
 from tfpfd.schema import Numeric
 from tfpfd.schema.mark import columns_of
 
@@ -70,7 +69,7 @@ class MultiTask(LabelledModel):
             rows = student.schema.table_rows(feature)
             width = 1 if isinstance(feature, Numeric) else rows
             head = keras.layers.Dense(width, name=name, dtype="float32")
-            head.build((None, representation_width(student.network)))
+            head.build((None, student.network.representation_width))
             self.heads.append(head)
         self.built = True
 

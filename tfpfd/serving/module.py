@@ -38,7 +38,7 @@ class TwoTowerModule(tf.Module):
         super().__init__(name="tfpfd")
         schema = student.schema
         self.lookup = schema.lookup_of((*schema.user, *schema.item))
-        width = student.network.units[-1]
+        width = student.network.representation_width
         key_type = tf.string if schema.kind(item_id_of(schema)) == "string" else tf.int64
         # Variables whose first dimension is open: a table may be replaced by a longer one.
         self.item_ids = tf.Variable(
