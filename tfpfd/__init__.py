@@ -8,11 +8,11 @@ from tfpfd import (
     optimizers,
 )
 from tfpfd.auditing import (
-    Splits,
     audit,
 )
 from tfpfd.data import (
     CatalogueSplits,
+    Splits,
 )
 from tfpfd.distillation import (
     AUC,
@@ -49,14 +49,16 @@ from tfpfd.objectives import (
     Scalarised,
     SeparateRankers,
     SharedBottom,
-    Version,
     aggregate_labels,
     check_objectives,
     fused,
+    search_weights,
+)
+from tfpfd.retraining import (
+    Version,
     lineage,
     retrain,
     save_version,
-    search_weights,
 )
 from tfpfd.schema import (
     Categorical,
