@@ -35,13 +35,13 @@ def item_table(
     rows = student.schema.lookup({name: tf.constant(c) for name, c in columns.items()})
     starts = range(0, len(items), batch)
     slices = [{n: x[i : i + batch] for n, x in rows.items()} for i in starts]
-    ready = [student.encode(part, sides=["item"])["item"] for part in slices]
+    ready = [student.encode(part, sides=["item"]) for part in slices]
     encode_and_forward = tf.function(
         lambda x: student.network.item_embedding(student.encode(x, sides=["item"])),
         reduce_retracing=True,
     )
     forward = tf.function(
-        lambda x: student.network.item_embedding({"item": x}, training=False),
+        lambda x: student.network.item_embedding(x, training=False),
         reduce_retracing=True,
     )
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfpfd import Categorical, Numeric, Schema, Sequence
 from tfpfd._keras import keras
 from tfpfd.datasets import movielens_100k
+from tfpfd.layers import joined
 from tfpfd.schema.mark import fingerprints, mark_of
 
 KUAIRAND = Path(__file__).resolve().parents[1] / "../shared/data/kuairand-pure"
@@ -24,14 +25,20 @@ class Linear(keras.layers.Layer):
     """A network without batch normalisation: rows of a batch don't touch each other."""
 
     def build(self, input_shape):
-        width = sum(shape[-1] for shape in input_shape.values())
+        width = sum(shape[-1] for side in input_shape.values() for shape in side.values())
+        self.representation_width = width
         self.kernel = self.add_weight(name="kernel", shape=(width,), initializer="normal")
         self.bias = self.add_weight(name="bias", shape=(), initializer="zeros")
         self.built = True
 
+    def represent(self, encoded, training=None):
+        return joined(encoded)
+
+    def score(self, representation, training=None):
+        return tf.linalg.matvec(representation, tf.convert_to_tensor(self.kernel)) + self.bias
+
     def call(self, inputs, training=None):
-        sides = tf.concat([inputs[side] for side in sorted(inputs)], axis=1)
-        return tf.linalg.matvec(sides, tf.convert_to_tensor(self.kernel)) + self.bias
+        return self.score(self.represent(inputs, training=training), training=training)
 
 
 @pytest.fixture(scope="session")

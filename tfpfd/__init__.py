@@ -4,6 +4,7 @@ from tfpfd import (
     data,
     datasets,
     evaluation,
+    layers,
     optimizers,
 )
 from tfpfd.auditing import (
@@ -119,6 +120,7 @@ __all__ = [
     "fused",
     "inspect",
     "irreproducibility",
+    "layers",
     "lineage",
     "losses",
     "optimizers",

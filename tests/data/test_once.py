@@ -178,17 +178,22 @@ def test_items_encoded_once_change_nothing(drawn, kind):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
+def rows_of(features):
+    (rows,) = {vectors.shape[0] for vectors in features.values()}
+    return rows
+
+
 class Seen(TwoTower):
     """Notes how many rows its towers are run for."""
 
     rows = None
 
     def user_embedding(self, encoded, training=None):
-        Seen.rows = {**(Seen.rows or {}), "user": encoded["user"].shape[0]}
+        Seen.rows = {**(Seen.rows or {}), "user": rows_of(encoded["user"])}
         return super().user_embedding(encoded, training=training)
 
     def item_embedding(self, encoded, training=None):
-        Seen.rows = {**(Seen.rows or {}), "item": encoded["item"].shape[0]}
+        Seen.rows = {**(Seen.rows or {}), "item": rows_of(encoded["item"])}
         return super().item_embedding(encoded, training=training)
 
 
@@ -196,7 +201,7 @@ class OwnWay(Seen):
     """Makes logits of sides in a way of its own, so it gets every row."""
 
     def call(self, inputs, training=None):
-        assert inputs["user"].shape[0] == inputs["item"].shape[0]
+        assert rows_of(inputs["user"]) == rows_of(inputs["item"])
         return super().call(inputs, training=training)
 
 

@@ -101,7 +101,7 @@ def test_representation_makes_the_logit(schema, inputs_of, network):
     inputs = inputs_of(6)
     logits, parts = ranker.call_with_representation(inputs)
     np.testing.assert_array_equal(logits, ranker(inputs))
-    assert parts.shape == (6, network.units[-1])
+    assert parts.shape == (6, network.representation_width)
 
 
 def test_the_students_weights_do_not_hold_the_head(headed):

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from tfpfd import MLP, Categorical, FeatureEncoder, Ranker, Schema, TwoTower
 from tfpfd._keras import keras
+from tfpfd.layers import joined
 
 
 @pytest.mark.parametrize(
@@ -18,7 +19,7 @@ def test_sees(schema, inputs_of, linear, sees, widths):
     ranker = Ranker(schema, linear(), sees=sees)
     assert set(ranker.encoder.features) == set(schema.features(sees))
     encoded = ranker.encode(inputs_of(4))
-    assert {side: vectors.shape for side, vectors in encoded.items()} == {
+    assert {side: joined(encoded, [side]).shape for side in encoded} == {
         side: (4, width) for side, width in widths.items()
     }
     assert ranker(inputs_of(4)).shape == (4,)
@@ -41,8 +42,9 @@ def test_sides_are_the_vectors_of_their_features_in_order(schema, inputs_of, lin
     inputs = inputs_of(3)
     vectors = ranker.encoder(inputs)
     for side, encoded in ranker.encode(inputs).items():
+        assert list(encoded) == [feature.name for feature in schema.sides[side]]
         expected = np.concatenate([vectors[f.name] for f in schema.sides[side]], axis=1)
-        np.testing.assert_array_equal(encoded, expected)
+        np.testing.assert_array_equal(joined({side: encoded}), expected)
 
 
 @pytest.mark.parametrize("network", [TwoTower([3, 2]), MLP([3])])
@@ -71,7 +73,7 @@ def test_own_features_are_not_shared(schema, inputs_of, linear):
     student = Ranker(schema, linear())
     teacher = Ranker(schema, linear(), sees="all", encoder=student.encoder, own=["user_id"])
     inputs = inputs_of(3)
-    vectors, mine = student.encode(inputs)["user"], teacher.encode(inputs)["user"]
+    vectors, mine = (joined(one.encode(inputs), ["user"]) for one in (student, teacher))
     assert not np.allclose(vectors[:, :16], mine[:, :16])
     np.testing.assert_array_equal(vectors[:, 16:], mine[:, 16:])
     with tf.GradientTape() as tape:

@@ -3,8 +3,10 @@
 import pytest
 import tensorflow as tf
 
-from tfpfd import Distillation, MultiTask, Ranker
+from tfpfd import Ranker
 from tfpfd._keras import keras
+from tfpfd.layers import joined
+from tfpfd.layers.encoded import joined_width
 
 
 class Says(keras.layers.Layer):
@@ -15,21 +17,36 @@ class Says(keras.layers.Layer):
         self.function = function
 
     def build(self, input_shape):
+        self.representation_width = joined_width(input_shape)
         self.built = True
 
+    def represent(self, encoded, training=None):
+        return joined(encoded)
+
+    def score(self, representation, training=None):
+        return self.function(representation)
+
     def call(self, inputs, training=None):
-        return self.function(tf.concat(list(inputs.values()), axis=1))
+        return self.score(self.represent(inputs))
 
 
-class Lazy(keras.layers.Layer):
+class Lazy:
     """Makes its weights when it is first called."""
+
+    representation_width = 3
 
     def __init__(self):
         super().__init__()
-        self.dense = keras.layers.Dense(1)
+        self.hidden, self.logit = keras.layers.Dense(3), keras.layers.Dense(1)
+
+    def represent(self, encoded, training=None):
+        return self.hidden(joined(encoded))
+
+    def score(self, representation, training=None):
+        return self.logit(representation)[:, 0]
 
     def call(self, inputs, training=None):
-        return self.dense(tf.concat(list(inputs.values()), axis=1))[:, 0]
+        return self.score(self.represent(inputs))
 
 
 @pytest.mark.parametrize(
@@ -54,9 +71,51 @@ def test_a_network_that_fails_on_the_sides(schema):
         Ranker(schema, Says(lambda x: tf.matmul(x, x)))
 
 
+class Unbuildable(Says):
+    """Takes another shape than those of features by side."""
+
+    def build(self, input_shape):
+        self.representation_width = input_shape[-1]
+
+
 def test_a_network_that_can_not_be_built_for_the_sides(schema):
-    with pytest.raises(ValueError, match="received Dense, which fails on them"):
+    with pytest.raises(ValueError, match="received Unbuildable, which fails on them"):
+        Ranker(schema, Unbuildable(lambda x: x[:, 0]))
+
+
+def test_a_layer_without_the_methods_of_a_network(schema):
+    message = r"`tfpfd.layers.Network`\), received Dense without \['represent', 'score'\]$"
+    with pytest.raises(TypeError, match=message):
         Ranker(schema, keras.layers.Dense(1))
+
+
+class Other(Says):
+    """Says another width, or represents rows in another way."""
+
+    def __init__(self, width, function=joined):
+        super().__init__(lambda x: tf.reduce_sum(x, axis=1))
+        self.width, self.of = width, function
+
+    def build(self, input_shape):
+        self.representation_width = self.width
+
+    def represent(self, encoded, training=None):
+        return self.of(encoded)
+
+
+@pytest.mark.parametrize(
+    ("width", "function", "message"),
+    [
+        (None, joined, "received Other whose `representation_width` is None"),
+        (0, joined, "received Other whose `representation_width` is 0"),
+        (79, joined, r"Other of `representation_width` 79, whose `represent` makes \[\(2, 80\)\]"),
+        (80, lambda x: joined(x)[:1], r"Other, which makes \[\(1,\)\] of 2 rows"),
+    ],
+)
+def test_a_representation_of_another_shape(schema, width, function, message):
+    with pytest.raises((TypeError, ValueError), match=message) as caught:
+        Ranker(schema, Other(width, function))
+    assert "\n" not in str(caught.value)
 
 
 def functional():
@@ -78,17 +137,16 @@ def test_what_is_no_network(schema, network, received):
         Ranker(schema, network())
 
 
-def test_weights_made_at_the_first_call_are_there_from_the_start(schema, inputs_of):
-    ranker = Ranker(schema, Lazy())
-    assert len(ranker.network.weights) == 2
+class LazyLayer(Lazy, keras.layers.Layer):
+    pass
+
+
+class LazyModel(Lazy, keras.Model):
+    pass
+
+
+@pytest.mark.parametrize("network", [LazyLayer, LazyModel])
+def test_weights_made_at_the_first_call_are_there_from_the_start(schema, inputs_of, network):
+    ranker = Ranker(schema, network())
+    assert len(ranker.network.weights) == 4
     assert ranker(inputs_of(3)).shape == (3,)
-
-
-@pytest.mark.parametrize("of", [MultiTask, "auxiliary"])
-def test_heads_need_a_representation(schema, linear, of):
-    student = Ranker(schema, linear())
-    with pytest.raises(TypeError, match=r"auxiliary heads .* a Linear without \['represent', 's"):
-        if of == "auxiliary":
-            Distillation(student, Ranker(schema, linear(), sees="all"), auxiliary_head=True)
-        else:
-            of(student)

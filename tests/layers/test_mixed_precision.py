@@ -24,6 +24,8 @@ from tfpfd._keras import keras
 
 POLICIES = {"mixed_float16": 2e-3, "mixed_bfloat16": 2e-2}
 
+SHAPES = {"user": {"x": (None, 2)}, "item": {"x": (None, 2)}}
+
 
 @pytest.fixture(params=POLICIES)
 def policy(request):
@@ -88,24 +90,24 @@ def test_a_saved_student_computes_alike_without_the_policy(
 def test_a_tower_that_says_zero(policy):
     """Its embedding is zeros, and the slopes are finite in the type of the layers."""
     towers = TwoTower([3, 2], batch_norm=False)
-    towers.build({"user": (None, 2), "item": (None, 2)})
-    encoded = {side: tf.zeros([4, 2], towers.compute_dtype) for side in ("user", "item")}
+    towers.build(SHAPES)
+    encoded = {side: {"x": tf.zeros([4, 2], towers.compute_dtype)} for side in SHAPES}
     with tf.GradientTape() as tape:
         tape.watch(encoded)
         logits = towers(encoded)
         loss = tf.reduce_sum(logits)
     np.testing.assert_array_equal(logits, np.zeros(4))
     np.testing.assert_array_equal(towers.item_embedding(encoded), np.zeros([4, 2]))
-    sources = [*encoded.values(), *towers.trainable_weights]
+    sources = [*tf.nest.flatten(encoded), *towers.trainable_weights]
     for slope in tape.gradient(loss, sources):
         assert np.isfinite(np.asarray(slope, np.float32)).all()
 
 
 def test_the_bias_stays_float32(policy):
     towers = TwoTower([2], batch_norm=False)
-    towers.build({"user": (None, 2), "item": (None, 2)})
+    towers.build(SHAPES)
     towers.bias.assign(-6.0001)  # Neither half type can hold it.
-    zeros = {side: tf.zeros([3, 2], towers.compute_dtype) for side in ("user", "item")}
+    zeros = {side: {"x": tf.zeros([3, 2], towers.compute_dtype)} for side in SHAPES}
     logits = towers(zeros)
     assert logits.dtype == towers.bias.dtype == tf.float32
     np.testing.assert_array_equal(logits, np.full(3, -6.0001, "float32"))
@@ -113,10 +115,10 @@ def test_the_bias_stays_float32(policy):
 
 def test_a_zero_on_one_side_alone(policy):
     towers = TwoTower([2], batch_norm=False)
-    towers.build({"user": (None, 2), "item": (None, 2)})
+    towers.build(SHAPES)
     user, item = (tf.Variable(x, dtype=towers.compute_dtype) for x in (np.zeros([1, 2]), [[1, 2]]))
     with tf.GradientTape() as tape:
-        logits = towers({"user": user, "item": item})
+        logits = towers({"user": {"x": user}, "item": {"x": item}})
     slope = np.asarray(tape.gradient(logits, user), np.float32)
     assert np.isfinite(slope).all() and np.abs(slope).max() > 0
 

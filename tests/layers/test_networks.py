@@ -7,12 +7,27 @@ import tensorflow as tf
 from tfpfd import MLP, TwoTower
 from tfpfd._keras import keras
 
-SHAPES = {"user": (None, 3), "item": (None, 2), "privileged": (None, 4)}
+SHAPES = {
+    "user": {"clicks": (None, 2), "age": (None, 1)},
+    "item": {"film": (None, 2)},
+    "privileged": {"rating": (None, 1), "later": (None, 3)},
+}
 
 
 def encoded(rows=5, sides=("user", "item"), seed=0):
     random = np.random.default_rng(seed)
-    return {side: random.normal(size=(rows, SHAPES[side][1])).astype("float32") for side in sides}
+    return {
+        side: {
+            name: random.normal(size=(rows, width)).astype("float32")
+            for name, (_, width) in SHAPES[side].items()
+        }
+        for side in sides
+    }
+
+
+def side_by_side(x, sides):
+    """The features of the sides in NumPy, in this order."""
+    return np.concatenate([part for side in sides for part in x[side].values()], axis=1)
 
 
 def built(network, sides=("user", "item")):
@@ -50,12 +65,12 @@ def normalized(x):
 def test_two_tower_equals_numpy(sides):
     network = built(TwoTower([4, 3], scale=2.0), sides)
     x = encoded(sides=sides)
-    user = np.concatenate([x[side] for side in sides if side != "item"], axis=1)
+    user = side_by_side(x, [side for side in sides if side != "item"])
 
     def tower(x, stack):
         return normalized(dense(hidden_layer(x, stack.layers[:3]), stack.layers[3]))
 
-    user, item = tower(user, network.user_tower), tower(x["item"], network.item_tower)
+    user, item = tower(user, network.user_tower), tower(x["item"]["film"], network.item_tower)
     logits = 2 * (user * item).sum(1) + np.array(network.bias)
     np.testing.assert_allclose(network(x), logits, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(network.user_embedding(x), 2 * user, rtol=1e-4, atol=1e-5)
@@ -75,17 +90,17 @@ def test_two_tower_logits_lie_within_the_scale_of_the_bias(bias):
 def test_a_bias_by_hand():
     """u = (3, 4) / 5 and v = (1, 0): 5 · .6 = 3 without it."""
     network = TwoTower([2])
-    network.build({"user": (None, 2), "item": (None, 2)})
+    network.build({"user": {"age": (None, 2)}, "item": {"film": (None, 2)}})
     for tower in (network.user_tower, network.item_tower):
         tower.set_weights([np.eye(2), np.zeros(2)])
-    x = {"user": np.float32([[3, 4]]), "item": np.float32([[2, 0]])}
+    x = {"user": {"age": np.float32([[3, 4]])}, "item": {"film": np.float32([[2, 0]])}}
     np.testing.assert_allclose(network(x), [3.0], rtol=1e-6)
     network.bias.assign(-7.5)
     np.testing.assert_allclose(network(x), [-4.5], rtol=1e-6)
     np.testing.assert_allclose(network.score(network.represent(x)), [-4.5], rtol=1e-6)
     # It is trained: each logit's slope in it is 1.
     with tf.GradientTape() as tape:
-        total = tf.reduce_sum(network({side: np.repeat(v, 3, axis=0) for side, v in x.items()}))
+        total = tf.reduce_sum(network(tf.nest.map_structure(lambda v: np.repeat(v, 3, axis=0), x)))
     assert float(tape.gradient(total, network.bias)) == 3
 
 
@@ -116,7 +131,7 @@ def test_a_config_from_before_the_bias_has_none():
 
 def test_two_tower_of_the_paper():
     network = TwoTower()
-    network.build({"user": (None, 3), "item": (None, 2)})
+    network.build({side: SHAPES[side] for side in ("user", "item")})
     assert network.scale == 5
     for tower in (network.user_tower, network.item_tower):
         kinds = [type(layer).__name__ for layer in tower.layers]
@@ -128,7 +143,7 @@ def test_only_the_user_side_of_two_tower_sees_privileged_features():
     sides = ("user", "item", "privileged")
     network = built(TwoTower([4, 3]), sides)
     x = encoded(sides=sides)
-    other = {**x, "privileged": x["privileged"] + 1}
+    other = {**x, "privileged": {n: v + 1 for n, v in x["privileged"].items()}}
     np.testing.assert_array_equal(network.item_embedding(x), network.item_embedding(other))
     assert not np.allclose(network.user_embedding(x), network.user_embedding(other))
 
@@ -143,7 +158,7 @@ def test_two_tower_needs_both_sides(sides):
 def test_mlp_equals_numpy(sides):
     network = built(MLP([4, 3]), sides)
     x = encoded(sides=sides)
-    out = np.concatenate([x[side] for side in sorted(sides)], axis=1)
+    out = side_by_side(x, sorted(sides))
     layers = network.hidden.layers
     out = hidden_layer(hidden_layer(out, layers[:3]), layers[3:])
     np.testing.assert_allclose(network(x), dense(out, network.logit)[:, 0], rtol=1e-4, atol=1e-5)
@@ -151,7 +166,7 @@ def test_mlp_equals_numpy(sides):
 
 def test_mlp_of_the_paper():
     network = MLP()
-    network.build({"user": (None, 3)})
+    network.build({"user": SHAPES["user"]})
     kinds = [type(layer).__name__ for layer in network.hidden.layers]
     assert kinds == ["Dense", "BatchNormalization", "LeakyReLU"] * 3
     assert [layer.units for layer in network.hidden.layers[::3]] == [512, 256, 128]

@@ -4,7 +4,7 @@ import pytest
 from tfpfd.objectives.mixtures import PLE, MMoE
 from tfpfd.objectives.networks import SharedBottom
 
-SHAPES = {"user": (None, 3), "item": (None, 2)}
+SHAPES = {"user": {"clicks": (None, 2), "age": (None, 1)}, "item": {"film": (None, 2)}}
 NAMES = ("book", "cancel", "rating")
 NETWORKS = {
     "shared_bottom": lambda **kwargs: SharedBottom([4, 3], NAMES, **kwargs),
@@ -16,7 +16,10 @@ NETWORKS = {
 def encoded(rows=5):
     random = np.random.default_rng(0)
     return {
-        side: random.normal(size=(rows, shape[1])).astype("f4") for side, shape in SHAPES.items()
+        side: {
+            name: random.normal(size=(rows, shape[1])).astype("f4") for name, shape in of.items()
+        }
+        for side, of in SHAPES.items()
     }
 
 
@@ -31,7 +34,7 @@ def built(network):
 
 
 def joined(x):
-    return np.concatenate([x["item"], x["user"]], axis=1)
+    return np.concatenate([x["item"]["film"], x["user"]["clicks"], x["user"]["age"]], axis=1)
 
 
 def run(stack, x):

@@ -21,13 +21,21 @@ SCHEMA = Schema(
 class Constant(keras.layers.Layer):
     """The same logit for every row, so that a model has one parameter."""
 
+    representation_width = 1
+
     def build(self, input_shape):
         start = keras.initializers.Constant(-3.0)
         self.logit = self.add_weight(name="logit", shape=(), initializer=start)
         self.built = True
 
+    def represent(self, encoded, training=None):
+        return 0.0 * encoded["user"]["user"][:, :1]
+
+    def score(self, representation, training=None):
+        return tf.convert_to_tensor(self.logit) + representation[:, 0]
+
     def call(self, inputs, training=None):
-        return tf.convert_to_tensor(self.logit) + 0.0 * inputs["user"][:, 0]
+        return self.score(self.represent(inputs, training=training), training=training)
 
 
 def constrained(bounds, rate=1.0):

@@ -10,6 +10,7 @@ import pytest
 
 from tfpfd import FeatureEncoder, Ranker, SelfAttention, Version, save_version
 from tfpfd._keras import keras
+from tfpfd.layers.encoded import joined_width
 
 
 @pytest.fixture
@@ -117,6 +118,8 @@ def test_a_file_that_is_no_archive(version):
 class Own(keras.layers.Layer):
     """A registered network that holds layers and functions of Keras."""
 
+    representation_width = 1
+
     def __init__(self, inner=None, activation="relu", **kwargs):
         super().__init__(**kwargs)
         layers = [
@@ -128,12 +131,18 @@ class Own(keras.layers.Layer):
         self.activation = keras.activations.get(activation)
 
     def build(self, shapes):
-        self.inner.build((None, sum(shape[-1] for shape in shapes.values())))
+        self.inner.build((None, joined_width(shapes)))
         self.built = True
 
+    def represent(self, encoded, training=None):
+        vectors = [x for side in sorted(encoded) for x in encoded[side].values()]
+        return self.inner(keras.layers.Concatenate()(vectors), training=training)
+
+    def score(self, representation, training=None):
+        return self.activation(representation)[:, 0]
+
     def call(self, inputs, training=None):
-        joined = keras.layers.Concatenate()([inputs[side] for side in sorted(inputs)])
-        return self.activation(self.inner(joined, training=training))[:, 0]
+        return self.score(self.represent(inputs, training=training), training=training)
 
     def get_config(self):
         config = {

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfpfd import MLP, FeatureEncoder, Ranker
 from tfpfd._keras import keras
+from tfpfd.layers import joined
 from tfpfd.retraining.new_ids import carry_over, enlarged, relearned
 
 
@@ -73,11 +74,19 @@ def test_known_ids_take_their_weights_along(first, linear, monday, tuesday):
 class Sum(keras.layers.Layer):
     """A network without weights, so that rankers differ in their tables alone."""
 
+    representation_width = 1
+
     def build(self, input_shape):
         self.built = True
 
+    def represent(self, encoded, training=None):
+        return tf.reduce_sum(joined(encoded), axis=1, keepdims=True)
+
+    def score(self, representation, training=None):
+        return representation[:, 0]
+
     def call(self, inputs, training=None):
-        return tf.add_n([tf.reduce_sum(side, axis=1) for side in inputs.values()])
+        return self.score(self.represent(inputs, training=training), training=training)
 
 
 def test_another_network_is_refused(first):

@@ -26,6 +26,8 @@ from tfpfd import (
     save_version,
 )
 from tfpfd._keras import keras
+from tfpfd.layers import joined
+from tfpfd.layers.encoded import joined_width
 
 WHAT = "ranker 'teacher', which sees privileged features \\['affinity', 'later'\\]"
 
@@ -76,12 +78,19 @@ class HoldingPooling(keras.layers.Layer):
 
 class Linear(keras.layers.Layer):
     def build(self, shapes):
+        self.representation_width = joined_width(shapes)
         self.logit = keras.layers.Dense(1)
-        self.logit.build((None, sum(shape[-1] for shape in shapes.values())))
+        self.logit.build((None, self.representation_width))
         self.built = True
 
+    def represent(self, encoded, training=None):
+        return joined(encoded)
+
+    def score(self, representation, training=None):
+        return self.logit(representation)[:, 0]
+
     def call(self, inputs, training=None):
-        return self.logit(tf.concat([inputs[side] for side in sorted(inputs)], axis=1))[:, 0]
+        return self.score(self.represent(inputs, training=training), training=training)
 
 
 def refusal_of(student, tmp_path):
@@ -125,13 +134,21 @@ class Smart(keras.layers.Layer):
         super().__init__(**kwargs)
         self.t = teacher
 
-    def call(self, inputs, training=None):
-        zeros = tf.zeros([tf.shape(inputs["user"])[0], self.width])
-        return self.t.network({**inputs, "privileged": zeros}, training=training)
-
     def build(self, shapes):
-        self.width = sum(self.t._width(name) for name in ("affinity", "later"))
+        self.representation_width = self.t.network.representation_width
         self.built = True
+
+    def represent(self, encoded, training=None):
+        rows = tf.shape(encoded["user"]["user_id"])[0]
+        hidden = self.t.view.shapes["privileged"].items()
+        zeros = {name: tf.zeros([rows, shape[-1]]) for name, shape in hidden}
+        return self.t.network.represent({**encoded, "privileged": zeros}, training=training)
+
+    def score(self, representation, training=None):
+        return self.t.network.score(representation)
+
+    def call(self, inputs, training=None):
+        return self.score(self.represent(inputs, training=training), training=training)
 
 
 def test_a_network_that_asks_its_teacher(schema, teacher, tmp_path):

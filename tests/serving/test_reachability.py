@@ -17,6 +17,7 @@ from tfpfd import (
     inspect,
 )
 from tfpfd._keras import keras
+from tfpfd.layers import joined
 from tfpfd.serving.reachability import unexplained
 
 
@@ -169,6 +170,8 @@ def test_operations_of_ones_own_are_named(copied, change):
 class Everything(keras.layers.Layer):
     """A network of ordinary layers and functions."""
 
+    representation_width = 1
+
     def build(self, shapes):
         layers = keras.layers
         self.activations = [
@@ -182,22 +185,28 @@ class Everything(keras.layers.Layer):
         self.logit = layers.Dense(1)
         self.built = True
 
-    def call(self, inputs, training=None):
-        joined = tf.concat([inputs[side] for side in sorted(inputs)], axis=1)
-        steps = tf.stack([layer(joined) for layer in self.activations], axis=1)
+    def represent(self, encoded, training=None):
+        x = joined(encoded)
+        steps = tf.stack([layer(x) for layer in self.activations], axis=1)
         steps = self.attention(steps, steps) + self.dot([steps, steps])
         for layer in self.norms:
             steps = layer(steps, training=training)
         parts = [layer(steps) for layer in self.recurrent]
         parts += [
             tf.reduce_max(self.convolution(steps), axis=1),
-            tf.reduce_mean(self.table(tf.argsort(joined, axis=1) % 10), axis=1),
-            tf.math.top_k(joined, 2).values,
-            tf.linalg.normalize(tf.cumsum(joined, axis=1), axis=1)[0],
-            tf.map_fn(lambda row: row * 2, joined),
-            tf.einsum("bi,bj->bij", joined, joined)[:, 0],
+            tf.reduce_mean(self.table(tf.argsort(x, axis=1) % 10), axis=1),
+            tf.math.top_k(x, 2).values,
+            tf.linalg.normalize(tf.cumsum(x, axis=1), axis=1)[0],
+            tf.map_fn(lambda row: row * 2, x),
+            tf.einsum("bi,bj->bij", x, x)[:, 0],
         ]
-        return self.logit(tf.concat(parts, axis=1))[:, 0]
+        return self.logit(tf.concat(parts, axis=1))
+
+    def score(self, representation, training=None):
+        return representation[:, 0]
+
+    def call(self, inputs, training=None):
+        return self.score(self.represent(inputs, training=training), training=training)
 
 
 def test_a_network_of_ordinary_layers_is_explained(student, marked, tmp_path):

@@ -20,7 +20,6 @@ from tfpfd.distillation.schedule import WarmUp
 from tfpfd.distillation.schemas import check_same_features, rankers_of
 from tfpfd.distillation.scores import check_inputs
 from tfpfd.distillation.targets import Targets
-from tfpfd.layers.contract import representation_width
 
 
 @register
@@ -117,7 +116,7 @@ class Distillation(LabelledModel):
         self.head = None
         if auxiliary_head:
             self.head = keras.layers.Dense(1, name="auxiliary_head", dtype="float32")
-            self.head.build((None, representation_width(student.network)))
+            self.head.build((None, student.network.representation_width))
         self.step = self.add_weight(
             name="step",
             shape=(),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -19,45 +18,25 @@ from tfpfd.distillation.contracts import check_loss, metrics_in
 from tfpfd.distillation.given import by_name, check_arrays, check_targets, inputs_of
 from tfpfd.distillation.losses import CrossEntropy, Term
 from tfpfd.distillation.losses.lists import ListLoss, list_loss_of, without_lists
-from tfpfd.distillation.schemas import rankers_of
-from tfpfd.distillation.stored import StoredModel
+from tfpfd.distillation.predicting import PredictingModel, traced_anew
 from tfpfd.distillation.targets import Targets
 
 
-@contextlib.contextmanager
-def _traced_anew(model: keras.Model) -> Iterator[None]:
-    """Lets Keras make its functions again if one fails.
-
-    What fails while it is traced leaves a function that good batches couldn't use either.
-    """
-    try:
-        yield
-    except Exception:
-        model.train_function = model.test_function = model.predict_function = None
-        raise
-
-
-class LabelledModel(StoredModel):
+class LabelledModel(PredictingModel):
     """Base of the models that `fit` trains on labels of which some may be missing.
 
     A subclass says what a batch costs (`costs`, a mean for each name in `terms`), what the means
     make together (`loss_of`, by default their sum), and which logits the metrics watch
     (`watched`). `shown` are the terms that stand in the logs beside the loss, `numbers` other
     numbers there (`values`). One with labels of several kinds makes other targets of a batch
-    (`targets_of`), one of which only a part is served names that part (`served`), whose logits
-    `predict` returns.
+    (`targets_of`).
     """
 
     terms: tuple[str, ...]
     shown: tuple[str, ...]
     numbers: tuple[str, ...] = ()
     prefixes: tuple[str, ...]
-    served: str | None = None
     _board: Any = None
-
-    def __init__(self, **kwargs: Any) -> None:
-        # In mixed precision Keras would make columns of scores in a batch float16.
-        super().__init__(autocast=False, **kwargs)
 
     def targets_of(self, x: Any, y: tf.Tensor, sample_weight: Any) -> Targets:
         """What a batch says beside its features."""
@@ -139,15 +118,6 @@ class LabelledModel(StoredModel):
           training: whether `fit` is to learn from them; else they are for validation.
         """
 
-    def check_predicted(self, names: Collection[str]) -> None:
-        """Refuses batches that `predict` can't read.
-
-        Args:
-          names: of the inputs.
-        """
-        for ranker in rankers_of(self if self.served is None else getattr(self, self.served)):
-            ranker.check_inputs(names)
-
     def _check_one_label(self) -> None:
         """Refuses `class_weight` where a row has more than one label."""
         if len(self.prefixes) > 1 and self.served is None:
@@ -202,7 +172,7 @@ class LabelledModel(StoredModel):
             # It is shuffled already, or isn't; Keras 3 warns of its own default, which is True.
             kwargs.setdefault("shuffle", False)
         first = kwargs.get("initial_epoch", 0)
-        with _traced_anew(self), epochs_of(self, kwargs.get("callbacks"), first) as callbacks:
+        with traced_anew(self), epochs_of(self, kwargs.get("callbacks"), first) as callbacks:
             return super().fit(x, y, **{**kwargs, "callbacks": callbacks})
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
@@ -217,7 +187,7 @@ class LabelledModel(StoredModel):
         kwargs = by_name(keras.Model.evaluate, (x, *args), kwargs)
         self._check("x", kwargs["x"], training=False)
         check_arrays(kwargs.get("y"), kwargs.get("sample_weight"))
-        with _traced_anew(self):
+        with traced_anew(self):
             return super().evaluate(**kwargs)
 
     def train_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
@@ -227,18 +197,13 @@ class LabelledModel(StoredModel):
             self._check_one_label()
             given = kwargs.pop("class_weight")
             _, kwargs = with_class_weights(given, kwargs["x"], kwargs.get("y"), kwargs)
-        with _traced_anew(self):
+        with traced_anew(self):
             return super().train_on_batch(**kwargs)
 
     def test_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """The loss and the metrics of one batch; as in Keras, refused as by `evaluate`."""
-        with _traced_anew(self):
+        with traced_anew(self):
             return super().test_on_batch(x, *args, **kwargs)
-
-    def predict_on_batch(self, x: Any) -> Any:
-        """The logits of one batch; as in Keras, refused as by `predict`."""
-        with _traced_anew(self):
-            return super().predict_on_batch(x)
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """A step of Keras, of which nothing happens unless there is a batch.
@@ -261,27 +226,6 @@ class LabelledModel(StoredModel):
 
     def after_step(self) -> None:
         """What a subclass does after each step of training."""
-
-    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
-        """The logits of rows; as in Keras, with inputs or batches as `fit` takes them.
-
-        Raises:
-          TypeError: rows came that were not looked up.
-          ValueError: a feature is not among the inputs, or another schema looked them up.
-        """
-        inputs = inputs_of("x", x)
-        if isinstance(inputs, Mapping):
-            self.check_predicted(list(inputs))
-        with _traced_anew(self):
-            return super().predict(x, *args, **kwargs)
-
-    def predict_step(self, data: Any) -> Any:
-        """What `predict` returns of a batch: needs no more features than what is served."""
-        inputs, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        if isinstance(inputs, Mapping):
-            self.check_predicted(list(inputs))
-        part = self if self.served is None else getattr(self, self.served)
-        return part(inputs, training=False)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:

@@ -15,7 +15,6 @@ from tfpfd.distillation.losses.reduction import row_term
 from tfpfd.distillation.parts import check_plain
 from tfpfd.distillation.ranker import Ranker
 from tfpfd.distillation.targets import Targets
-from tfpfd.layers.contract import representation_width
 from tfpfd.schema.mark import columns_of
 
 
@@ -69,7 +68,7 @@ class MultiTask(LabelledModel):
         for name, feature in self._features.items():
             width = feature.target_width(student.schema.features())
             head = keras.layers.Dense(width, name=name, dtype="float32")
-            head.build((None, representation_width(student.network)))
+            head.build((None, student.network.representation_width))
             self.heads.append(head)
         self.built = True
 

@@ -8,13 +8,13 @@ import tensorflow as tf
 
 from tfpfd._keras import tf_variable
 from tfpfd.distillation.privileged import privileged_inside
-from tfpfd.distillation.ranker import Ranker
+from tfpfd.distillation.scorer import Scorer
 
 PROBE = 256
 """Rows that are tried; see `Feature.probe`."""
 
 
-def check_servable(student: Any) -> Ranker:
+def check_servable(student: Any) -> Scorer:
     """`student`, if it is a ranker, knows nothing privileged and hasn't diverged.
 
     Args:
@@ -58,12 +58,12 @@ def check_type(student: Any) -> None:
     Raises:
       TypeError: it is none.
     """
-    if not isinstance(student, Ranker):
+    if not isinstance(student, Scorer):
         hint = "; pass `model.student`" if hasattr(student, "student") else ""
         raise TypeError(f"`student` must be a Ranker, received {type(student).__name__}{hint}")
 
 
-def _check_finite(student: Ranker) -> None:
+def _check_finite(student: Scorer) -> None:
     for weight in student.weights:
         variable = tf_variable(weight)
         if variable.dtype.is_floating and not is_finite(variable):

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from tfpfd._keras import keras
 from tfpfd.data import from_rows
 from tfpfd.data.scoring import SLICE, scores_of_batches
-from tfpfd.distillation import Ranker
+from tfpfd.distillation.scorer import Scorer
 from tfpfd.evaluation.intervals import FloatArray
 from tfpfd.evaluation.rivals import CatalogueRival
 from tfpfd.evaluation.sources import Embeddings
@@ -27,13 +27,13 @@ def scores_of_rows(
     several = model if isinstance(model, list | tuple) else [model]
     if not any(isinstance(one, keras.Model) for one in several):
         return np.atleast_2d(np.asarray(model, np.float64)), from_logits
-    if other := [one for one in several if not isinstance(one, Ranker)]:
+    if other := [one for one in several if not isinstance(one, Scorer)]:
         raise TypeError(
             f"`models['{name}']` must be scores or Rankers (of a distillation its `student`), "
             f"received {type(other[0]).__name__}"
         )
 
-    def scored(ranker: Ranker) -> NDArray:
+    def scored(ranker: Scorer) -> NDArray:
         schema = ranker.schema.served() if ranker.sees == "served" else ranker.schema
         batches = (inputs for inputs, *_ in from_rows(test, schema, batch_size=SLICE))
         return np.reshape(scores_of_batches(ranker, batches), -1).astype(np.float64)

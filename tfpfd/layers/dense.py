@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
+from tfpfd._arguments import plain
 from tfpfd._keras import keras, tf_variable
-from tfpfd.layers.repeated import Repeated, Vectors, once
+from tfpfd.layers.encoded import Encoded, joined
+from tfpfd.layers.repeated import EncodedOnce, Repeated, once
+
+
+def check_units(units: Sequence[int], argument: str = "units") -> tuple[int, ...]:
+    """The widths as a tuple; refuses none, and those that are no positive integers."""
+    several = isinstance(units, Sequence) and len(units) > 0
+    sizes = tuple(map(plain, units)) if several else ()
+    if not several or any(type(size) is not int or size < 1 for size in sizes):
+        raise ValueError(
+            f"`{argument}` must be one or more positive integers in a list, the width of each "
+            f"layer, received {units!r}"
+        )
+    return sizes
 
 
 def dense_stack(
@@ -49,7 +63,7 @@ def dense_stack(
     return stack
 
 
-def sum_of_sides(dense: keras.layers.Dense, encoded: Mapping[str, Vectors]) -> tf.Tensor:
+def sum_of_sides(dense: keras.layers.Dense, encoded: EncodedOnce) -> tf.Tensor:
     """A linear layer of all sides beside each other, `W [x_1, x_2] + b = W_1 x_1 + W_2 x_2 + b`.
 
     The part of what rows of a group have in common is computed once a group.
@@ -60,14 +74,13 @@ def sum_of_sides(dense: keras.layers.Dense, encoded: Mapping[str, Vectors]) -> t
     )
     total, start = bias, 0
     for side in sorted(encoded):
-        vectors = encoded[side]
-        width = (vectors.values if isinstance(vectors, Repeated) else vectors).shape[1]
+        parts = encoded[side].values()
+        width = sum((x.values if isinstance(x, Repeated) else x).shape[1] for x in parts)
         rows = kernel[start : start + width]
 
-        def part(sides: dict[str, tf.Tensor], rows: tf.Tensor = rows) -> tf.Tensor:
-            (x,) = sides.values()
-            return tf.matmul(tf.cast(x, rows.dtype), rows)
+        def part(of_side: Encoded, rows: tf.Tensor = rows) -> tf.Tensor:
+            return tf.matmul(tf.cast(joined(of_side), rows.dtype), rows)
 
-        total += once(part, {side: vectors})
+        total += once(part, {side: encoded[side]})
         start += width
     return total

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import tensorflow as tf
+
+from tfpfd.layers.encoded import Encoded
 
 
 class Repeated(NamedTuple):
@@ -22,6 +24,9 @@ class Repeated(NamedTuple):
 
 Vectors: TypeAlias = "tf.Tensor | Repeated"
 """`[batch, width]`, or what rows of a group have in common."""
+
+EncodedOnce: TypeAlias = "Mapping[str, Mapping[str, Vectors]]"
+"""As `Encoded`, with what groups of rows have in common once a group."""
 
 
 def every_row(vectors: Vectors) -> tf.Tensor:
@@ -44,25 +49,35 @@ def of_groups(parts: Sequence[Vectors]) -> tuple[list[tf.Tensor], tf.Tensor | No
     return [every_row(part) for part in parts], None
 
 
-def beside_each_other(parts: Sequence[Vectors]) -> Vectors:
-    """Parts joined to vectors as wide as all together."""
-    values, place = of_groups(parts)
-    joined = tf.concat(values, axis=1)
-    return joined if place is None else Repeated(joined, place)
-
-
-def once(
-    function: Callable[[dict[str, tf.Tensor]], tf.Tensor], sides: Mapping[str, Vectors]
-) -> tf.Tensor:
-    """A function of each row by itself, computed once a group where all sides are of one grouping.
+def once(function: Callable[[Encoded], tf.Tensor], encoded: EncodedOnce) -> tf.Tensor:
+    """A function of each row by itself, computed once a group where all is of one grouping.
 
     Args:
-      function: from `[rows, width]` by side to `[rows, …]`.
-      sides: of a batch.
+      function: from `[rows, width]` by side and feature to `[rows, …]`.
+      encoded: of a batch.
 
     Returns:
       `[batch, …]`.
     """
-    values, place = of_groups(list(sides.values()))
-    found = function(dict(zip(sides, values, strict=True)))
+    parts = [vectors for features in encoded.values() for vectors in features.values()]
+    values, place = of_groups(parts)
+    given = iter(values)
+    found = function(
+        {side: {name: next(given) for name in features} for side, features in encoded.items()}
+    )
     return found if place is None else tf.gather(found, place)
+
+
+def is_repeated(encoded: EncodedOnce) -> bool:
+    """Whether some vectors are there once a group."""
+    parts = (vectors for features in encoded.values() for vectors in features.values())
+    return any(isinstance(vectors, Repeated) for vectors in parts)
+
+
+# A network built another way may have other layers than those whose work is split up.
+_WAY = ("build", "call", "represent")
+
+
+def has_own_way(network: Any, kind: type) -> bool:
+    """Whether a network of this kind, or of a subclass, has its own way from vectors to logits."""
+    return any(getattr(type(network), n) is not getattr(kind, n) for n in _WAY)

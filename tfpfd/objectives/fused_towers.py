@@ -5,22 +5,23 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 import tensorflow as tf
 
 from tfpfd._keras import keras
 from tfpfd.distillation import Ranker
-from tfpfd.distillation.labelled import LabelledModel
-from tfpfd.distillation.ranker import encoded_once
-from tfpfd.layers import FeatureEncoder, TwoTower
-from tfpfd.layers.networks import Encoded
-from tfpfd.layers.repeated import Vectors, beside_each_other
+from tfpfd.distillation.scorer import Scorer, encoded_once
+from tfpfd.distillation.view import View
+from tfpfd.layers import TwoTower
+from tfpfd.layers.encoded import Encoded, Shapes
+from tfpfd.layers.repeated import EncodedOnce, Vectors
 from tfpfd.objectives.multi_objective import check_rankers
 from tfpfd.objectives.weights import checked_weights
 from tfpfd.schema import Side
-from tfpfd.schema.prints import SchemaPrint
+
+T = TypeVar("T")
 
 
 def fused(scores: Mapping[str, Any], weights: Mapping[str, float]) -> np.ndarray:
@@ -68,10 +69,13 @@ class _SideBySide(TwoTower):
     def __init__(self, networks: Iterable[TwoTower], weights: Iterable[float]) -> None:
         networks = list(networks)
         biased = any(network.bias is not None for network in networks)
-        width = sum(network.units[-1] for network in networks)
+        width = sum(network.representation_width for network in networks)
         super().__init__([width], scale=1.0, use_bias=biased)
         # Plain objects, or each tower would be among the parts of this layer twice.
         self._parts = SimpleNamespace(networks=networks, weights=list(weights))
+
+    def build(self, input_shape: Shapes) -> None:
+        networks = self._parts.networks
         self.user_tower = _Towers((network.user_tower for network in networks), name="user_tower")
         self.item_tower = _Towers((network.item_tower for network in networks), name="item_tower")
         # Held, so that they are among the weights; each stays its network's own.
@@ -86,32 +90,85 @@ class _SideBySide(TwoTower):
         return tf.add_n(parts) if parts else None
 
     def user_embedding(self, encoded: Encoded, training: bool | None = None) -> tf.Tensor:
-        """`[ω_1·u_1, ω_2·u_2, …]`, `[batch, units[-1]]`."""
+        """`[ω_1·u_1, ω_2·u_2, …]`, `[batch, representation_width]`."""
         parts = [
-            weight * network.user_embedding({"user": part}, training=training)
-            for weight, network, part in zip(
-                self._parts.weights, self._parts.networks, self._split(encoded, "user"), strict=True
+            weight * network.user_embedding(_at(i, encoded, "user"), training=training)
+            for i, (weight, network) in enumerate(
+                zip(self._parts.weights, self._parts.networks, strict=True)
             )
         ]
         return tf.concat(parts, axis=1)
 
     def item_embedding(self, encoded: Encoded, training: bool | None = None) -> tf.Tensor:
-        """`[v_1, v_2, …]`, `[batch, units[-1]]`."""
+        """`[v_1, v_2, …]`, `[batch, representation_width]`."""
         parts = [
-            network.item_embedding({"item": part}, training=training)
-            for network, part in zip(
-                self._parts.networks, self._split(encoded, "item"), strict=True
-            )
+            network.item_embedding(_at(i, encoded, "item"), training=training)
+            for i, network in enumerate(self._parts.networks)
         ]
         return tf.concat(parts, axis=1)
 
-    def _split(self, encoded: Encoded, side: Side) -> list[tf.Tensor]:
-        towers = [getattr(network, f"{side}_tower") for network in self._parts.networks]
-        # The first weight of a tower is the kernel that reads the side.
-        return tf.split(encoded[side], [tower.weights[0].shape[0] for tower in towers], axis=1)
+
+class _Views(View):
+    """The views of several rankers of the same served features, as one.
+
+    Each ranker has its own vector of a feature: they are told apart by the ranker's place.
+
+    Args:
+      rankers: that see served features.
+    """
+
+    def __init__(self, rankers: list[Ranker]) -> None:
+        first = rankers[0]
+        unserved = tuple({name: None for ranker in rankers for name in ranker.schema.unserved})
+        schema = dataclasses.replace(first.schema, stripped=unserved)
+        held = {id(encoder): encoder for ranker in rankers for encoder in ranker.encoders}
+        del held[id(first.encoder)]
+        super().__init__(schema, "served", first.encoder, held.values())
+        self._rankers = rankers
+
+    @property
+    def shapes(self) -> Shapes:
+        """Of the vectors of all rankers."""
+        return _placed([ranker.view.shapes for ranker in self._rankers])
+
+    def encode(
+        self,
+        inputs: Mapping[str, tf.Tensor],
+        training: bool | None,
+        shared: Mapping[str, Vectors] | None,
+        sides: Iterable[Side],
+    ) -> EncodedOnce:
+        """The vectors of all rankers; see `View`."""
+        known = None if shared is None else (self.encoder, shared)
+        encoded = encoded_once(self._rankers, inputs, training, known)
+        return _placed(
+            [
+                ranker.encode_once(inputs, training, of_ranker, sides)
+                for ranker, of_ranker in zip(self._rankers, encoded, strict=True)
+            ]
+        )
 
 
-class FusedTowers(Ranker):
+def _placed(parts: list[Mapping[str, Mapping[str, T]]]) -> dict[str, dict[str, T]]:
+    """What several rankers have by side and feature, in one, by the places of the rankers."""
+    return {
+        side: {
+            f"{place}:{name}": value
+            for place, part in enumerate(parts)
+            for name, value in part[side].items()
+        }
+        for side in parts[0]
+    }
+
+
+def _at(place: int, encoded: Encoded, side: Side) -> Encoded:
+    """What the ranker at a place has of a side, as its network takes it."""
+    start = f"{place}:"
+    features = encoded[side].items()
+    return {side: {n.removeprefix(start): x for n, x in features if n.startswith(start)}}
+
+
+class FusedTowers(Scorer):
     """Several two-tower rankers as one, whose logit is the weighted sum of theirs.
 
         Σ_k ω_k · (⟨u_k, v_k⟩ + b_k) = ⟨[ω_1·u_1, ω_2·u_2, …], [v_1, v_2, …]⟩ + Σ_k ω_k · b_k
@@ -153,44 +210,9 @@ class FusedTowers(Ranker):
                     f"`rankers` must have the same schema, received for '{name}' another: adapt "
                     "one schema and give it to all of them"
                 )
-        # Not `Ranker`'s own, which makes parts: these are there already.
-        LabelledModel.__init__(self, **kwargs)
-        unserved = tuple({name: None for r in rankers.values() for name in r.schema.unserved})
-        self.schema = dataclasses.replace(first.schema, stripped=unserved)
-        self.sees = "served"
-        self.encoder = first.encoder
-        held = [encoder for ranker in rankers.values() for encoder in ranker.encoders]
-        self.held = list({id(encoder): encoder for encoder in held}.values())
         networks = [ranker.network for ranker in rankers.values()]
-        self.network = _SideBySide(networks, [numbers[name] for name in rankers])
-        # A plain object: the towers are parts of `network`.
-        self._rankers = SimpleNamespace(all=list(rankers.values()))
-        self.built = True
-        self.schema_print = SchemaPrint(f"ranker '{self.name}'", list(rankers))
-
-    @property
-    def encoders(self) -> list[FeatureEncoder]:
-        """Those of all rankers, each once."""
-        return list(self.held)
-
-    def encode_once(
-        self,
-        inputs: Mapping[str, tf.Tensor],
-        training: bool | None = None,
-        shared: Mapping[str, Vectors] | None = None,
-        sides: Iterable[Side] | None = None,
-    ) -> dict[str, Vectors]:
-        """The vectors of each side, those of the rankers beside each other; see `Ranker`."""
-        wanted = sides if sides is None else list(sides)
-        known = None if shared is None else (self.encoder, shared)
-        rankers = self._rankers.all
-        parts = [
-            ranker.encode_once(inputs, training, encoded, wanted)
-            for ranker, encoded in zip(
-                rankers, encoded_once(rankers, inputs, training, known), strict=True
-            )
-        ]
-        return {side: beside_each_other([part[side] for part in parts]) for side in parts[0]}
+        network = _SideBySide(networks, [numbers[name] for name in rankers])
+        super().__init__(_Views(list(rankers.values())), network, **kwargs)
 
     def get_config(self) -> NoReturn:
         raise NotImplementedError(

@@ -12,8 +12,8 @@ from tfpfd._keras import infer, keras, register
 from tfpfd.data.lists import LIST
 from tfpfd.distillation import Ranker
 from tfpfd.distillation.losses.reduction import check_temperature
-from tfpfd.distillation.ranker import encoded_once
 from tfpfd.distillation.schemas import check_same_features, rankers_of
+from tfpfd.distillation.scorer import Scorer, encoded_once
 from tfpfd.objectives.frozen import Frozen, flat, part_of
 from tfpfd.objectives.gating import Gate
 from tfpfd.objectives.normalization import NORMALIZATIONS, Normalize, normalized
@@ -161,12 +161,12 @@ class FusedTeachers(Frozen):
         return {objective: _checked(objective, found[objective]) for objective in self.objectives}
 
     def _one_by_one(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        rankers = [teacher for teacher in self.parts if isinstance(teacher, Ranker)]
+        rankers = [teacher for teacher in self.parts if isinstance(teacher, Scorer)]
         encoded = iter(encoded_once(rankers, inputs, training=False))
         return {
             objective: (
                 teacher(inputs, training=False, shared=next(encoded))
-                if isinstance(teacher, Ranker)
+                if isinstance(teacher, Scorer)
                 else infer(teacher, inputs)
             )
             for objective, teacher in zip(self.objectives, self.parts, strict=True)
@@ -238,7 +238,7 @@ def _layers(teachers: Mapping[str, Any]) -> list[keras.layers.Layer]:
 
 
 def _share_encoder(one: Any, other: Any) -> bool:
-    both = isinstance(one, Ranker) and isinstance(other, Ranker)
+    both = isinstance(one, Scorer) and isinstance(other, Scorer)
     return both and one.encoder is other.encoder
 
 

@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from tfpfd._arguments import check_integer
 from tfpfd._keras import keras, register
-from tfpfd.layers.networks import Encoded, check_units, joined
+from tfpfd.layers.dense import check_units
+from tfpfd.layers.encoded import Encoded, joined
 from tfpfd.objectives.networks import ObjectiveNetwork
 
 

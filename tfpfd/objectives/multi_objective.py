@@ -10,6 +10,8 @@ import tensorflow as tf
 from tfpfd._keras import keras, register
 from tfpfd.distillation import Ranker
 from tfpfd.distillation.schemas import check_same_features
+from tfpfd.distillation.scorer import Scorer
+from tfpfd.distillation.view import view_of
 from tfpfd.layers import FeatureEncoder
 from tfpfd.objectives.model import ObjectivesModel, weighting_of
 from tfpfd.objectives.networks import ObjectiveNetwork
@@ -32,8 +34,8 @@ class MultiObjective(ObjectivesModel):
 
     Args:
       schema: an adapted schema.
-      network: `SharedBottom`, `MMoE`, `PLE`, or another layer from encoded sides to logits by
-        objective; its own one.
+      network: `SharedBottom`, `MMoE`, `PLE`, or another layer from the vectors of the features
+        to logits by objective; its own one.
       weights: w, by objective, at least 0, or `Multipliers`; by default 1.
       sees: as in `Ranker`.
       encoder: as in `Ranker`.
@@ -61,11 +63,12 @@ class MultiObjective(ObjectivesModel):
             )
         weights = dict.fromkeys(network.objectives, 1.0) if weights is None else weights
         super().__init__(schema.label, network.objectives, weighting_of(weights), **kwargs)
-        self.ranker = Ranker(schema, network, sees, encoder, own, name="ranker")
+        # Of this name, as files have its weights under it.
+        self.ranker = Scorer(view_of(schema, sees, encoder, own), network, name="ranker")
         self.built = True
 
     @property
-    def rankers(self) -> list[Ranker]:
+    def rankers(self) -> list[Scorer]:
         """What reads table rows by a schema."""
         return [self.ranker]
 

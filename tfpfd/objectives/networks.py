@@ -1,4 +1,4 @@
-"""Networks of several objectives: from the encoded sides to a logit for each of them."""
+"""Networks of several objectives: from the encoded features to a logit for each of them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ import tensorflow as tf
 
 from tfpfd._arguments import check_number
 from tfpfd._keras import keras, register
-from tfpfd.layers.dense import dense_stack
-from tfpfd.layers.networks import Encoded, check_units, joined
+from tfpfd.layers.dense import check_units, dense_stack
+from tfpfd.layers.encoded import Encoded, Shapes, joined, joined_width
 
 
 class ObjectiveNetwork(keras.layers.Layer):
     """Base of the networks of several objectives: what each reads, then a head for each.
 
-    A subclass builds what lies below the heads (`build_parts`) and runs it (`represent`).
+    A `tfpfd.layers.Network` whose representation and logits come by objective. A subclass builds
+    what lies below the heads (`build_parts`) and runs it (`represent`).
+
+    Attributes:
+      representation_width: of what a head reads, once built.
 
     Args:
       objectives: their names, those of the columns of their labels.
@@ -48,10 +52,12 @@ class ObjectiveNetwork(keras.layers.Layer):
         self.l2 = float(l2)
         self.batch_norm = batch_norm
 
-    def build(self, input_shape: Mapping[str, tuple]) -> None:
-        width = self.build_parts(sum(shape[-1] for shape in input_shape.values()))
+    def build(self, input_shape: Shapes) -> None:
+        self.representation_width = self.build_parts(joined_width(input_shape))
         self.heads = [
-            self.stack([*self.head_units, 1], width, f"head_{i}", last_linear=True)
+            self.stack(
+                [*self.head_units, 1], self.representation_width, f"head_{i}", last_linear=True
+            )
             for i in range(len(self.objectives))
         ]
         self.built = True
@@ -74,7 +80,7 @@ class ObjectiveNetwork(keras.layers.Layer):
         """Builds what lies below the heads.
 
         Args:
-          width: of all sides together.
+          width: of all features together.
 
         Returns:
           The width of what a head reads.
@@ -82,7 +88,7 @@ class ObjectiveNetwork(keras.layers.Layer):
         raise NotImplementedError
 
     def represent(self, encoded: Encoded, training: bool | None = None) -> dict[str, tf.Tensor]:
-        """What the head of each objective reads, `[batch, width]`."""
+        """What the head of each objective reads, `[batch, representation_width]`."""
         raise NotImplementedError
 
     def score(

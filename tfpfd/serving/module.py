@@ -39,7 +39,7 @@ class TwoTowerModule(tf.Module):
         super().__init__(name="tfpfd")
         schema = student.schema
         self.lookup = schema.lookup_of((*schema.user, *schema.item))
-        width = student.network.units[-1]
+        width = student.network.representation_width
         key_type = schema.raw_spec(item_id_of(schema)).dtype
         # Variables whose first dimension is open: a table may be replaced by a longer one.
         self.item_ids = tf.Variable(

@@ -1,0 +1,50 @@
+"""What scores without training: a view of the features, and a network on it."""
+
+import numpy as np
+import pytest
+
+from tfpfd import FeatureEncoder, FusedTowers, MultiObjective, Ranker, SharedBottom, TwoTower
+from tfpfd.distillation.labelled import LabelledModel
+from tfpfd.distillation.scorer import Scorer
+from tfpfd.distillation.view import view_of
+
+NAMES = ("label", "like")
+
+
+@pytest.mark.parametrize("sees", ["served", "all"])
+def test_a_scorer_is_a_ranker_without_training(schema, linear, batches_of, sees):
+    ranker = Ranker(schema, linear(), sees=sees)
+    scorer = Scorer(view_of(schema, sees, ranker.encoder), linear())
+    scorer.network.set_weights([weight + 0.1 for weight in ranker.network.get_weights()])
+    ranker.network.set_weights(scorer.network.get_weights())
+    batches = batches_of(6, 4)
+    np.testing.assert_allclose(
+        scorer.predict(batches, verbose=0), ranker.predict(batches, verbose=0), rtol=1e-6
+    )
+    assert isinstance(ranker, Scorer) and isinstance(ranker, LabelledModel)
+    assert not isinstance(scorer, LabelledModel)
+
+
+def test_what_scores_alone_is_no_model_of_labels(schema, batches_of):
+    model = MultiObjective(schema, SharedBottom([3], NAMES))
+    (scorer,) = model.rankers
+    assert isinstance(scorer, Scorer) and not isinstance(scorer, LabelledModel)
+    found = scorer.predict(batches_of(6, 4), verbose=0)
+    assert {name: logits.shape for name, logits in found.items()} == dict.fromkeys(NAMES, (6,))
+    towers = {name: Ranker(schema, TwoTower([2])) for name in NAMES}
+    together = FusedTowers(towers, dict.fromkeys(NAMES, 1.0))
+    assert isinstance(together, Scorer) and not isinstance(together, LabelledModel)
+    assert together.predict(batches_of(6, 4), verbose=0).shape == (6,)
+
+
+def test_a_view_knows_the_widths_of_its_vectors(schema, inputs_of):
+    encoder = FeatureEncoder(schema, ["user_id", "item_id"], dim=3, dims={"user_id": 5})
+    view = view_of(schema, "all", encoder, own=["item_id"])
+    assert [list(one.features) for one in view.extra] == [
+        ["item_id"],
+        ["age", "clicks", "genres", "affinity", "later_clicks"],
+    ]
+    scored = view.encode(inputs_of(4), False, None, view.names)
+    shapes = {side: {n: (None, x.shape[1]) for n, x in of.items()} for side, of in scored.items()}
+    assert shapes == view.shapes
+    assert shapes["user"] == {"user_id": (None, 5), "age": (None, 3), "clicks": (None, 3)}
