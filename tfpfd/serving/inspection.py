@@ -16,6 +16,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from tfpfd._arguments import names_in
 from tfpfd.schema import Schema
+from tfpfd.serving.checkpoint import variable_shapes
 from tfpfd.serving.manifest import (
     EXTRA,
     MANIFEST,
@@ -25,26 +26,24 @@ from tfpfd.serving.manifest import (
     read_manifest,
     read_schema,
 )
-from tfpfd.serving.module import CANDIDATES, K, variable_shapes
 from tfpfd.serving.reachability import unexplained
-from tfpfd.serving.rules import rule_inputs
+from tfpfd.serving.signatures import OF_A_CATALOGUE, request_samples
 from tfpfd.serving.versions import latest
 
 # Words that TensorFlow, Keras and an export itself use for nodes and variables, besides the names
-# of operations. Where one of them is a privileged feature's name too, it says nothing.
+# of operations, signatures and their inputs. Where one of them is a privileged feature's name too,
+# it says nothing.
 _WORDS = frozenset(
     """
-    allowed_ids attention attributes axis batch batch_normalization batchnorm beta bias
-    blocked_ids boolean_mask candidate_ids checkpoint_key clip_by_value codes concat_dim
-    count_nonzero cpu dense dim dropout embedding embedding_lookup encoder exclude_history false
-    feature_encoder file_prefix gamma gpu gru index inputs item_embedding item_embeddings
-    item_ids item_rows item_scales item_tower kernel key keys l2_normalize lambda left length
-    loc lookup moving_mean moving_variance numbers part permutation query read reduction_indices
-    right score_candidates scores serve serving_default shard signatures split_dim step table
-    tfpfd time top_k top_k_where true truediv two_tower unknown user_embedding user_tower value
-    values weights width zeros
+    attention attributes axis batch batch_normalization batchnorm beta bias boolean_mask
+    checkpoint_key clip_by_value codes concat_dim count_nonzero cpu dense dim dropout embedding
+    embedding_lookup encoder false feature_encoder file_prefix gamma gpu gru index inputs
+    item_embeddings item_ids item_rows item_scales item_tower kernel key keys l2_normalize lambda
+    left length loc lookup moving_mean moving_variance numbers part permutation query read
+    reduction_indices right scores serve shard signatures split_dim step table tfpfd time true
+    truediv two_tower unknown user_tower value values weights width zeros
     """.split()
-)
+).union(one.name for one in OF_A_CATALOGUE)
 
 
 @dataclass(frozen=True)
@@ -161,10 +160,14 @@ def _inspected(
         findings.append(f"the SavedModel holds {len(graphs)} graphs: expected one")
     if any(node.slot_variables for node in graph.object_graph_def.nodes):
         findings.append("the object graph holds variables of an optimizer")
+    common = {name for name in stripped if _is_common(name)}
+    if schema is not None and manifest.get("k"):
+        inputs = [one.inputs(schema, attributes=()) for one in OF_A_CATALOGUE]
+        common.update(name for names in inputs for name in names)
     for where, text in _strings(directory, graph, variables):
         names = set(re.split(r"\W+", text)) & set(stripped)
         if not where.startswith("asset"):
-            names = {name for name in names if not _is_common(name)}
+            names -= common
         findings += [f"privileged feature '{name}' is named in {where}" for name in sorted(names)]
     return Inspection(
         path=directory,
@@ -184,13 +187,11 @@ def _undeclared(
 ) -> list[str]:
     """Inputs, variables and features that an export does not have."""
     findings = []
-    allowed = {*schema.features("served"), CANDIDATES, K}
-    if manifest.get("table"):
-        allowed |= set(rule_inputs(schema, manifest.get("attributes", ())))
+    served, requests = set(schema.features("served")), request_samples(schema, manifest)
     for name, signature in graph.signature_def.items():
         if name.startswith("__"):
             continue
-        extra = sorted(set(signature.inputs) - allowed)
+        extra = sorted(set(signature.inputs) - served - set(requests.get(name, ())))
         if extra:
             findings.append(f"signature '{name}' takes {extra}, which are no served features")
     fed = {t.name for signature in graph.signature_def.values() for t in signature.inputs.values()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,10 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from tfpfd.schema import Feature, Numeric, Schema
 from tfpfd.schema.columns import MISSING, Kind
+from tfpfd.serving.signatures.signature import Sample
 
 BATCHES, DRAWS, CANDIDATES = (1, 2, 8, 32), 5, 100
 """Rows of a request, how often each is drawn, and how many ids a row asks for at most."""
-IDS = "_ids"
-"""How the names of inputs end that take ids of items."""
 
 
 def can_warm_up(wanted: bool | None) -> bool:
@@ -38,7 +37,14 @@ def can_warm_up(wanted: bool | None) -> bool:
     return installed if wanted is None else wanted
 
 
-def write_warm_up(file: Path, directory: Path, schema: Schema, item_ids: list[Any], k: int) -> int:
+def write_warm_up(
+    file: Path,
+    directory: Path,
+    schema: Schema,
+    samples: Mapping[str, Mapping[str, Sample]],
+    item_ids: list[Any],
+    k: int,
+) -> int:
     """Writes what TF Serving replays: TFRecords of `PredictionLog`.
 
     For every signature it holds requests of 1, 2, 8 and 32 rows, with values of the vocabularies,
@@ -49,8 +55,9 @@ def write_warm_up(file: Path, directory: Path, schema: Schema, item_ids: list[An
       file: `assets.extra/tf_serving_warmup_requests` of the version.
       directory: of the SavedModel.
       schema: the served schema.
-      item_ids: ids to ask for, where a signature takes ids of items.
-      k: the largest number of items to ask for, where a signature takes such a number.
+      samples: by signature, what its inputs besides features hold: see `request_samples`.
+      item_ids: what to take for `"item_ids"`.
+      k: the largest number to take for `"k"`.
 
     Returns:
       The number of requests; TF Serving takes at most 1000.
@@ -60,7 +67,8 @@ def write_warm_up(file: Path, directory: Path, schema: Schema, item_ids: list[An
     random, count = np.random.default_rng(0), 0
     with tf.io.TFRecordWriter(str(file)) as writer:
         for signature, inputs in _signatures(directory).items():
-            for values in _requests(inputs, schema, item_ids, k, random):
+            asked = samples.get(signature, {})
+            for values in _requests(inputs, schema, asked, item_ids, k, random):
                 request = predict_pb2.PredictRequest()
                 request.model_spec.name = directory.absolute().parent.name
                 request.model_spec.signature_name = signature
@@ -86,7 +94,12 @@ def _signatures(directory: Path) -> dict[str, dict[str, Any]]:
 
 
 def _requests(
-    inputs: dict[str, Any], schema: Schema, item_ids: list[Any], k: int, random: np.random.Generator
+    inputs: dict[str, Any],
+    schema: Schema,
+    samples: Mapping[str, Sample],
+    item_ids: list[Any],
+    k: int,
+    random: np.random.Generator,
 ) -> Iterator[dict[str, np.ndarray]]:
     """Values of the inputs of a signature, for one request after another."""
     features = schema.features("served")
@@ -96,29 +109,23 @@ def _requests(
             values = {}
             for name, info in inputs.items():
                 kind, shape = _kind(info), (rows, width)[: len(info.tensor_shape.dim)]
-                feature = features.get(name)
-                if feature is not None and _is_of(schema, feature, kind, shape):
-                    values[name] = _column(schema, feature, kind, rows, random)
-                elif info.dtype == tf.bool:
-                    values[name] = np.zeros(shape, bool)
-                elif shape:
-                    # What rules ask of attributes is missing: such a rule doesn't hold.
-                    known = item_ids if name.endswith(IDS) else []
-                    values[name] = _drawn(known, kind, shape, random)
-                else:
+                sample = samples.get(name)
+                if sample is None:
+                    values[name] = _column(schema, features[name], kind, rows, random)
+                elif sample == "k":
                     # A number a row, as servers that batch requests need it.
                     values[name] = np.full(rows, random.integers(1, k + 1))
+                elif info.dtype == tf.bool:
+                    values[name] = np.zeros(shape, bool)
+                else:
+                    known = item_ids if sample == "item_ids" else []
+                    values[name] = _drawn(known, kind, shape, random)
             yield values
 
 
 def _kind(info: Any) -> Kind:
     dtype = tf.as_dtype(info.dtype)
     return "string" if dtype == tf.string else "int" if dtype.is_integer else "float"
-
-
-def _is_of(schema: Schema, feature: Feature, kind: Kind, shape: tuple[int, ...]) -> bool:
-    """Whether an input is this feature; an item's may be named like a request's own inputs."""
-    return kind == schema.kind(feature) and len(shape) == (1 if feature.length is None else 2)
 
 
 def _column(
@@ -145,6 +152,6 @@ def _drawn(known: Any, kind: Kind, shape: tuple[int, ...], random: np.random.Gen
     dtype = object if kind == "string" else None
     if not known:
         return np.full(shape, MISSING[kind], dtype)
-    values = [known[i] for i in random.integers(0, len(known), np.prod(shape))]
+    values = [known[i] for i in random.integers(0, len(known), int(np.prod(shape)))]
     values = [str(value) for value in values] if kind == "string" else values
     return np.array(values, dtype).reshape(shape)
