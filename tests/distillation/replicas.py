@@ -44,7 +44,8 @@ random = np.random.default_rng(0)
 ROWS = 23  # In batches of 8: the last one is cut into 4 and 3 rows.
 rows = pd.DataFrame(
     {
-        "u": random.choice(list("abcd"), ROWS),
+        # The same in all rows of a list, where towers are run once.
+        "u": np.repeat(random.choice(list("abcd"), 8), 3)[:ROWS],
         "i": random.choice(list("wxyz"), ROWS),
         "p": random.normal(size=ROWS),
         "q": np.repeat(np.arange(8), 3)[:ROWS],

@@ -80,6 +80,12 @@ def test_students_learn_from_the_last_likes_before_the_test(films, recipe, first
     assert task.steps == -(-len(learned) // 8)
 
 
+@pytest.mark.parametrize("last", [0.05, 0.9])
+def test_shares_that_the_log_does_not_have_are_refused(last):
+    with pytest.raises(ValueError, match=f"`last` must be from .1.* received {last}"):
+        replace(RECENT, last=last)
+
+
 def test_rivals_of_a_catalogue_know_all_likes_before_the_test(films, catalogue):
     found, whole = catalogue.rivals(), CatalogueTask.of(films, small(WHOLE)).rivals()
     assert list(found.metrics) == ["popularity", "item_knn", "ease"]

@@ -35,6 +35,12 @@ class StudentLoss(keras.callbacks.Callback):
         self._student, self._validation, self._loss = student, validation, loss
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Computes it; called by Keras.
+
+        Args:
+          epoch: not used.
+          logs: where it goes, before early stopping reads it.
+        """
         total = count = 0.0
         # Not `evaluate`: the student of a distillation isn't compiled.
         for inputs, labels, *weights in self._validation:

@@ -65,6 +65,13 @@ class CatalogueRecipe:
     epochs: int = 4
     weight: float = 0.5
 
+    def __post_init__(self) -> None:
+        if not 0.1 <= self.last <= 0.8:
+            raise ValueError(
+                "`last` must be from .1, what the validation holds, to .8, all before the test, "
+                f"received {self.last}"
+            )
+
 
 WHOLE = CatalogueRecipe(weight=0.3)
 RECENT = CatalogueRecipe(last=0.1, drawn=100, scale=5.0, epochs=5, weight=0.7)

@@ -43,7 +43,8 @@ def print_comparison(found: Comparison, console: Console, title: str, note: str)
         table.add_row(*row, end_section=name == [*found.rivals][-1])
     console.print(table)
     controls = [name for name in CONTROLS if name in found.models]
-    console.print("; ".join(f"{name}: {CONTROLS[name]}" for name in controls), highlight=False)
+    about = "; ".join(f"{name}: {CONTROLS[name]}" for name in controls)
+    console.print(f"{about}.", highlight=False)
     pairs = {control: compare(found.models, control, found.metrics) for control in controls}
     for metric in found.metrics:
         over = ", ".join(
