@@ -13,6 +13,7 @@ import tensorflow as tf
 from tfpfd._keras import keras
 from tfpfd.distillation import Ranker
 from tfpfd.distillation.labelled import LabelledModel
+from tfpfd.distillation.overview import Part, features_table, parts_of_ranker
 from tfpfd.distillation.ranker import encoded_once
 from tfpfd.layers import FeatureEncoder, TwoTower
 from tfpfd.layers.networks import Encoded
@@ -172,6 +173,19 @@ class FusedTowers(Ranker):
     def encoders(self) -> list[FeatureEncoder]:
         """Those of all rankers, each once."""
         return list(self.held)
+
+    def overview_parts(self) -> list[Part]:
+        """Those of all rankers, in their order."""
+        return [
+            part for name, one in self._numbered().items() for part in parts_of_ranker(one, name)
+        ]
+
+    def overview_tables(self) -> list[str]:
+        """The features of all rankers."""
+        return [features_table(self._numbered())]
+
+    def _numbered(self) -> dict[str, Ranker]:
+        return {f"ranker {place}": one for place, one in enumerate(self._rankers.all, start=1)}
 
     def encode_once(
         self,

@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 import tensorflow as tf
 
+from tfpfd._html import html_of, html_table, shown
 from tfpfd._keras import KERAS_VERSION, keras
 from tfpfd._versions import check_writable, new_version, newest, versions
 from tfpfd.distillation import Ranker
@@ -53,6 +54,16 @@ class Version:
     packages: Mapping[str, str]
     files: Mapping[str, str]
     stripped: Sequence[str] = ()
+
+    def __repr__(self) -> str:
+        metrics = ", ".join(f"{name} {shown(value)}" for name, value in self.metrics.items())
+        origin = "" if self.parent is None else f" of {self.parent}"
+        return f"Version({self.number}{origin}, '{self.path}'{metrics and f', {metrics}'})"
+
+    def _repr_html_(self) -> str:
+        facts = {"directory": self.path, "parent": self.parent, "created": self.created}
+        rows = [*facts.items(), *self.metrics.items(), *self.details.items()]
+        return html_of(f"Version {self.number}", html_table(("", ""), rows))
 
     @property
     def number(self) -> int:

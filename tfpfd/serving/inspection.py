@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tfpfd._arguments import names_in
+from tfpfd._html import html_of, html_table
 from tfpfd.schema import Schema
 from tfpfd.serving.checkpoint import variable_shapes
 from tfpfd.serving.manifest import (
@@ -72,6 +73,23 @@ class Inspection:
     manifest: dict[str, Any]
     digest: str | None
     findings: list[str]
+
+    def __repr__(self) -> str:
+        return f"Inspection('{self.path}', {self._size}: {self.verdict})"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (name, ", ".join(inputs), ", ".join(outputs))
+            for name, (inputs, outputs) in self.signatures.items()
+        ]
+        signatures = html_table(("signature", "inputs", "outputs"), rows)
+        variables = html_table(("variable", "shape"), self.variables.items())
+        title = f"Export '{self.path}', {self._size}: {self.verdict}"
+        return html_of(title, signatures, variables)
+
+    @property
+    def _size(self) -> str:
+        return f"{len(self.signatures)} signatures, {self.bytes / 1e6:.1f} MB"
 
     @property
     def verdict(self) -> str:
