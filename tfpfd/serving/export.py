@@ -12,7 +12,6 @@ from typing import Any
 import tensorflow as tf
 
 from tfpfd._arguments import names_in
-from tfpfd._versions import check_writable
 from tfpfd.distillation import Ranker
 from tfpfd.schema import Side
 from tfpfd.schema.batches import Source
@@ -24,12 +23,13 @@ from tfpfd.serving.export_plan import (
 )
 from tfpfd.serving.item_writing import write_items
 from tfpfd.serving.kept_embeddings import KeptEmbeddings
-from tfpfd.serving.manifest import checked_details
 from tfpfd.serving.publish import publish
 from tfpfd.serving.signatures import Signature
 from tfpfd.serving.student_checks import check_reads
 from tfpfd.serving.table import TableType
 from tfpfd.serving.warm_up import can_warm_up
+from tfpfd.versions.manifest import checked_details
+from tfpfd.versions.store import check_writable
 
 
 def export(

@@ -23,13 +23,13 @@ from tfpfd.serving.manifest import (
     MANIFEST,
     SCHEMA,
     changes,
-    digest_of,
     read_manifest,
     read_schema,
 )
 from tfpfd.serving.reachability import unexplained
 from tfpfd.serving.signatures import OF_A_CATALOGUE, request_samples
 from tfpfd.serving.versions import latest
+from tfpfd.versions.manifest import digest_of
 
 # Words that TensorFlow, Keras and an export itself use for nodes and variables, besides the names
 # of operations, signatures and their inputs. Where one of them is a privileged feature's name too,

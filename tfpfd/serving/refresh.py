@@ -12,16 +12,17 @@ from typing import Any
 import tensorflow as tf
 
 from tfpfd._arguments import names_in
-from tfpfd._locks import alone_in
-from tfpfd._versions import check_writable
 from tfpfd.schema.batches import Source
 from tfpfd.serving.checkpoint import check_weights, write_emptied
 from tfpfd.serving.inspection import inspect
 from tfpfd.serving.item_writing import write_items
 from tfpfd.serving.kept_embeddings import KeptEmbeddings
-from tfpfd.serving.manifest import EXTRA, checked_details
+from tfpfd.serving.manifest import EXTRA
 from tfpfd.serving.publish import publish
 from tfpfd.serving.warm_up import can_warm_up
+from tfpfd.versions.lock import alone_in
+from tfpfd.versions.manifest import checked_details
+from tfpfd.versions.store import check_writable
 
 PARTS = ".refreshing"
 _KEPT = ("k", "table", "attributes", "signatures", "stripped")
