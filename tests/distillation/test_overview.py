@@ -1,6 +1,7 @@
 """What is seen in a notebook: lines, `summary()`, HTML, and names."""
 
 import re
+import sys
 
 import pytest
 import tensorflow as tf
@@ -18,6 +19,8 @@ from tfpfd import (
 )
 from tfpfd._html import html_table
 from tfpfd._keras import keras
+
+DISTILLATION = sys.modules[Distillation.__module__]
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +196,7 @@ def test_names_of_ones_own_stay(schema):
 
 def test_files_with_other_names_load(model, tmp_path, monkeypatch):
     with monkeypatch.context() as before:
-        before.setattr(Ranker, "take_part", lambda self, name: None)
+        before.setattr(DISTILLATION, "name_part", lambda ranker, name: None)
         student = Ranker(model.student.schema, TwoTower([2]), name="ranker")
         teacher = Ranker(student.schema, MLP([2]), "all", student.encoder, name="ranker_1")
         old = Distillation(student, teacher)

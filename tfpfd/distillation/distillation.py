@@ -14,7 +14,7 @@ from tfpfd.distillation.contracts import check_loss
 from tfpfd.distillation.labelled import LabelledModel
 from tfpfd.distillation.losses import SoftCrossEntropy, Term, term_of
 from tfpfd.distillation.overview import Part, features_table, parts_of_ranker
-from tfpfd.distillation.parts import check_plain
+from tfpfd.distillation.parts import check_plain, name_part
 from tfpfd.distillation.privileged import remember
 from tfpfd.distillation.ranker import Ranker
 from tfpfd.distillation.schedule import WarmUp
@@ -103,7 +103,7 @@ class Distillation(LabelledModel):
         self._shares = getattr(teacher, "encoder", None) is student.encoder
         for name, part in (("student", student), ("teacher", teacher)):
             if type(part) is Ranker:
-                part.take_part(name)
+                name_part(part, name)
         self.student = student
         self.teacher = teacher
         self.mutual = mutual

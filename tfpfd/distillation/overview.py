@@ -92,6 +92,22 @@ class OverviewModel(keras.Model):
         return html_of(title, parts, *self.overview_tables())
 
 
+class RankerOverview(OverviewModel):
+    """What a model shows that has `encoders` and a `network`, a `schema` and `sees`."""
+
+    def overview_parts(self) -> list[Part]:
+        """Its encoders and its network."""
+        return parts_of_ranker(self)
+
+    def overview_words(self) -> Iterable[str]:
+        """Its network and what it sees."""
+        return type(self.network).__name__, f"sees='{self.sees}'"
+
+    def overview_tables(self) -> list[str]:
+        """Its features."""
+        return [features_table({self.name: self})]
+
+
 def parts_of_ranker(ranker: Any, owner: str = "") -> list[Part]:
     """Its encoders and its network.
 

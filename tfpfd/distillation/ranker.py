@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -10,10 +9,10 @@ from typing import Any
 import tensorflow as tf
 
 from tfpfd._arguments import names_in
-from tfpfd._keras import freeze, keras, register, rename
+from tfpfd._keras import freeze, keras, register
 from tfpfd.distillation.labelled import LabelledModel
 from tfpfd.distillation.losses import Term, term_of
-from tfpfd.distillation.overview import Part, features_table, parts_of_ranker
+from tfpfd.distillation.overview import RankerOverview
 from tfpfd.distillation.privileged import remember
 from tfpfd.distillation.targets import Targets
 from tfpfd.layers import FeatureEncoder
@@ -23,8 +22,6 @@ from tfpfd.schema import Schema, Sees, Side
 from tfpfd.schema.mark import columns_of
 from tfpfd.schema.prints import SchemaPrint
 from tfpfd.schema.schema import SIDES, check_schema
-
-_GIVEN_BY_KERAS = re.compile(r"(ranker|student|teacher)(_\d+)?")
 
 
 def encoded_once(
@@ -53,7 +50,7 @@ def encoded_once(
 
 
 @register
-class Ranker(LabelledModel):
+class Ranker(RankerOverview, LabelledModel):
     """Scores rows of user and item; a Keras model that can be fitted alone or distilled.
 
     Its weights exist from the start, as the schema knows every size.
@@ -114,9 +111,9 @@ class Ranker(LabelledModel):
         ]
         self._build_network()
         self.built = True
-        self._note_name()
+        self.note_name()
 
-    def _note_name(self) -> None:
+    def note_name(self) -> None:
         """Tells what remembers this ranker by its name."""
         # TensorFlow's checkpoints find it by this attribute.
         # Columns of its kernels come by side and feature, its last ones by objective.
@@ -131,28 +128,6 @@ class Ranker(LabelledModel):
             parts = [encoder for encoder in self.encoders if hidden & set(encoder.features)]
             what = f"ranker '{self.name}', which sees privileged features {sorted(hidden)}"
             remember(what, self, [self.network, *parts])
-
-    def take_part(self, name: str) -> None:
-        """Takes its part's name in a `Distillation`, unless it was given one of its own.
-
-        Args:
-          name: `"student"` or `"teacher"`.
-        """
-        if _GIVEN_BY_KERAS.fullmatch(self.name) and self.name != name:
-            rename(self, name)
-            self._note_name()
-
-    def overview_parts(self) -> list[Part]:
-        """Its encoders and its network."""
-        return parts_of_ranker(self)
-
-    def overview_words(self) -> Iterable[str]:
-        """Its network and what it sees."""
-        return type(self.network).__name__, f"sees='{self.sees}'"
-
-    def overview_tables(self) -> list[str]:
-        """Its features."""
-        return [features_table({self.name: self})]
 
     def _check_encoder(self) -> None:
         features, held = self.schema.features(self.sees), self.encoder.features
