@@ -79,6 +79,14 @@ def freeze(layer: Any) -> None:
     layer.trainable = False
 
 
+def rename(layer: Any, name: str) -> None:
+    """Gives a layer another name; its weights keep theirs, by which nothing finds them."""
+    if KERAS_3:
+        layer.name = name
+    else:
+        layer._name = name
+
+
 def _deduplicated(gradient: tf.IndexedSlices) -> tf.IndexedSlices:
     """Sums the slices of a row that occurs several times."""
     rows, place = tf.unique(gradient.indices)

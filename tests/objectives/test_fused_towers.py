@@ -152,6 +152,24 @@ def test_rankers_that_share_an_encoder_run_it_once(monkeypatch):
     assert calls == [first.encoder]
 
 
+def test_its_summary_is_that_of_its_rankers():
+    first = ranker([3], 1.0)
+    shared = ranker([4], 2.0, encoder=first.encoder)
+    together, lines = FusedTowers({"book": first, "cancel": shared}, {"book": 1, "cancel": 1}), []
+    together.summary(print_fn=lines.append)
+    assert [line.split("  ")[0] for line in lines[2:-1]] == [
+        "ranker 1: encoder",
+        "ranker 1: network",
+        "ranker 2: encoder",
+        "ranker 2: network",
+    ]
+    assert lines[4].endswith("shared with ranker 1: encoder")
+    html = together._repr_html_()
+    assert (
+        html.count(">ranker 2<") == html.count(">shared<") == len(first.schema.features("served"))
+    )
+
+
 def test_fused_by_hand():
     scores = {"book": [1.0, 2.0], "cancel": np.array([3.0, -1.0])}
     np.testing.assert_allclose(fused(scores, {"cancel": -0.5, "book": 2}), [0.5, 4.5])

@@ -1,5 +1,6 @@
 """Versions on disk: whole or not there, readable later, and honest about damage."""
 
+import dataclasses
 import hashlib
 import json
 import re
@@ -50,6 +51,15 @@ def test_a_version_is_what_was_written(taught, monday, tmp_path):
         assert pd.Timestamp(version.created).utcoffset() == pd.Timedelta(0)
     expected = score_rows(taught.student, monday)
     np.testing.assert_array_equal(score_rows(written.load(), monday), expected)
+
+
+def test_a_notebook_shows_what_a_version_says(written):
+    assert repr(written) == f"Version(0, '{written.path}', auc 0.75)"
+    later = dataclasses.replace(written, parent=7, metrics={}, details={"from": "<Monday>"})
+    assert repr(later) == f"Version(0 of 7, '{written.path}')"
+    html = later._repr_html_()
+    for text in ("Version 0", "parent", ">7<", written.created, "&lt;Monday&gt;"):
+        assert text in html
 
 
 def test_a_line_is_a_table(taught, tmp_path):

@@ -25,8 +25,8 @@ from tfpfd import (
     export,
 )
 from tfpfd.serving import inspect
+from tfpfd.serving.export_plan import ExportPlan
 from tfpfd.serving.manifest import write_extra
-from tfpfd.serving.module import TwoTowerModule
 
 # `tfpfd.serving.export` is the function.
 MODULE = sys.modules[export.__module__]
@@ -228,7 +228,7 @@ def test_features_may_have_any_name_that_a_schema_takes(tmp_path):
 
 STEPS = {
     "saved_model.save": (tf.saved_model, "save"),
-    "items": (MODULE, "fill"),
+    "items": (MODULE, "write_items"),
     "warm-up": (MANIFEST, "write_warm_up"),
     "variables": (MANIFEST, "variable_shapes"),
     "manifest": (MANIFEST, "digests"),
@@ -257,15 +257,15 @@ def test_an_interruption_leaves_nothing_but_earlier_versions(
         # The others don't need what it writes, and it takes a second.
         monkeypatch.setattr(tf.saved_model, "save", lambda module, path, signatures: None)
         monkeypatch.setattr(MANIFEST, "variable_shapes", lambda directory: {})
-        monkeypatch.setattr(MANIFEST, "write_warm_up", lambda *args: 0)
+        monkeypatch.setattr(MANIFEST, "write_warm_up", lambda *args, **drawn: 0)
         monkeypatch.setattr(MODULE, "can_warm_up", lambda wanted: True)
-        monkeypatch.setattr(MODULE, "fill", lambda *args: {"items": 4})
+        monkeypatch.setattr(MODULE, "write_items", lambda *args: {"items": 4})
         monkeypatch.setattr(
             PUBLISH, "inspect", lambda directory, **_: type("Clean", (), {"findings": []})
         )
     reads_nothing = SimpleNamespace(graph=SimpleNamespace(captures=[]))
     functions = {"item_embedding": reads_nothing}
-    monkeypatch.setattr(TwoTowerModule, "functions", lambda self, student, k: functions)
+    monkeypatch.setattr(ExportPlan, "functions", lambda self: functions)
     monkeypatch.setattr(*STEPS[step], interrupt)
     with pytest.raises(error, match=f"at {step}"):
         export(student, ITEMS, tmp_path, verbose=0)

@@ -336,6 +336,18 @@ def test_a_part_of_another_name_is_no_finding(tmp_path):
     assert inspect(path).findings == []
 
 
+def test_a_notebook_shows_verdict_signatures_and_variables(strings):
+    found = inspect(strings.path)
+    size = f"6 signatures, {found.bytes / 1e6:.1f} MB"
+    assert repr(found) == (f"Inspection('{found.path}', {size}: nothing privileged is inside)")
+    html = found._repr_html_()
+    assert f"{size}: nothing privileged is inside" in html
+    for text in (*found.signatures, "candidate_ids: string [?, ?]", *found.variables):
+        assert text in html
+    doubtful = dataclasses.replace(found, findings=["<b>affinity</b>"])
+    assert "not clean: &lt;b&gt;affinity&lt;/b&gt;" in doubtful._repr_html_()
+
+
 # What is no export at all.
 
 

@@ -15,8 +15,8 @@ import pytest
 import tensorflow as tf
 
 from tfpfd import Categorical, Numeric, Ranker, Schema, Sequence, TwoTower, export, inspect, refresh
-from tfpfd.serving import fill as fill_module
 from tfpfd.serving import items as items_module
+from tfpfd.serving import kept_embeddings
 
 MODULE = sys.modules[refresh.__module__]
 USERS = {"user_id": tf.constant(["u1", "u2", "never"]), "seen": tf.constant([["i1"], [""], ["x"]])}
@@ -192,7 +192,7 @@ def test_after_a_kill_it_goes_on_from_what_was_embedded(student, base, tmp_path,
     seen = []
     exists = Path.exists
     monkeypatch.setattr(
-        fill_module.Path, "exists", lambda p: (seen.append((p.name, exists(p))), exists(p))[1]
+        kept_embeddings.Path, "exists", lambda p: (seen.append((p.name, exists(p))), exists(p))[1]
     )
     version = refresh(base, items, warm_up=False, verbose=0)
     parts = [found for name, found in seen if name.endswith(".npy")]
@@ -211,7 +211,7 @@ def test_parts_are_of_one_model_and_one_batch_of_items(tmp_path):
         return np.full((2, 3), len(calls), np.float32)
 
     def first_of(model, given):
-        return fill_module.Parts(tmp_path / "parts", model).through(embed)(given)[0, 0]
+        return kept_embeddings.KeptEmbeddings(tmp_path / "parts", model).through(embed)(given)[0, 0]
 
     assert first_of("one", columns) == 1
     assert first_of("one", dict(columns)) == 1

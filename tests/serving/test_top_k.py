@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpfd.serving import top_k
+from tfpfd.serving import exact_search
+from tfpfd.serving.exact_search import AT_ONCE, CHUNK, best_of
 from tfpfd.serving.table import ItemTable, check_table_type, stored
-from tfpfd.serving.top_k import AT_ONCE, CHUNK, best_of
 
 
 def make_best():
@@ -48,7 +48,7 @@ def test_it_is_numpys_sort_over_sizes_ties_and_k(levels):
 def test_blocks_of_any_size_give_the_same(monkeypatch):
     random = np.random.default_rng(0)
     for at_once in (1, 100, 1000):
-        monkeypatch.setattr(top_k, "AT_ONCE", at_once)
+        monkeypatch.setattr(exact_search, "AT_ONCE", at_once)
         best_in_blocks = make_best()
         for levels in (1, 3, 10**6):
             for _ in range(20):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -13,7 +13,8 @@ from tfpfd._keras import COUNTED_ONCE, declared_inputs, freeze, keras, register
 from tfpfd.distillation.contracts import check_loss
 from tfpfd.distillation.labelled import LabelledModel
 from tfpfd.distillation.losses import SoftCrossEntropy, Term, term_of
-from tfpfd.distillation.parts import check_plain
+from tfpfd.distillation.overview import Part, features_table, parts_of_ranker
+from tfpfd.distillation.parts import check_plain, name_part
 from tfpfd.distillation.privileged import remember
 from tfpfd.distillation.ranker import Ranker
 from tfpfd.distillation.schedule import WarmUp
@@ -99,6 +100,9 @@ class Distillation(LabelledModel):
             [("`student`", student), *(("`teacher`", ranker) for ranker in rankers_of(teacher))]
         )
         self._shares = getattr(teacher, "encoder", None) is student.encoder
+        for name, part in (("student", student), ("teacher", teacher)):
+            if type(part) is Ranker:
+                name_part(part, name)
         self.student = student
         self.teacher = teacher
         self.mutual = mutual
@@ -126,6 +130,25 @@ class Distillation(LabelledModel):
             **COUNTED_ONCE,
         )
         self.built = True
+
+    def overview_parts(self) -> list[Part]:
+        """Those of student and teacher, and the auxiliary head."""
+        parts = parts_of_ranker(self.student, "student")
+        if isinstance(self.teacher, Ranker):
+            parts += parts_of_ranker(self.teacher, "teacher")
+        else:
+            parts.append(Part("teacher", self.teacher))
+        return parts if self.head is None else [*parts, Part("auxiliary head", self.head)]
+
+    def overview_words(self) -> Iterable[str]:
+        """Student and teacher."""
+        return f"student={self.student!r}", f"teacher={self.teacher!r}"
+
+    def overview_tables(self) -> list[str]:
+        """The features of both."""
+        rankers = {"student": self.student, "teacher": self.teacher}
+        seen = {name: one for name, one in rankers.items() if isinstance(one, Ranker)}
+        return [features_table(seen)]
 
     def _check_sharing(self) -> None:
         students = {id(weight) for weight in self.student.weights}

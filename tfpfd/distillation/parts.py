@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+from tfpfd._keras import rename
 from tfpfd.distillation.labelled import LabelledModel
 
+_GIVEN_BY_KERAS = re.compile(r"(ranker|student|teacher)(_\d+)?")
 _OWN = ("tfpfd.", "keras.", "tf_keras.")
 
 
@@ -27,3 +30,15 @@ def check_plain(owner: str, ranker: Any) -> None:
                 "when it is fitted alone, not here: expected a ranker that is trained by "
                 "`compile(loss=…)`"
             )
+
+
+def name_part(ranker: Any, name: str) -> None:
+    """Calls a ranker by its part in a model, unless it was given a name of its own.
+
+    Args:
+      ranker: a `Ranker`.
+      name: such as `"student"`.
+    """
+    if _GIVEN_BY_KERAS.fullmatch(ranker.name) and ranker.name != name:
+        rename(ranker, name)
+        ranker.note_name()

@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfpfd._keras import keras
+from tfpfd.distillation.overview import RankerOverview
 from tfpfd.distillation.predicting import PredictingModel
 from tfpfd.distillation.privileged import remember
 from tfpfd.distillation.view import View
@@ -46,7 +47,7 @@ def encoded_once(
     return [found[id(scorer.encoder)] for scorer in scorers]
 
 
-class Scorer(PredictingModel):
+class Scorer(RankerOverview, PredictingModel):
     """Scores rows of user and item: what rankers, and models of several objectives, have in common.
 
     Its weights exist from the start, as the schema knows every size.
@@ -74,13 +75,17 @@ class Scorer(PredictingModel):
         self.view = view
         build_network(self.network, view.shapes)
         self.built = True
+        self.note_name()
+
+    def note_name(self) -> None:
+        """Tells what remembers this scorer by its name."""
         # TensorFlow's checkpoints find it by this attribute.
         # Columns of its kernels come by side and feature, its last ones by objective.
         sides = {
             side: [(name, self.schema.fingerprints[name]) for name in names]
-            for side, names in view.names.items()
+            for side, names in self.view.names.items()
         }
-        parts = [sides, self.own, list(getattr(network, "objectives", ()))]
+        parts = [sides, self.own, list(getattr(self.network, "objectives", ()))]
         self.schema_print = SchemaPrint(f"ranker '{self.name}'", parts)
         hidden = set(self.schema.features(self.sees)) - set(self.schema.features("served"))
         if hidden:

@@ -6,6 +6,7 @@ from pathlib import PurePath
 from typing import Any
 
 from tfpfd._keras import keras
+from tfpfd.distillation.overview import OverviewModel
 from tfpfd.distillation.schemas import rankers_of
 from tfpfd.distillation.sharding import sharded_weight
 from tfpfd.schema.prints import SchemaPrint
@@ -13,7 +14,7 @@ from tfpfd.schema.prints import SchemaPrint
 _LEGACY = (".h5", ".hdf5", ".keras")
 
 
-class StoredModel(keras.Model):
+class StoredModel(OverviewModel):
     """Base of models that refuse files which they couldn't read again, or that aren't theirs.
 
     A subclass whose weights are of something that their shapes don't tell says so by its

@@ -10,8 +10,7 @@ from tfpfd._arguments import names_in
 from tfpfd.layers import FeatureEncoder
 from tfpfd.layers.encoded import Shapes
 from tfpfd.layers.repeated import EncodedOnce, Vectors
-from tfpfd.schema import Schema, Sees, Side
-from tfpfd.schema.features import Feature
+from tfpfd.schema import Feature, Schema, Sees, Side
 from tfpfd.schema.schema import SIDES, check_schema
 
 

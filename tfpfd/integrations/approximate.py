@@ -18,8 +18,9 @@ from tfpfd.schema.batches import Source, rows_of
 from tfpfd.schema.feature import raw_columns
 from tfpfd.serving import inspect
 from tfpfd.serving.manifest import EXTRA, ITEMS, read_schema
-from tfpfd.serving.module import UNKNOWN_SCORE, K
-from tfpfd.serving.served import concrete
+from tfpfd.serving.signatures.signature import concrete
+from tfpfd.serving.signatures.top_k import K
+from tfpfd.serving.table import UNKNOWN_SCORE
 from tfpfd.serving.versions import latest
 from tfpfd.versions.store import check_writable, new_version
 

@@ -117,6 +117,26 @@ class FeatureEncoder(keras.layers.Layer):
         layer = self._poolers.get(feature)
         return self.features[feature].width(self._dims(feature), layer)
 
+    def parameters(self, feature: str) -> int:
+        """How many weights a feature brings.
+
+        A table of several is counted with the feature that it has its name of, or with the first
+        of them where that one isn't here; one of `base` isn't counted.
+        """
+        own = {name: tables for tables in self._own for name in tables.rows}
+        readers: dict[str, list[str]] = {}
+        for name, one in self.features.items():
+            for table in one.tables:
+                readers.setdefault(table, []).append(name)
+        brought = [
+            table
+            for table in own
+            if feature == (table if table in self.features else readers[table][0])
+        ]
+        layer = self._poolers.get(feature)
+        of_layer = layer.count_params() if layer is not None else 0
+        return of_layer + sum(own[table].rows[table] * own[table].dim for table in brought)
+
     def call(
         self,
         inputs: Mapping[str, tf.Tensor],

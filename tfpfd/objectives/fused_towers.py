@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tfpfd._keras import keras
 from tfpfd.distillation import Ranker
+from tfpfd.distillation.overview import Part, features_table, parts_of_ranker
 from tfpfd.distillation.scorer import Scorer, encoded_once
 from tfpfd.distillation.view import View
 from tfpfd.layers import TwoTower
@@ -213,6 +214,21 @@ class FusedTowers(Scorer):
         networks = [ranker.network for ranker in rankers.values()]
         network = _SideBySide(networks, [numbers[name] for name in rankers])
         super().__init__(_Views(list(rankers.values())), network, **kwargs)
+        # A plain object: the towers are parts of `network`.
+        self._rankers = SimpleNamespace(all=list(rankers.values()))
+
+    def overview_parts(self) -> list[Part]:
+        """Those of all rankers, in their order."""
+        return [
+            part for name, one in self._numbered().items() for part in parts_of_ranker(one, name)
+        ]
+
+    def overview_tables(self) -> list[str]:
+        """The features of all rankers."""
+        return [features_table(self._numbered())]
+
+    def _numbered(self) -> dict[str, Ranker]:
+        return {f"ranker {place}": one for place, one in enumerate(self._rankers.all, start=1)}
 
     def get_config(self) -> NoReturn:
         raise NotImplementedError(

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from tfpfd._html import html_of, html_table, shown
 from tfpfd._keras import KERAS_VERSION, keras
 from tfpfd.distillation import Ranker
 from tfpfd.distillation.servable import check_servable, check_type
@@ -49,6 +50,16 @@ class Version:
     packages: Mapping[str, str]
     files: Mapping[str, str]
     stripped: Sequence[str] = ()
+
+    def __repr__(self) -> str:
+        metrics = ", ".join(f"{name} {shown(value)}" for name, value in self.metrics.items())
+        origin = "" if self.parent is None else f" of {self.parent}"
+        return f"Version({self.number}{origin}, '{self.path}'{metrics and f', {metrics}'})"
+
+    def _repr_html_(self) -> str:
+        facts = {"directory": self.path, "parent": self.parent, "created": self.created}
+        rows = [*facts.items(), *self.metrics.items(), *self.details.items()]
+        return html_of(f"Version {self.number}", html_table(("", ""), rows))
 
     @property
     def number(self) -> int:

@@ -18,6 +18,7 @@ from tfpfd.schema.feature import Feature, raw_columns
 from tfpfd.schema.kinds import feature_of
 from tfpfd.schema.lookup import Lookup
 from tfpfd.schema.mark import check_mark, fingerprints
+from tfpfd.schema.overview import features_html, names_by_side, rows_of_tables
 from tfpfd.schema.plain import FORMAT, checked_form
 from tfpfd.schema.validation import (
     check_all_missing,
@@ -78,6 +79,23 @@ class Schema:
         object.__setattr__(self, "stripped", tuple(self.stripped))
         check_columns_named(self.label, self.weight, self.list_key)
         check_declarations(self.user, self.item, self.privileged, (self.label, self.weight))
+
+    def __repr__(self) -> str:
+        return f"Schema({names_by_side(self.groups)}{'' if self.adapted else '; to be adapted'})"
+
+    def _repr_html_(self) -> str:
+        features, known = self.features(), self.adapted
+        columns = {"label": self.label, "weight": self.weight, "lists": self.list_key}
+        named = ", ".join(f"{what} in '{column}'" for what, column in columns.items() if column)
+        title = f"Schema of {len(features)} features{'' if known else ', to be adapted'}; {named}"
+        sizes = {name: rows_of_tables(f, features) for name, f in features.items()} if known else {}
+        return features_html(title, self.groups, sizes)
+
+    @property
+    def groups(self) -> dict[str, tuple[Feature, ...]]:
+        """The features of each side, those that are privileged by what they are."""
+        hidden = {f"privileged ({kind})": group for kind, group in self.privileged.items()}
+        return {"user": self.user, "item": self.item, **hidden}
 
     @property
     def sides(self) -> dict[Side, tuple[Feature, ...]]:

@@ -4,11 +4,19 @@ from tfpfd.serving.embeddings import saved_embeddings
 from tfpfd.serving.export import export
 from tfpfd.serving.inspection import Inspection, inspect
 from tfpfd.serving.items import embed_items
+from tfpfd.serving.ranker_module import ServedRankers
 from tfpfd.serving.refresh import refresh
 from tfpfd.serving.scores import saved_scores
+from tfpfd.serving.signatures import RequestInput, Signature
+from tfpfd.serving.two_tower_module import ServedCatalogue, Towers
 
 __all__ = [
     "Inspection",
+    "RequestInput",
+    "ServedCatalogue",
+    "ServedRankers",
+    "Signature",
+    "Towers",
     "embed_items",
     "export",
     "inspect",

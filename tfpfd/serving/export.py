@@ -15,11 +15,17 @@ from tfpfd._arguments import names_in
 from tfpfd.distillation import Ranker
 from tfpfd.schema import Side
 from tfpfd.schema.batches import Source
-from tfpfd.serving.fill import Parts, fill
-from tfpfd.serving.module import two_tower
+from tfpfd.serving.export_plan import (
+    catalogue_plan,
+    expected_value_plan,
+    ranker_plan,
+    tower_plan,
+)
+from tfpfd.serving.item_writing import write_items
+from tfpfd.serving.kept_embeddings import KeptEmbeddings
 from tfpfd.serving.publish import publish
-from tfpfd.serving.rankers import expected_value, ranker, tower
-from tfpfd.serving.served import check_reads
+from tfpfd.serving.signatures import Signature
+from tfpfd.serving.student_checks import check_reads
 from tfpfd.serving.table import TableType
 from tfpfd.serving.warm_up import can_warm_up
 from tfpfd.versions.manifest import checked_details
@@ -35,6 +41,7 @@ def export(
     attributes: Iterable[str] = (),
     side: Side | None = None,
     price: str | None = None,
+    signatures: Iterable[Signature] = (),
     details: Mapping[str, Any] | None = None,
     warm_up: bool | None = None,
     operations: Iterable[str] = (),
@@ -86,6 +93,7 @@ def export(
       side: `"user"` or `"item"`, to export that tower alone.
       price: of several rankers: the served `Numeric` that their product is multiplied by; where it
         is missing, by 0.
+      signatures: others of one's own besides: see `tfpfd.serving.Signature`.
       details: for the manifest: what else is known of the student, such as metrics and the time
         span of its rows; what JSON can hold.
       warm_up: whether to write warm-up requests, which needs tensorflow-serving-api
@@ -99,11 +107,11 @@ def export(
 
     Raises:
       ImportError: `warm_up=True` without tensorflow-serving-api.
-      TypeError: `student` is no ranker with a two-tower network, `details` isn't JSON, or
-        `attributes` or `operations` is one string.
+      TypeError: `student` is no ranker with a two-tower network, `details` isn't JSON,
+        `attributes` or `operations` is one string, or `signatures` holds something else.
       ValueError: the student sees privileged features or holds what does, or has diverged; `items`
         has bad rows, `table` is no type of table or can't hold their embeddings, or `attributes`
-        names no features of the item.
+        names no features of the item; a signature or an input has a name that is taken.
       OSError: `path` can't be written.
       RuntimeError: something privileged was found in the files written; nothing is published.
     """
@@ -111,33 +119,34 @@ def export(
     if side is not None:
         if items is not None:
             raise ValueError("`items` must be None for one `side` alone: a table needs both towers")
-        made = tower(student, side)
+        plan = tower_plan(student, side)
     elif items is not None:
-        made = two_tower(student, k, table, names_in("attributes", attributes))
+        plan = catalogue_plan(student, k, table, names_in("attributes", attributes))
     elif isinstance(student, Mapping):
-        made = expected_value(student, price)
+        plan = expected_value_plan(student, price)
     else:
-        made = ranker(student)
+        plan = ranker_plan(student)
+    plan = plan.with_more(signatures)
     details = checked_details(details)
     requests = can_warm_up(warm_up)
-    functions = made.functions()
+    functions = plan.functions()
     check_reads(functions)
     # Now, as embedding a large catalogue takes long; what can be written only writing shows.
     check_writable(Path(path))
     # Their names stand in the manifest alone, so that every other file can be searched for them.
-    served = dataclasses.replace(made.schema.served(), stripped=())
+    served = dataclasses.replace(plan.schema.served(), stripped=())
     rankers: list[Any] = list(student.values()) if isinstance(student, Mapping) else [student]
     stripped = list(dict.fromkeys(name for one in rankers for name in one.schema.unserved))
 
     def write(directory: Path) -> dict[str, Any]:
-        tf.saved_model.save(made.module, str(directory), signatures=functions)
-        facts = {**made.facts, "stripped": stripped}
+        tf.saved_model.save(plan.module, str(directory), signatures=functions)
+        facts = {**plan.facts, "stripped": stripped}
         if items is None:
             return facts
         with tempfile.TemporaryDirectory(dir=directory) as aside:
-            parts = Parts(Path(aside), "")
+            parts = KeptEmbeddings(Path(aside), "")
             embed = functions["item_embedding"]
-            return fill(directory, embed, served, items, parts, facts, verbose)
+            return write_items(directory, embed, served, items, parts, facts, verbose)
 
     version = publish(Path(path), write, served, details, requests, operations)
     if verbose and not requests and warm_up is None:

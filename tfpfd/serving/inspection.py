@@ -15,8 +15,10 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tfpfd._arguments import names_in
+from tfpfd._html import html_of, html_table
 from tfpfd.schema import Schema
 from tfpfd.schema.feature import raw_columns
+from tfpfd.serving.checkpoint import variable_shapes
 from tfpfd.serving.manifest import (
     EXTRA,
     MANIFEST,
@@ -25,27 +27,25 @@ from tfpfd.serving.manifest import (
     read_manifest,
     read_schema,
 )
-from tfpfd.serving.module import CANDIDATES, K, variable_shapes
 from tfpfd.serving.reachability import unexplained
-from tfpfd.serving.rules import rule_inputs
+from tfpfd.serving.signatures import OF_A_CATALOGUE, request_samples
 from tfpfd.serving.versions import latest
 from tfpfd.versions.manifest import digest_of
 
 # Words that TensorFlow, Keras and an export itself use for nodes and variables, besides the names
-# of operations. Where one of them is a privileged feature's name too, it says nothing.
+# of operations, signatures and their inputs. Where one of them is a privileged feature's name too,
+# it says nothing.
 _WORDS = frozenset(
     """
-    allowed_ids attention attributes axis batch batch_normalization batchnorm beta bias
-    blocked_ids boolean_mask candidate_ids checkpoint_key clip_by_value codes concat_dim
-    count_nonzero cpu dense dim dropout embedding embedding_lookup encoder exclude_history false
-    feature_encoder file_prefix gamma gpu gru index inputs item_embedding item_embeddings
-    item_ids item_rows item_scales item_tower kernel key keys l2_normalize lambda left length
-    loc lookup moving_mean moving_variance numbers part permutation query read reduction_indices
-    right score_candidates scores serve serving_default shard signatures split_dim step table
-    tfpfd time top_k top_k_where true truediv two_tower unknown user_embedding user_tower value
-    values weights width zeros
+    attention attributes axis batch batch_normalization batchnorm beta bias boolean_mask
+    checkpoint_key clip_by_value codes concat_dim count_nonzero cpu dense dim dropout embedding
+    embedding_lookup encoder false feature_encoder file_prefix gamma gpu gru index inputs
+    item_embeddings item_ids item_rows item_scales item_tower kernel key keys l2_normalize lambda
+    left length loc lookup moving_mean moving_variance numbers part permutation query read
+    reduction_indices right scores serve shard signatures split_dim step table tfpfd time true
+    truediv two_tower unknown user_tower value values weights width zeros
     """.split()
-)
+).union(one.name for one in OF_A_CATALOGUE)
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,23 @@ class Inspection:
     manifest: dict[str, Any]
     digest: str | None
     findings: list[str]
+
+    def __repr__(self) -> str:
+        return f"Inspection('{self.path}', {self._size}: {self.verdict})"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (name, ", ".join(inputs), ", ".join(outputs))
+            for name, (inputs, outputs) in self.signatures.items()
+        ]
+        signatures = html_table(("signature", "inputs", "outputs"), rows)
+        variables = html_table(("variable", "shape"), self.variables.items())
+        title = f"Export '{self.path}', {self._size}: {self.verdict}"
+        return html_of(title, signatures, variables)
+
+    @property
+    def _size(self) -> str:
+        return f"{len(self.signatures)} signatures, {self.bytes / 1e6:.1f} MB"
 
     @property
     def verdict(self) -> str:
@@ -162,10 +179,14 @@ def _inspected(
         findings.append(f"the SavedModel holds {len(graphs)} graphs: expected one")
     if any(node.slot_variables for node in graph.object_graph_def.nodes):
         findings.append("the object graph holds variables of an optimizer")
+    common = {name for name in stripped if _is_common(name)}
+    if schema is not None and manifest.get("k"):
+        inputs = [one.inputs(schema, attributes=()) for one in OF_A_CATALOGUE]
+        common.update(name for names in inputs for name in names)
     for where, text in _strings(directory, graph, variables):
         names = set(re.split(r"\W+", text)) & set(stripped)
         if not where.startswith("asset"):
-            names = {name for name in names if not _is_common(name)}
+            names -= common
         findings += [f"privileged feature '{name}' is named in {where}" for name in sorted(names)]
     return Inspection(
         path=directory,
@@ -185,13 +206,12 @@ def _undeclared(
 ) -> list[str]:
     """Inputs, variables and features that an export does not have."""
     findings = []
-    allowed = {*raw_columns(schema.features("served").values()), CANDIDATES, K}
-    if manifest.get("table"):
-        allowed |= set(rule_inputs(schema, manifest.get("attributes", ())))
+    served = set(raw_columns(schema.features("served").values()))
+    requests = request_samples(schema, manifest)
     for name, signature in graph.signature_def.items():
         if name.startswith("__"):
             continue
-        extra = sorted(set(signature.inputs) - allowed)
+        extra = sorted(set(signature.inputs) - served - set(requests.get(name, ())))
         if extra:
             findings.append(f"signature '{name}' takes {extra}, which are no served features")
     fed = {t.name for signature in graph.signature_def.values() for t in signature.inputs.values()}

@@ -13,7 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from tfpfd.schema import Schema
-from tfpfd.serving.module import variable_shapes
+from tfpfd.serving.checkpoint import variable_shapes
+from tfpfd.serving.signatures import request_samples
+from tfpfd.serving.signatures.signature import SAMPLES
 from tfpfd.serving.table import TABLE_TYPES
 from tfpfd.serving.warm_up import write_warm_up
 from tfpfd.versions.manifest import checked_details, digest_of, origin, write_record
@@ -48,8 +50,9 @@ def write_extra(
     (extra / SCHEMA).write_text(schema.to_json(), encoding="utf-8")
     requests = 0
     if warm_up:
-        ids = _first_ids(extra / ITEMS)
-        requests = write_warm_up(extra / WARM_UP, directory, schema, ids, facts.get("k", 1))
+        drawn = {"item_ids": _first_ids(extra / ITEMS), "k": facts.get("k", 1)}
+        samples = request_samples(schema, facts)
+        requests = write_warm_up(extra / WARM_UP, directory, schema, samples, **drawn)
     manifest = {
         **origin(),
         **facts,
@@ -95,10 +98,18 @@ def _is_shape(value: Any) -> bool:
     return isinstance(value, list) and all(type(size) is int for size in value)
 
 
+def _are_samples(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(inputs, dict) and all(sample in SAMPLES for sample in inputs.values())
+        for inputs in value.values()
+    )
+
+
 # What a manifest says that is used, and must be when it is there.
 _FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "stripped": (_are_texts, "a list of names"),
     "attributes": (_are_texts, "a list of names"),
+    "signatures": (_are_samples, f"an object of inputs by signature, each of {list(SAMPLES)}"),
     "table": (lambda value: value in TABLE_TYPES, f"one of {list(TABLE_TYPES)}"),
     "k": (lambda value: _is_number(value) and value > 0, "an integer of at least 1"),
     "parent": (lambda value: value is None or _is_number(value), "the number of a version or null"),

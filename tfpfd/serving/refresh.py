@@ -13,8 +13,10 @@ import tensorflow as tf
 
 from tfpfd._arguments import names_in
 from tfpfd.schema.batches import Source
-from tfpfd.serving.fill import Parts, check_weights, fill, write_emptied
+from tfpfd.serving.checkpoint import check_weights, write_emptied
 from tfpfd.serving.inspection import inspect
+from tfpfd.serving.item_writing import write_items
+from tfpfd.serving.kept_embeddings import KeptEmbeddings
 from tfpfd.serving.manifest import EXTRA
 from tfpfd.serving.publish import publish
 from tfpfd.serving.warm_up import can_warm_up
@@ -23,6 +25,7 @@ from tfpfd.versions.manifest import checked_details
 from tfpfd.versions.store import check_writable
 
 PARTS = ".refreshing"
+_KEPT = ("k", "table", "attributes", "signatures", "stripped")
 
 
 def refresh(
@@ -75,8 +78,8 @@ def refresh(
         raise FileNotFoundError(f"'{found.path}' is no export of tfpfd: {found.findings[0]}")
     if found.findings:
         raise RuntimeError(f"'{found.path}' isn't what was exported: {'; '.join(found.findings)}")
-    facts = {name: found.manifest.get(name) for name in ("k", "table", "attributes", "stripped")}
-    if facts["table"] is None:
+    facts = {name: found.manifest[name] for name in _KEPT if name in found.manifest}
+    if facts.get("table") is None:
         raise ValueError(f"'{found.path}' has no item table: there is nothing to refresh")
     check_weights(found.path)
     details = {**found.manifest.get("details", {}), **checked_details(details)}
@@ -87,8 +90,8 @@ def refresh(
 
         def write(directory: Path) -> dict[str, Any]:
             embed = _without_items(found.path, directory)
-            parts = Parts(folder, found.digest or "")
-            return fill(directory, embed, schema, items, parts, facts, verbose)
+            parts = KeptEmbeddings(folder, found.digest or "")
+            return write_items(directory, embed, schema, items, parts, facts, verbose)
 
         return publish(
             base, write, schema, details, requests, operations, parent=int(found.path.name)

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tfpfd.schema import Feature, Schema
 from tfpfd.schema.columns import is_missing
+from tfpfd.serving.checkpoint import table_entries, variable_key
 from tfpfd.serving.items import item_id_of
 
 ALLOWED, BLOCKED, NO_HISTORY = "allowed_ids", "blocked_ids", "exclude_history"
@@ -192,13 +193,3 @@ def _named(found: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
 def _rows_like(values: tf.Tensor) -> tf.Tensor:
     """The number of its row in the place of each value."""
     return tf.repeat(tf.range(tf.shape(values)[0])[:, None], tf.shape(values)[1], axis=1)
-
-
-def variable_key(name: str) -> str:
-    """The name of a variable in a checkpoint."""
-    return f"{name}/.ATTRIBUTES/VARIABLE_VALUE"
-
-
-def table_entries(name: str, keys: Any, values: np.ndarray) -> dict[str, Any]:
-    """A lookup table in a checkpoint."""
-    return {f"{name}/.ATTRIBUTES/table-keys": keys, f"{name}/.ATTRIBUTES/table-values": values}

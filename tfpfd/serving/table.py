@@ -10,6 +10,9 @@ import tensorflow as tf
 TableType = Literal["float32", "float16", "bfloat16", "int8"]
 TABLE_TYPES: tuple[TableType, ...] = get_args(TableType)
 
+UNKNOWN_SCORE = float(np.finfo(np.float32).min)
+"""Score of a candidate that isn't in the table: the lowest finite one, which JSON can hold."""
+
 BLOCK = 8192
 """Rows of a smaller type that are made float32 at once: they stay in the processor's cache."""
 

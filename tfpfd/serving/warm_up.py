@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,10 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tfpfd.schema import Schema
 from tfpfd.schema.columns import Kind
 from tfpfd.schema.vocabulary import drawn
+from tfpfd.serving.signatures.signature import Sample
 
 BATCHES, DRAWS, CANDIDATES = (1, 2, 8, 32), 5, 100
 """Rows of a request, how often each is drawn, and how many ids a row asks for at most."""
-IDS = "_ids"
-"""How the names of inputs end that take ids of items."""
 
 
 def can_warm_up(wanted: bool | None) -> bool:
@@ -39,7 +38,14 @@ def can_warm_up(wanted: bool | None) -> bool:
     return installed if wanted is None else wanted
 
 
-def write_warm_up(file: Path, directory: Path, schema: Schema, item_ids: list[Any], k: int) -> int:
+def write_warm_up(
+    file: Path,
+    directory: Path,
+    schema: Schema,
+    samples: Mapping[str, Mapping[str, Sample]],
+    item_ids: list[Any],
+    k: int,
+) -> int:
     """Writes what TF Serving replays: TFRecords of `PredictionLog`.
 
     For every signature it holds requests of 1, 2, 8 and 32 rows, with values of the vocabularies,
@@ -50,8 +56,9 @@ def write_warm_up(file: Path, directory: Path, schema: Schema, item_ids: list[An
       file: `assets.extra/tf_serving_warmup_requests` of the version.
       directory: of the SavedModel.
       schema: the served schema.
-      item_ids: ids to ask for, where a signature takes ids of items.
-      k: the largest number of items to ask for, where a signature takes such a number.
+      samples: by signature, what its inputs besides features hold: see `request_samples`.
+      item_ids: what to take for `"item_ids"`.
+      k: the largest number to take for `"k"`.
 
     Returns:
       The number of requests; TF Serving takes at most 1000.
@@ -61,7 +68,8 @@ def write_warm_up(file: Path, directory: Path, schema: Schema, item_ids: list[An
     random, count = np.random.default_rng(0), 0
     with tf.io.TFRecordWriter(str(file)) as writer:
         for signature, inputs in _signatures(directory).items():
-            for values in _requests(inputs, schema, item_ids, k, random):
+            asked = samples.get(signature, {})
+            for values in _requests(inputs, schema, asked, item_ids, k, random):
                 request = predict_pb2.PredictRequest()
                 request.model_spec.name = directory.absolute().parent.name
                 request.model_spec.signature_name = signature
@@ -87,7 +95,12 @@ def _signatures(directory: Path) -> dict[str, dict[str, Any]]:
 
 
 def _requests(
-    inputs: dict[str, Any], schema: Schema, item_ids: list[Any], k: int, random: np.random.Generator
+    inputs: dict[str, Any],
+    schema: Schema,
+    samples: Mapping[str, Sample],
+    item_ids: list[Any],
+    k: int,
+    random: np.random.Generator,
 ) -> Iterator[dict[str, np.ndarray]]:
     """Values of the inputs of a signature, for one request after another."""
     known = schema.features("served")
@@ -100,29 +113,20 @@ def _requests(
                 kind, shape = _kind(info), (rows, width)[: len(info.tensor_shape.dim)]
                 if name in values:
                     continue
-                feature = features.get(name)
-                # An item's feature may be named like a request's own inputs.
-                if feature is not None and _is(info, feature.signature(known)[name]):
-                    values.update(feature.sample(rows, known, random))
-                elif info.dtype == tf.bool:
-                    values[name] = np.zeros(shape, bool)
-                elif shape:
-                    # What rules ask of attributes is missing: such a rule doesn't hold.
-                    ids = item_ids if name.endswith(IDS) else []
-                    values[name] = drawn(ids, kind, shape, random)
-                else:
+                sample = samples.get(name)
+                if sample is None:
+                    values.update(features[name].sample(rows, known, random))
+                elif sample == "k":
                     # A number a row, as servers that batch requests need it.
                     values[name] = np.full(rows, random.integers(1, k + 1))
+                elif info.dtype == tf.bool:
+                    values[name] = np.zeros(shape, bool)
+                else:
+                    ids = item_ids if sample == "item_ids" else []
+                    values[name] = drawn(ids, kind, shape, random)
             yield values
 
 
 def _kind(info: Any) -> Kind:
     dtype = tf.as_dtype(info.dtype)
     return "string" if dtype == tf.string else "int" if dtype.is_integer else "float"
-
-
-def _is(info: Any, spec: tf.TensorSpec) -> bool:
-    """Whether an input is declared as this column of a feature."""
-    return info.dtype == spec.dtype.as_datatype_enum and spec.shape.is_compatible_with(
-        tf.TensorShape(info.tensor_shape)
-    )

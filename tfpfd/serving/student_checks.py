@@ -1,9 +1,8 @@
-"""What every kind of export has in common: a module, its signatures, and checks of the student."""
+"""What can be exported: a student, and functions of it, that know nothing privileged."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -13,29 +12,6 @@ from tfpfd.distillation import Ranker
 from tfpfd.distillation.privileged import privileged_variables
 from tfpfd.distillation.servable import check_servable
 from tfpfd.layers import TwoTower
-from tfpfd.schema import Schema
-
-
-@dataclass(frozen=True)
-class Served:
-    """What an export writes.
-
-    Attributes:
-      module: refers to parts of the student and to nothing else.
-      functions: gives the signatures, by name.
-      schema: the student's.
-      facts: what the manifest says of this kind of export.
-    """
-
-    module: tf.Module
-    functions: Callable[[], dict[str, Callable]]
-    schema: Schema
-    facts: dict[str, Any]
-
-
-def concrete(function: Callable, specs: Mapping[str, tf.TensorSpec]) -> Callable:
-    """`function` traced for inputs by name."""
-    return tf.function(function, autograph=False).get_concrete_function(**specs)
 
 
 def check_reads(functions: Mapping[str, Any]) -> None:
