@@ -207,7 +207,7 @@ def test_requests_of_a_shell(films):
 
 
 def commands():
-    """Every line of a shell on a page, as (page, line)."""
+    """Lines of a shell, as (page, line)."""
     for page in map(name_of, PAGES):
         text = (ROOT / page).read_text(encoding="utf-8")
         blocks = [block for _, block in blocks_of(page, "bash")]
@@ -227,7 +227,9 @@ def test_a_command_takes_what_it_is_given(page, line):
         command.make_context(words[1], words[2:])  # Refuses unknown options; runs nothing.
     elif words[:3] == ["python", "-m", "experiments"] and words[3] != "--list":
         registry = pytest.importorskip("experiments.registry")
-        registry.find(words[3])
+        chosen = registry.find(words[3])
+        if "--data" in words:
+            assert words[words.index("--data") + 1].partition(":")[0] in chosen.sources
     elif words[0] == "python" and words[1].endswith(".py"):
         assert (ROOT / words[1]).is_file()
 
