@@ -1,11 +1,10 @@
-"""The command line: demo, audit, experiment, inspect, refresh of `tfpfd`.
+"""The command line: demo, audit, inspect, refresh of `tfpfd`.
 
 It stands beside the package, whose import brings TensorFlow, so that help needs none of it.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import tempfile
@@ -43,7 +42,7 @@ def _before_commands(
     """Options of `tfpfd` itself; its help is the app's."""
 
 
-def _import_tensorflow() -> None:
+def import_tensorflow() -> None:
     """Imports TensorFlow and starts it, its log put aside: what a command says is its own.
 
     The level alone does not do: since 2.20 what is logged before the log is set up ignores it.
@@ -75,7 +74,7 @@ def inspect_export(
     operation: Annotated[list[str] | None, typer.Option(help="an operation to allow")] = None,
 ) -> None:
     """Show what is inside an export, and prove that nothing privileged is."""
-    _import_tensorflow()
+    import_tensorflow()
     from tfpfd.serving import inspect
 
     console = Console()
@@ -115,7 +114,7 @@ def refresh_export(
     operation: Annotated[list[str] | None, typer.Option(help="an operation to allow")] = None,
 ) -> None:
     """Write the next version of an export, its item table made of another catalogue."""
-    _import_tensorflow()
+    import_tensorflow()
     from tfpfd.serving import refresh
 
     console = Console()
@@ -136,8 +135,8 @@ def demo(
     data: Annotated[Path | None, typer.Option(help="a local copy of MovieLens-100K")] = None,
 ) -> None:
     """Train, compare, export and serve a student with a privileged teacher on MovieLens-100K."""
-    _import_tensorflow()
-    from tfpfd.experiments.movielens import run
+    import_tensorflow()
+    from tfpfd.demo.movielens import run
 
     console = Console()
     try:
@@ -147,61 +146,13 @@ def demo(
         raise typer.Exit(2) from None
 
 
-def _list_experiments(wanted: bool) -> None:
-    if not wanted:
-        return
-    _import_tensorflow()
-    from tfpfd.experiments.registry import EXPERIMENTS
-
-    table = Table("name", "question", "--data", "seeds")
-    for name, kind in EXPERIMENTS.items():
-        table.add_row(name, kind.question, ", ".join(kind.sources) or "its own", str(kind.seeds))
-    Console().print(table)
-    raise typer.Exit
-
-
-@app.command()
-def experiment(
-    name: Annotated[str, typer.Argument(help="which; --list shows them")],
-    out: Annotated[Path, typer.Option(help="where results.csv, report.md and figures go")],
-    data: Annotated[
-        str | None, typer.Option(help="a source that the experiment takes, or source:path")
-    ] = None,
-    seeds: Annotated[
-        int | None, typer.Option(min=1, help="how many; the experiment's own number if not given")
-    ] = None,
-    show: Annotated[
-        bool,
-        typer.Option("--list", is_eager=True, callback=_list_experiments, help="show them all"),
-    ] = False,
-) -> None:
-    """Run an experiment, or go on with it where it was stopped, and write its report."""
-    _import_tensorflow()
-    from tfpfd.experiments import rivals
-    from tfpfd.experiments.registry import find
-    from tfpfd.experiments.results import Results
-    from tfpfd.experiments.runner import run_cells
-
-    console = Console()
-    with contextlib.ExitStack() as stack:
-        try:
-            chosen = find(name)(data)
-            results = Results(out, chosen, seeds or chosen.seeds)
-            if results.missing or rivals.lacking(chosen, out):
-                chosen.prepare()
-            stack.enter_context(results.alone())
-        except (OSError, ValueError) as error:
-            console.print(f"[red]error[/]: {escape(str(error))}", soft_wrap=True)
-            raise typer.Exit(2) from None
-        run_cells(chosen, results, console)
-
-
 @app.command("audit")
 def audit_rows(
     data: Annotated[
         str,
         typer.Option(
-            help="movielens, movielens-catalogue, or a folder with {train,validation,test}.parquet"
+            help="movielens, movielens-catalogue, another of tfpfd.datasets, or a folder with "
+            "{train,validation,test}.parquet"
         ),
     ] = "movielens",
     schema: Annotated[Path | None, typer.Option(help="a file of what Schema.to_json wrote")] = None,
@@ -216,8 +167,8 @@ def audit_rows(
     out: Annotated[Path, typer.Option(help="where the report goes")] = Path("audit"),
 ) -> None:
     """Do privileged features help a small student, or is it only regularisation?"""
-    _import_tensorflow()
-    from tfpfd.experiments.audit import run
+    import_tensorflow()
+    from tfpfd.demo.audit import run
 
     console = Console()
     try:

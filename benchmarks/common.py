@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 import tfpfd
-from tfpfd.experiments.document import machine as machine
+from tfpfd._machine import machine as machine
 
 BATCH, DIM, FEATURES, ROWS_A_TABLE = 1024, 16, 40, 50_000
 UNITS = [512, 256, 128]

@@ -7,11 +7,11 @@ from tfpfd import (
     optimizers,
 )
 from tfpfd.auditing import (
-    Splits,
     audit,
 )
 from tfpfd.data import (
     CatalogueSplits,
+    Splits,
 )
 from tfpfd.distillation import (
     AUC,
@@ -48,14 +48,16 @@ from tfpfd.objectives import (
     Scalarised,
     SeparateRankers,
     SharedBottom,
-    Version,
     aggregate_labels,
     check_objectives,
     fused,
+    search_weights,
+)
+from tfpfd.retraining import (
+    Version,
     lineage,
     retrain,
     save_version,
-    search_weights,
 )
 from tfpfd.schema import (
     Categorical,

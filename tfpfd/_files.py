@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and folders that can be written to."""
 
 from __future__ import annotations
 
@@ -11,3 +11,19 @@ def write_whole(path: Path, content: bytes) -> None:
     aside = path.with_name(path.name + ".part")
     aside.write_bytes(content)
     os.replace(aside, path)
+
+
+def check_out(directory: Path) -> None:
+    """Refuses a folder that can't be written to or made; makes nothing.
+
+    Args:
+      directory: what `--out` says.
+
+    Raises:
+      OSError: it, or the nearest of its parents that is there, is a file or not writable.
+    """
+    there = next(p for p in (directory, *directory.absolute().parents) if p.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(f"`--out` must be a directory, '{there}' is a file")
+    if not os.access(there, os.W_OK):
+        raise PermissionError(f"`--out` must be a directory to write to, received '{directory}'")

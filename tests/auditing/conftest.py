@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfpfd.auditing.comparison import CONTROLS
 from tfpfd.auditing.results import TOGETHER, Results, Size
 from tfpfd.auditing.task import ROW_METRICS
 from tfpfd.auditing.tuning import GIVEN, Setting, Tried, Tuning
 from tfpfd.evaluation import Interval
+from tfpfd.evaluation.differences import CONTROLS
 
 SEEDS, RESAMPLES = 3, 60
 LEVELS = {"auc": 0.75, "group_auc": 0.68, "log_loss": 0.55, "ece": 0.04}

@@ -7,7 +7,7 @@ from sklearn.metrics import log_loss
 
 from tfpfd import MLP, Ranker
 from tfpfd.auditing.arms import ARMS, Recipe, arms_of, train
-from tfpfd.auditing.rows import TableRows
+from tfpfd.data.table_rows import TableRows
 from tfpfd.schema import Categorical, Numeric, Schema
 
 SCHEMA = Schema(

@@ -23,8 +23,8 @@ from tfpfd._keras import keras
 from tfpfd.auditing import bench, catalogue_bench
 from tfpfd.auditing.arms import OF_LISTS, Recipe, Trained, arms_of, train
 from tfpfd.auditing.catalogue_bench import CatalogueBench
-from tfpfd.auditing.fitting import StudentLoss
 from tfpfd.auditing.task import of_catalogue
+from tfpfd.distillation.early_stopping import StudentLoss
 from tfpfd.evaluation import compare_retrieval
 
 ARMS = ["base", "self", "shuffled", "zeroed", "distilled"]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tfpfd.auditing import Evidence, Report, judge
-from tfpfd.auditing.rivals import Rivals
 from tfpfd.evaluation import Interval
 from tfpfd.evaluation.comparison import Standing
+from tfpfd.evaluation.measured_rivals import Rivals
 
 CLEAR, UNCLEAR = Interval(0.01, 0.008, 0.012), Interval(0.001, -0.001, 0.003)
 
@@ -114,11 +114,11 @@ class TestReport:
         assert losses["trees"] > 0
 
     def test_no_rivals(self, results_of):
-        lacking = Rivals(lacking="pointwise rivals need scikit-learn: pip install 'tfpfd[demo]'")
+        lacking = Rivals(lacking="pointwise rivals need scikit-learn: pip install 'tfpfd[audit]'")
         report = Report(dataclasses.replace(results_of(), rivals=lacking))
         (warning,) = report.warnings
         assert "whether it is good enough to start from is not known" in warning
-        assert "scikit-learn: pip install 'tfpfd[demo]'." in warning
+        assert "scikit-learn: pip install 'tfpfd[audit]'." in warning
         assert "Is the base good enough" not in report.to_markdown()
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from tfpfd.data import LIST, from_rows, sample_unexposed
 from tfpfd.datasets import KuaiRand, kuairand_pure
-from tfpfd.datasets.kuairand_feedback import CROSS, LABELS, POST_EVENT
-from tfpfd.datasets.kuairand_source import Source, read
+from tfpfd.datasets.kuairand.feedback import CROSS, LABELS, POST_EVENT
+from tfpfd.datasets.kuairand.files import KuaiRandTables, read
 from tfpfd.serving.items import item_id_of
 
 # One invented data set in the publisher's format, small enough to count in one's head.
@@ -446,7 +446,7 @@ def random_data(seed=0, impressions=300, users=6, videos=12):
         "video_id": generator.integers(0, videos, 3 * users),
         "time_ms": TEST - 5,
     })  # fmt: skip
-    source = Source(
+    source = KuaiRandTables(
         users=pd.DataFrame({"user_id": range(users)}),
         videos=pd.DataFrame(
             {"video_id": range(videos), "author_id": np.arange(videos) % 4, "tags": tags}

@@ -7,8 +7,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
 from tfpfd.datasets import kuairand_pure
-from tfpfd.datasets.kuairand_feedback import CROSS
-from tfpfd.datasets.kuairand_past import USER_STATISTICS, VIDEO_STATISTICS
+from tfpfd.datasets.kuairand.feedback import CROSS
+from tfpfd.datasets.kuairand.past import USER_STATISTICS, VIDEO_STATISTICS
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import tensorflow as tf
 
 import tfpfd
 from tfpfd.datasets import marketplace
-from tfpfd.datasets.marketplace_rows import CROSS_FEATURES, POST_EVENT_FEATURES
-from tfpfd.datasets.past_clicks import HISTORY_LENGTH, WINDOW
+from tfpfd.datasets.marketplace.past_clicks import HISTORY_LENGTH, WINDOW
+from tfpfd.datasets.marketplace.rows import CROSS_FEATURES, POST_EVENT_FEATURES
 
 SMALL = dict(users=60, items=40, categories=5, days=10, shown=4)
 TASKS = ["click", "purchase", "objectives"]

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from tfpfd.datasets import marketplace
-from tfpfd.datasets.marketplace_rows import CROSS_FEATURES, POST_EVENT_FEATURES
+from tfpfd.datasets.marketplace.rows import CROSS_FEATURES, POST_EVENT_FEATURES
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 import tfpfd
 from tfpfd.datasets import mediator
-from tfpfd.datasets.simulated_mediator import MEDIATOR_FEATURES, NUM_FEATURES, RELEVANT
+from tfpfd.datasets.mediator import MEDIATOR_FEATURES, NUM_FEATURES, RELEVANT
 
 SERVED = [f"x_{number:02d}" for number in range(NUM_FEATURES)]
 PRIVILEGED = list(MEDIATOR_FEATURES)

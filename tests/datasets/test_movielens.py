@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfpfd.datasets import MovieLens, movielens_100k, movielens_source
-from tfpfd.datasets.movielens import CROSS_FEATURES, HISTORY_LENGTH
+from tfpfd.datasets import MovieLens, movielens_100k
+from tfpfd.datasets.movielens import files as movielens_files
+from tfpfd.datasets.movielens.data import CROSS_FEATURES, HISTORY_LENGTH
 
 # One invented data set in both formats: a year in the title, a foreign title in brackets and an
 # accent, a video "(V)", a film of which nothing is known, genres out of the order of the flags.
@@ -40,7 +41,7 @@ USERS = [(2, 31, "F", "none", "00123"), (1, 60, "M", "writer", "T8H1N")]
 
 def publisher_files() -> dict[str, bytes]:
     def item(film):
-        flags = "|".join("1" if g in FLAGS[film] else "0" for g in movielens_source.GENRES)
+        flags = "|".join("1" if g in FLAGS[film] else "0" for g in movielens_files.GENRES)
         return f"{film}|{TITLES[film]}|01-Jan-1999||http://example.org/{film}|{flags}\n"
 
     return {
@@ -114,8 +115,8 @@ def test_both_formats_give_the_same_frames(files, tmp_path):
 
 def test_formats_agree_to_the_dtype():
     for one, other in zip(
-        movielens_source.parse(publisher_files()),
-        movielens_source.parse(recbole_files()),
+        movielens_files.parse(publisher_files()),
+        movielens_files.parse(recbole_files()),
         strict=True,
     ):
         pd.testing.assert_frame_equal(one, other)
@@ -161,7 +162,7 @@ def test_local_path_errors(tmp_path):
 )
 def test_malformed_files_are_named(files, name, old, new, message):
     with pytest.raises(ValueError, match=message):
-        movielens_source.parse({**files, name: files[name].replace(old, new)})
+        movielens_files.parse({**files, name: files[name].replace(old, new)})
 
 
 # --- Fetching ------------------------------------------------------------------------------------
@@ -182,7 +183,7 @@ def sources(monkeypatch):
     def run(command, **options):
         asked.append("pip")
         assert command[:4] == [sys.executable, "-m", "pip", "download"]
-        name = movielens_source.RECBOLE.name
+        name = movielens_files.RECBOLE.name
         if name not in held:
             raise subprocess.CalledProcessError(1, command, stderr="a\nno matching distribution\n")
         Path(command[command.index("-d") + 1], name).write_bytes(held[name])
@@ -190,9 +191,9 @@ def sources(monkeypatch):
     def publish(archive, content):
         held[archive.name] = content
         checksum = hashlib.new(archive.algorithm, content).hexdigest()
-        changed = movielens_source.Archive(archive.name, archive.algorithm, checksum)
-        kind = "PUBLISHER" if archive is movielens_source.PUBLISHER else "RECBOLE"
-        monkeypatch.setattr(movielens_source, kind, changed)
+        changed = movielens_files.Archive(archive.name, archive.algorithm, checksum)
+        kind = "PUBLISHER" if archive is movielens_files.PUBLISHER else "RECBOLE"
+        monkeypatch.setattr(movielens_files, kind, changed)
 
     monkeypatch.setattr("urllib.request.urlopen", urlopen)
     monkeypatch.setattr("subprocess.run", run)
@@ -201,7 +202,7 @@ def sources(monkeypatch):
 
 def test_publisher_comes_before_the_wheel_and_the_cache_before_both(sources, tmp_path):
     _, asked, publish = sources
-    publish(movielens_source.PUBLISHER, zipped(publisher_files(), "ml-100k"))
+    publish(movielens_files.PUBLISHER, zipped(publisher_files(), "ml-100k"))
 
     first, second = movielens_100k(cache=tmp_path), movielens_100k(cache=tmp_path)
 
@@ -213,7 +214,7 @@ def test_publisher_comes_before_the_wheel_and_the_cache_before_both(sources, tmp
 
 def test_wheel_is_the_last_source(sources, tmp_path, capsys):
     _, asked, publish = sources
-    publish(movielens_source.RECBOLE, zipped(recbole_files(), "recbole/dataset_example/ml-100k"))
+    publish(movielens_files.RECBOLE, zipped(recbole_files(), "recbole/dataset_example/ml-100k"))
 
     movielens_100k(cache=tmp_path)
     movielens_100k(cache=tmp_path)
@@ -242,7 +243,7 @@ def test_wrong_download_is_refused_and_not_kept(sources, tmp_path):
     assert not list((tmp_path / "movielens-100k").iterdir())
 
 
-@pytest.mark.parametrize("archive", [movielens_source.PUBLISHER, movielens_source.RECBOLE])
+@pytest.mark.parametrize("archive", [movielens_files.PUBLISHER, movielens_files.RECBOLE])
 def test_corrupted_cached_file_is_detected(archive, sources, tmp_path):
     folder = write_folder(tmp_path / "movielens-100k", {archive.name: b"broken"})
     got = hashlib.new(archive.algorithm, b"broken").hexdigest()
@@ -256,12 +257,12 @@ def test_corrupted_cached_file_is_detected(archive, sources, tmp_path):
 def test_cache_folder_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("TFPFD_CACHE", str(tmp_path / "a"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "b"))
-    assert movielens_source.cache_folder(tmp_path) == tmp_path
-    assert movielens_source.cache_folder() == tmp_path / "a"
+    assert movielens_files.cache_folder(tmp_path) == tmp_path
+    assert movielens_files.cache_folder() == tmp_path / "a"
     monkeypatch.delenv("TFPFD_CACHE")
-    assert movielens_source.cache_folder() == tmp_path / "b" / "tfpfd"
+    assert movielens_files.cache_folder() == tmp_path / "b" / "tfpfd"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert movielens_source.cache_folder() == Path.home() / ".cache" / "tfpfd"
+    assert movielens_files.cache_folder() == Path.home() / ".cache" / "tfpfd"
 
 
 # --- Features ------------------------------------------------------------------------------------
@@ -527,7 +528,7 @@ def test_real_data_has_the_published_counts(real):
     assert real.items["release_year"].min() == 1922 and real.items["release_year"].max() == 1998
     assert not real.items["title"].str.contains(r"\(\d{4}\)|\(V\)").any()
     assert real.items["genres"].map(len).between(1, 6).all()
-    assert set().union(*real.items["genres"]) == set(movielens_source.GENRES)
+    assert set().union(*real.items["genres"]) == set(movielens_files.GENRES)
     assert set(real.users["gender"]) == {"F", "M"}
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from tfpfd.datasets import MovieLens
-from tfpfd.datasets.movielens_catalogue import ORDER, WHOLE, in_own_order
+from tfpfd.datasets.movielens.catalogue import ORDER, WHOLE, in_own_order
 
 PAIRS = ["user_id", "film_id"]
 

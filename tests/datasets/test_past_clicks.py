@@ -1,6 +1,6 @@
 import numpy as np
 
-from tfpfd.datasets.past_clicks import PastClicks
+from tfpfd.datasets.marketplace.past_clicks import PastClicks
 
 
 def test_past_by_hand():

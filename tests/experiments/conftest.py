@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from tfpfd.experiments.experiment import Experiment, Section
+from experiments.experiment import Experiment, Section
 
 
 class Toy(Experiment):

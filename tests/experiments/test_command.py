@@ -1,4 +1,8 @@
-"""`tfpfd experiment`: what it refuses before any work, and a whole run."""
+"""`python -m experiments`: what it refuses before any work, and a whole run."""
+
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -6,8 +10,8 @@ pytest.importorskip("typer")
 
 from typer.testing import CliRunner
 
-from tfpfd.experiments import registry
-from tfpfd_cli import app
+from experiments import registry
+from experiments.__main__ import app
 
 
 @pytest.fixture
@@ -25,7 +29,7 @@ def made(toy, monkeypatch):
 
 
 def run(*arguments):
-    return CliRunner().invoke(app, ["experiment", *map(str, arguments)], env={"COLUMNS": "500"})
+    return CliRunner().invoke(app, [*map(str, arguments)], env={"COLUMNS": "500"})
 
 
 def test_a_run_and_its_continuation(made, tmp_path):
@@ -100,3 +104,15 @@ def test_data_that_cannot_be_prepared_exit_with_2(made, tmp_path, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setitem(registry.EXPERIMENTS, "toy", made_of)
     assert run("toy", "--out", out, "--data", "kept").exit_code == 0
+
+
+def test_help_from_a_clone_needs_no_tensorflow():
+    clone = Path(__file__).parents[2]
+    program = "import runpy, sys; sys.modules['tensorflow'] = None; sys.argv[1:] = ['--help']\n"
+    program += "runpy.run_module('experiments', run_name='__main__')"
+    said = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=clone, check=False
+    )
+    assert said.returncode == 0, said.stderr
+    assert "python -m experiments" in said.stdout
+    assert "--out" in said.stdout

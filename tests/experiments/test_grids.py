@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from tfpfd.experiments.document import write_report
-from tfpfd.experiments.objectives.irreproducibility import IrreproducibilityExperiment
-from tfpfd.experiments.registry import EXPERIMENTS
-from tfpfd.experiments.results import Results
+from experiments.document import write_report
+from experiments.objectives.irreproducibility import IrreproducibilityExperiment
+from experiments.registry import EXPERIMENTS
+from experiments.results import FinishedCells
 
 
 @pytest.mark.parametrize("kind", EXPERIMENTS.values())
@@ -39,7 +39,7 @@ REPORTED = [
 def test_reports_of_all_and_of_some_cells(kind, source, tmp_path):
     experiment = kind(source)
     random = np.random.default_rng(0)
-    results = Results(tmp_path, experiment, 2)
+    results = FinishedCells(tmp_path, experiment, 2)
     half = len(results.cells) // 2
     for number, cell in enumerate(results.cells):
         found = {metric: 0.5 + random.normal(0, 0.01, 5) for metric in experiment.metrics}

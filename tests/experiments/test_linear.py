@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tfpfd.experiments.linear import fit_linear
+from experiments.linear import fit_linear
 
 RANDOM = np.random.default_rng(0)
 FEATURES = RANDOM.normal(3, 2, (200, 5))

@@ -5,27 +5,27 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from experiments.all_methods import CoarseCTR, FineCVR
+from experiments.document import write_report
+from experiments.results import FinishedCells
+from experiments.rows_task import RowsRecipe, RowsTask
+from experiments.sharing import Sharing
+from experiments.tasks import COARSE, fine_network
+from experiments.teacher_strength import TeacherStrength
+from experiments.warm_up import WarmUpExperiment
 from tfpfd.datasets import marketplace
-from tfpfd.experiments.all_methods import CoarseCTR, FineCVR
-from tfpfd.experiments.document import write_report
-from tfpfd.experiments.results import Results
-from tfpfd.experiments.rows_task import Recipe, RowsTask
-from tfpfd.experiments.sharing import Sharing
-from tfpfd.experiments.tasks import COARSE, fine_network
-from tfpfd.experiments.teacher_strength import TeacherStrength
-from tfpfd.experiments.warm_up import WarmUpExperiment
 
 
 @pytest.fixture(scope="module")
 def rows():
     data = marketplace("purchase", users=150, items=40, days=10, verbose=0)
-    return RowsTask.of(data, fine_network, Recipe(epochs=1, batch_size=128))
+    return RowsTask.of(data, fine_network, RowsRecipe(epochs=1, batch_size=128))
 
 
 def test_bold_means_beyond_doubt(tmp_path):
     """Values that never vary differ beyond doubt; equal ones don't."""
     experiment = CoarseCTR()
-    results = Results(tmp_path, experiment, 2)
+    results = FinishedCells(tmp_path, experiment, 2)
     for cell in results.cells:
         value = 0.7 if cell["method"] == "PFD" else 0.6
         results.append(cell, {"auc": np.full(4, value)}, 1.0)

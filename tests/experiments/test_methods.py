@@ -1,8 +1,9 @@
 import pytest
 
+from experiments.methods import CONTROLS, METHODS, treatment_of
+from experiments.tasks import coarse_network, fine_network
 from tfpfd import MLP, Distillation, FeatureEncoder, MultiTask
-from tfpfd.experiments.methods import CONTROLS, METHODS, Parts, treatment_of
-from tfpfd.experiments.tasks import coarse_network, fine_network
+from tfpfd.demo.methods import Parts
 
 
 @pytest.fixture

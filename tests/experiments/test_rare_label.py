@@ -9,15 +9,16 @@ import pandas as pd
 import pytest
 
 import tfpfd
-from tfpfd.auditing.rivals import Rivals
+from experiments import rare_label_tasks
+from experiments.document import write_report
+from experiments.methods import METHODS
+from experiments.rare_label import RATES, ROWS, STRENGTHS, RareLabel
+from experiments.rare_label_tasks import FEEDBACKS, RareTask, of_feedback, started
+from experiments.results import FinishedCells
 from tfpfd.datasets import marketplace
+from tfpfd.demo.methods import Parts
 from tfpfd.evaluation import multiplicities
-from tfpfd.experiments import rare_label_tasks
-from tfpfd.experiments.document import write_report
-from tfpfd.experiments.methods import METHODS, Parts
-from tfpfd.experiments.rare_label import RATES, ROWS, STRENGTHS, RareLabel
-from tfpfd.experiments.rare_label_tasks import FEEDBACKS, RareTask, of_feedback, started
-from tfpfd.experiments.results import Results
+from tfpfd.evaluation.measured_rivals import Rivals
 
 
 def test_what_sees_no_privileged_features_is_trained_once_for_all_strengths():
@@ -149,7 +150,7 @@ def test_cells_are_trained_and_measured(monkeypatch):
 )
 def test_a_gain_is_over_the_baseline_and_all_controls(tmp_path, levels, sentence):
     experiment = RareLabel("kuairand")
-    results = Results(tmp_path, experiment, 2)
+    results = FinishedCells(tmp_path, experiment, 2)
     for cell in results.cells:
         results.append(cell, {"auc": np.full(4, levels.get(cell["method"], 0.6))}, 1.0)
     text = write_report(experiment, results).read_text()

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from tfpfd.auditing.rivals import Rivals
-from tfpfd.experiments import rivals
-from tfpfd.experiments.document import write_report
-from tfpfd.experiments.recent_likes import GRID, SIZES, RecentLikes
-from tfpfd.experiments.results import Results
+from experiments import rivals
+from experiments.document import write_report
+from experiments.recent_likes import GRID, SIZES, RecentLikes
+from experiments.results import FinishedCells
+from tfpfd.evaluation.measured_rivals import Rivals
 
 
 class FakeTask:
@@ -29,7 +29,7 @@ def made(monkeypatch):
         made.append(FakeTask(recipe))
         return made[-1]
 
-    monkeypatch.setattr("tfpfd.experiments.recent_likes.CatalogueTask.of", of)
+    monkeypatch.setattr("experiments.recent_likes.CatalogueTask.of", of)
     monkeypatch.setattr(RecentLikes, "of_source", SourceOfNothing())
     monkeypatch.setattr(RecentLikes, "metrics", ("recall@50", "ndcg@10", "likes"))
     return made
@@ -61,7 +61,7 @@ def test_cells_of_a_size_share_its_likes(made, monkeypatch):
 
 def test_the_report_says_by_size_how_the_base_stands_and_what_is_gained(tmp_path):
     experiment = RecentLikes()
-    results = Results(tmp_path, experiment, 2)
+    results = FinishedCells(tmp_path, experiment, 2)
     for cell in results.cells:
         value = 0.1 * (1 + list(SIZES).index(cell["size"])) + 0.2 * (cell["method"] == "PFD")
         metrics = {"recall@50": np.full(4, value), "ndcg@10": np.full(4, value / 2)}

@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
+from experiments.results import FinishedCells
 from tfpfd.evaluation import confidence_interval, paired_difference
-from tfpfd.experiments.results import Results
 
 
 def finish(results, experiment):
@@ -14,11 +14,11 @@ def finish(results, experiment):
 
 
 def test_a_line_a_cell_reads_as_it_was_written(toy, tmp_path):
-    finish(Results(tmp_path, toy(), 2), toy())
+    finish(FinishedCells(tmp_path, toy(), 2), toy())
     header, *lines = (tmp_path / "results.csv").read_text().splitlines()
     assert header == "arm,seed,score,size,seconds"
     assert [line.rsplit(",", 3)[0] for line in lines] == ["a,0", '"b, c",0', "a,1", '"b, c",1']
-    frame = Results(tmp_path, toy(), 2).frame
+    frame = FinishedCells(tmp_path, toy(), 2).frame
     assert frame["arm"].tolist() == ["a", "b, c"] * 2
     assert frame["seed"].tolist() == [0, 0, 1, 1]
     # To the last bit.
@@ -28,14 +28,14 @@ def test_a_line_a_cell_reads_as_it_was_written(toy, tmp_path):
 
 
 def test_wherever_a_kill_cuts_the_file_the_rest_is_run_once_and_the_file_is_whole(toy, tmp_path):
-    finish(Results(tmp_path, toy(), 2), toy())
+    finish(FinishedCells(tmp_path, toy(), 2), toy())
     file = tmp_path / "results.csv"
     whole = file.read_bytes()
     ends = [place + 1 for place, byte in enumerate(whole) if byte == ord("\n")]
     for cut in range(len(whole)):
         file.write_bytes(whole[:cut])
         experiment = toy()
-        results = Results(tmp_path, experiment, 2)
+        results = FinishedCells(tmp_path, experiment, 2)
         kept = max(0, sum(end <= cut for end in ends) - 1)
         assert len(results.missing) == 4 - kept
         # Another run may just be writing the rest.
@@ -46,18 +46,18 @@ def test_wherever_a_kill_cuts_the_file_the_rest_is_run_once_and_the_file_is_whol
 
 
 def test_more_seeds_go_on_and_fewer_leave_the_others_in_the_file(toy, tmp_path):
-    finish(Results(tmp_path, toy(), 1), toy())
-    more = Results(tmp_path, toy(), 3)
+    finish(FinishedCells(tmp_path, toy(), 1), toy())
+    more = FinishedCells(tmp_path, toy(), 3)
     assert [cell["seed"] for cell in more.missing] == [1, 1, 2, 2]
     finish(more, toy())
-    assert Results(tmp_path, toy(), 2).frame["seed"].tolist() == [0, 0, 1, 1]
-    assert len(Results(tmp_path, toy(), 3).frame) == 6
+    assert FinishedCells(tmp_path, toy(), 2).frame["seed"].tolist() == [0, 0, 1, 1]
+    assert len(FinishedCells(tmp_path, toy(), 3).frame) == 6
 
 
 def test_arrays_give_the_intervals_of_the_evaluation(toy, tmp_path):
     experiment = toy()
-    results = finish(Results(tmp_path, experiment, 3), experiment)
-    for found in (results, Results(tmp_path, toy(), 3)):
+    results = finish(FinishedCells(tmp_path, experiment, 3), experiment)
+    for found in (results, FinishedCells(tmp_path, toy(), 3)):
         a, b = (
             np.stack([experiment.run({"arm": arm, "seed": seed})["score"] for seed in range(3)])
             for arm in ("a", "b, c")
@@ -73,7 +73,7 @@ def test_arrays_give_the_intervals_of_the_evaluation(toy, tmp_path):
 
 def test_only_seeds_that_both_have_are_paired(toy, tmp_path):
     experiment = toy()
-    results = Results(tmp_path, experiment, 3)
+    results = FinishedCells(tmp_path, experiment, 3)
     for cell in results.missing[:5]:
         results.append(cell, experiment.run(cell), 1.0)
     assert list(results.values("score", arm="a")) == [0, 1, 2]
@@ -85,7 +85,7 @@ def test_only_seeds_that_both_have_are_paired(toy, tmp_path):
 
 def test_numbers_have_intervals_over_seeds_alone(toy, tmp_path):
     experiment = toy(plain=True)
-    results = finish(Results(tmp_path, experiment, 3), experiment)
+    results = finish(FinishedCells(tmp_path, experiment, 3), experiment)
     assert not (tmp_path / "arrays").exists()
     column = results.frame.query("arm == 'a'")[["score"]].to_numpy()
     assert results.interval("score", arm="a") == confidence_interval(column)
@@ -93,7 +93,7 @@ def test_numbers_have_intervals_over_seeds_alone(toy, tmp_path):
 
 def test_one_seed_has_no_interval(toy, tmp_path):
     """Its users alone don't tell what another training would give."""
-    results = finish(Results(tmp_path, toy(), 1), toy())
+    results = finish(FinishedCells(tmp_path, toy(), 1), toy())
     for found, mean in (
         (results.interval("score", arm="a"), toy().run({"arm": "a", "seed": 0})["score"][0]),
         (results.difference("score", {"arm": "b, c"}, {"arm": "a"}), 0.1),
@@ -106,7 +106,7 @@ def test_one_seed_has_no_interval(toy, tmp_path):
 
 def test_of_two_runs_at_once_the_later_one_is_refused(toy, tmp_path):
     out = tmp_path / "out"
-    first, second = (Results(out, toy(), 1) for _ in range(2))
+    first, second = (FinishedCells(out, toy(), 1) for _ in range(2))
     with first.alone():
         with pytest.raises(OSError, match=r"out' is being written to by another process"):
             second.alone().__enter__()
@@ -117,13 +117,13 @@ def test_of_two_runs_at_once_the_later_one_is_refused(toy, tmp_path):
 
 def test_a_run_that_finishes_nothing_leaves_nothing(toy, tmp_path):
     out = tmp_path / "out"
-    with pytest.raises(RuntimeError, match="no more"), Results(out, toy(), 1).alone():
+    with pytest.raises(RuntimeError, match="no more"), FinishedCells(out, toy(), 1).alone():
         raise RuntimeError("no more")
     assert not out.exists()
 
 
 def test_what_is_not_finished_is_nan(toy, tmp_path):
-    results = Results(tmp_path, toy(), 2)
+    results = FinishedCells(tmp_path, toy(), 2)
     nothing = results.interval("score", arm="a")
     assert np.isnan([nothing.mean, nothing.low, nothing.high]).all()
     assert np.isnan(results.difference("score", {"arm": "a"}, {"arm": "b, c"}).mean)
@@ -131,11 +131,11 @@ def test_what_is_not_finished_is_nan(toy, tmp_path):
 
 
 def test_an_array_without_its_line_is_written_again(toy, tmp_path):
-    finish(Results(tmp_path, toy(), 1), toy())
+    finish(FinishedCells(tmp_path, toy(), 1), toy())
     (tmp_path / "results.csv").unlink()
     for path in (tmp_path / "arrays").iterdir():
         path.write_bytes(b"other")
-    results = Results(tmp_path, toy(), 1)
+    results = FinishedCells(tmp_path, toy(), 1)
     assert results.values("score", arm="a") == {}
     assert len(finish(results, toy()).values("score", arm="a")[0]) == 6
 
@@ -148,63 +148,63 @@ def test_an_array_without_its_line_is_written_again(toy, tmp_path):
     ],
 )
 def test_results_of_other_settings_are_refused(toy, tmp_path, options, message):
-    finish(Results(tmp_path, toy(rows=5), 1), toy())
-    assert Results(tmp_path, toy(rows=5), 1).missing == []
+    finish(FinishedCells(tmp_path, toy(rows=5), 1), toy())
+    assert FinishedCells(tmp_path, toy(rows=5), 1).missing == []
     before = (tmp_path / "results.csv").read_bytes()
     with pytest.raises(ValueError, match=message):
-        Results(tmp_path, toy(**options), 1)
+        FinishedCells(tmp_path, toy(**options), 1)
     assert (tmp_path / "results.csv").read_bytes() == before
 
 
 def test_results_of_another_experiment_are_refused(toy, tmp_path):
-    finish(Results(tmp_path, toy(), 1), toy())
+    finish(FinishedCells(tmp_path, toy(), 1), toy())
 
     class Other(toy):
         name = "other"
 
     with pytest.raises(ValueError, match="other experiment: expected other, found toy; choose"):
-        Results(tmp_path, Other(), 1)
+        FinishedCells(tmp_path, Other(), 1)
 
     class Wider(toy):
         metrics = ("score", "size", "depth")
 
     with pytest.raises(ValueError, match=r"other columns: expected .*'depth'"):
-        Results(tmp_path, Wider(), 1)
+        FinishedCells(tmp_path, Wider(), 1)
 
 
 def test_files_of_something_else_are_refused(toy, tmp_path):
     (tmp_path / "results.csv").write_text("mine\n")
     with pytest.raises(ValueError, match=r"a results\.csv without the experiment\.json"):
-        Results(tmp_path, toy(), 1)
+        FinishedCells(tmp_path, toy(), 1)
     assert (tmp_path / "results.csv").read_text() == "mine\n"
     for content in ("[", "[]", "{}"):
         (tmp_path / "experiment.json").write_text(content)
         with pytest.raises(ValueError, match=r"experiment.json' can't be read"):
-            Results(tmp_path, toy(), 1)
+            FinishedCells(tmp_path, toy(), 1)
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError, match=r"`--out` must be a directory, .*file' is a file"):
-        Results(tmp_path / "file", toy(), 1)
+        FinishedCells(tmp_path / "file", toy(), 1)
 
 
 @pytest.mark.parametrize("line", ["a,1", "a,1,x,,1.0", "a,1,.5,,1.0,7"])
 def test_a_line_that_is_none_is_named(toy, tmp_path, line):
-    finish(Results(tmp_path, toy(), 1), toy())
+    finish(FinishedCells(tmp_path, toy(), 1), toy())
     with (tmp_path / "results.csv").open("a") as file:
         file.write(f"{line}\n")
     with pytest.raises(ValueError, match=r"results\.csv', line 4, must have 2 settings and 3 num"):
-        Results(tmp_path, toy(), 1)
+        FinishedCells(tmp_path, toy(), 1)
 
 
 def test_another_header_is_refused(toy, tmp_path):
-    finish(Results(tmp_path, toy(), 1), toy())
+    finish(FinishedCells(tmp_path, toy(), 1), toy())
     (tmp_path / "results.csv").write_text("a,b\n")
     with pytest.raises(ValueError, match=r"must have the columns \['arm'.*received \['a', 'b'\]"):
-        Results(tmp_path, toy(), 1)
+        FinishedCells(tmp_path, toy(), 1)
 
 
 def test_titles_of_what_some_cell_has(toy, tmp_path):
     """`size` is b's alone: not there before b is finished."""
-    titles, results = {"size": "rows", "score": "points"}, Results(tmp_path, toy(), 1)
+    titles, results = {"size": "rows", "score": "points"}, FinishedCells(tmp_path, toy(), 1)
     assert results.present(titles) == {}
     first, second = results.cells
     results.append(first, toy().run(first), 1.0)
@@ -214,7 +214,7 @@ def test_titles_of_what_some_cell_has(toy, tmp_path):
 
 
 def test_metrics_that_do_not_fit_are_refused(toy, tmp_path):
-    results = Results(tmp_path, toy(), 1)
+    results = FinishedCells(tmp_path, toy(), 1)
     with pytest.raises(ValueError, match=r"metrics must be of .* received \['depth'\]"):
         results.append(results.cells[0], {"depth": 1.0}, 1.0)
     for value in (np.ones((2, 2)), np.ones(0)):
@@ -224,7 +224,7 @@ def test_metrics_that_do_not_fit_are_refused(toy, tmp_path):
 
 
 def test_settings_must_leave_one_cell_a_seed(toy, tmp_path):
-    results = finish(Results(tmp_path, toy(), 1), toy())
+    results = finish(FinishedCells(tmp_path, toy(), 1), toy())
     with pytest.raises(ValueError, match=r"must leave one cell a seed, received \{\}"):
         results.values("score")
 
@@ -244,18 +244,18 @@ def test_a_grid_must_tell_its_cells_apart(toy, tmp_path, cells, message):
             return cells
 
     with pytest.raises(ValueError, match=message):
-        Results(tmp_path / "out", Odd(), 1)
+        FinishedCells(tmp_path / "out", Odd(), 1)
     assert not (tmp_path / "out").exists()
 
 
 def test_nothing_is_written_before_the_first_cell(toy, tmp_path):
-    assert len(Results(tmp_path / "out", toy(rows=5), 1).missing) == 2
+    assert len(FinishedCells(tmp_path / "out", toy(rows=5), 1).missing) == 2
     assert list(tmp_path.iterdir()) == []
-    finish(Results(tmp_path / "out", toy(rows=6), 1), toy())
+    finish(FinishedCells(tmp_path / "out", toy(rows=6), 1), toy())
 
 
 def test_the_manifest_is_plain_json(toy, tmp_path):
-    finish(Results(tmp_path, toy(rows=5), 1), toy())
+    finish(FinishedCells(tmp_path, toy(rows=5), 1), toy())
     assert json.loads((tmp_path / "experiment.json").read_text()) == {
         "experiment": "toy",
         "settings": {"data": "made", "rows": 5},

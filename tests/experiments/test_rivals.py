@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from tfpfd.auditing.rivals import Rivals
-from tfpfd.experiments import rivals
-from tfpfd.experiments.results import Results
-from tfpfd.experiments.runner import run_cells
+from experiments import rivals
+from experiments.results import FinishedCells
+from experiments.runner import run_cells
+from tfpfd.evaluation.measured_rivals import Rivals
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def watched(toy):
 def go(experiment, out, seeds=2):
     console = Console(file=io.StringIO(), width=200)
     experiment.prepare()
-    return run_cells(experiment, Results(out, experiment, seeds), console)
+    return run_cells(experiment, FinishedCells(out, experiment, seeds), console)
 
 
 def test_a_report_begins_with_the_base_beside_its_rivals(watched, tmp_path):
@@ -89,7 +89,7 @@ def test_an_experiment_without_a_base_has_no_such_section(toy, tmp_path):
 
 def test_a_base_that_is_not_finished_is_left_out(watched, tmp_path):
     experiment = watched()
-    results = Results(tmp_path, experiment, 1)
+    results = FinishedCells(tmp_path, experiment, 1)
     cell = next(cell for cell in results.cells if cell["arm"] != "a")
     results.append(cell, experiment.run(cell), 1.0)
     rivals.keep(experiment, tmp_path)

@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from tfpfd.experiments.document import markdown_table
-from tfpfd.experiments.results import Results
-from tfpfd.experiments.runner import run_cells
+from experiments.document import markdown_table
+from experiments.results import FinishedCells
+from experiments.runner import run_cells
 
 ALL = [("a", 0), ("b, c", 0), ("a", 1), ("b, c", 1)]
 
@@ -14,7 +14,7 @@ ALL = [("a", 0), ("b, c", 0), ("a", 1), ("b, c", 1)]
 def go(experiment, out, seeds=2):
     said = io.StringIO()
     console = Console(file=said, width=200)
-    return run_cells(experiment, Results(out, experiment, seeds), console), said.getvalue()
+    return run_cells(experiment, FinishedCells(out, experiment, seeds), console), said.getvalue()
 
 
 def test_cells_run_in_order_and_once(toy, tmp_path):

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from tfpfd.experiments.linear import fit_linear
-from tfpfd.experiments.results import Results
-from tfpfd.experiments.synthetic import METHODS, PUBLISHED, Synthetic
-from tfpfd.experiments.synthetic_processes import PROCESSES, draw
+from experiments.linear import fit_linear
+from experiments.results import FinishedCells
+from experiments.synthetic import METHODS, PUBLISHED, Synthetic
+from experiments.synthetic_processes import PROCESSES, draw
 
 MANY = 20_000
 
@@ -79,7 +79,7 @@ def test_the_largest_inputs_of_a_row_decide():
 
 def test_few_seeds_come_close_to_the_published_accuracies(tmp_path):
     experiment = Synthetic()
-    results = Results(tmp_path, experiment, seeds=4)
+    results = FinishedCells(tmp_path, experiment, seeds=4)
     for cell in results.missing:
         results.append(cell, experiment.run(cell), seconds=0.0)
     for key in ("1", "2", "3", "4, largest"):
@@ -116,7 +116,7 @@ def test_few_seeds_come_close_to_the_published_accuracies(tmp_path):
 )
 def test_a_verdict_goes_by_the_interval(tmp_path, accuracies, deviation, verdict):
     experiment = Synthetic()
-    results = Results(tmp_path, experiment, seeds=2)
+    results = FinishedCells(tmp_path, experiment, seeds=2)
     for seed, accuracy in enumerate(accuracies):
         cell = {"experiment": "1", "method": "teacher", "seed": seed}
         results.append(cell, {"accuracy": accuracy}, seconds=0.0)
@@ -126,7 +126,7 @@ def test_a_verdict_goes_by_the_interval(tmp_path, accuracies, deviation, verdict
 
 def test_no_interval_is_drawn_above_100_percent(tmp_path):
     experiment = Synthetic()
-    results = Results(tmp_path, experiment, seeds=2)
+    results = FinishedCells(tmp_path, experiment, seeds=2)
     for cell in results.cells:
         results.append(cell, {"accuracy": 0.99 - 0.1 * cell["seed"]}, seconds=0.0)
     (axes,) = experiment.report(results)[0].figure.axes
@@ -136,7 +136,7 @@ def test_no_interval_is_drawn_above_100_percent(tmp_path):
 @pytest.mark.parametrize("finished", [1, 2, 4])
 def test_the_report_of_a_few_cells(tmp_path, finished):
     experiment = Synthetic()
-    results = Results(tmp_path, experiment, seeds=1)
+    results = FinishedCells(tmp_path, experiment, seeds=1)
     for cell in results.cells[:finished]:
         results.append(cell, {"accuracy": 0.75}, seconds=0.0)
     accuracies, gains, _ = experiment.report(results)

@@ -6,14 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from experiments.catalogue import CatalogueTask
+from experiments.methods import METHODS
+from experiments.rows_task import RowsRecipe, RowsTask
+from experiments.task import exchanged
+from experiments.tasks import COARSE, FINE, fine_network
 from tfpfd._keras import keras
 from tfpfd.datasets import MovieLens, marketplace
+from tfpfd.demo.catalogue import RECENT, WHOLE, LikesTask
+from tfpfd.demo.methods import alone
 from tfpfd.evaluation import compare_pointwise, compare_retrieval, multiplicities
-from tfpfd.experiments.catalogue import RECENT, WHOLE, CatalogueTask
-from tfpfd.experiments.methods import METHODS, alone
-from tfpfd.experiments.rows_task import Recipe, RowsTask
-from tfpfd.experiments.task import exchanged
-from tfpfd.experiments.tasks import COARSE, FINE, fine_network
 from tfpfd.layers import TwoTower
 
 USERS, FILMS, RATED = 12, 40, 20
@@ -58,7 +60,7 @@ def catalogue(films):
 @pytest.fixture(scope="module")
 def rows():
     data = marketplace("purchase", users=150, items=40, days=10, verbose=0)
-    return RowsTask.of(data, fine_network, Recipe(epochs=1, batch_size=128))
+    return RowsTask.of(data, fine_network, RowsRecipe(epochs=1, batch_size=128))
 
 
 @pytest.fixture(params=["catalogue", "rows"])
@@ -232,7 +234,7 @@ def test_every_source_says_what_is_measured():
 
 
 def test_a_catalogue_is_ranked_without_privileged_features_of_the_test(films, catalogue):
-    served = CatalogueTask.of(films, catalogue.recipe, measures_teachers=False)
+    served = LikesTask.of(films, catalogue.recipe)
     assert served.rows.lists["test"].columns.of_rows[0] == {}
     student = alone(catalogue.parts())
     found, expected = served.evaluate(student), catalogue.evaluate(student)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tfpfd._versions import versions
 from tfpfd.serving.versions import latest
+from tfpfd.versions.store import versions
 
 
 def test_latest_is_the_highest_number_under_its_own_name(tmp_path):

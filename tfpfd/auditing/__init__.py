@@ -2,7 +2,6 @@
 
 from tfpfd.auditing.report import Report
 from tfpfd.auditing.results import Results, Size
-from tfpfd.auditing.rows import Splits
 from tfpfd.auditing.run import audit
 from tfpfd.auditing.verdict import Evidence, Verdict, judge
 
@@ -11,7 +10,6 @@ __all__ = [
     "Report",
     "Results",
     "Size",
-    "Splits",
     "Verdict",
     "audit",
     "judge",

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from tfpfd._keras import keras
-from tfpfd.auditing.fitting import StudentLoss, fit_early_stopped
-from tfpfd.auditing.rows import Treatment
+from tfpfd.data.table_rows import Treatment
 from tfpfd.distillation import Distillation, Ranker, WarmUp, losses
+from tfpfd.distillation.early_stopping import StudentLoss, fit_early_stopped
 from tfpfd.schema import Schema, Sees
 
 

@@ -15,15 +15,15 @@ import tensorflow as tf
 from tfpfd._keras import keras
 from tfpfd.auditing.arms import BASE, Arm, Losses, Recipe, Trained, train
 from tfpfd.auditing.cells import Arrays, Cells
-from tfpfd.auditing.comparison import Metrics
 from tfpfd.auditing.progress import TrainingProgress
 from tfpfd.auditing.results import TOGETHER, Size
-from tfpfd.auditing.rivals import Rivals
-from tfpfd.auditing.rows import Treatment
-from tfpfd.auditing.runs import Run, stacked
-from tfpfd.auditing.task import Task
+from tfpfd.auditing.runs import Run
+from tfpfd.auditing.task import AuditTask
 from tfpfd.auditing.tuning import Setting
+from tfpfd.data.table_rows import Treatment
 from tfpfd.distillation import Ranker
+from tfpfd.evaluation.differences import Metrics, stacked
+from tfpfd.evaluation.measured_rivals import Rivals
 from tfpfd.schema import Schema
 
 
@@ -89,7 +89,7 @@ class Bench(abc.ABC):
 
     @property
     @abc.abstractmethod
-    def task(self) -> Task:
+    def task(self) -> AuditTask:
         """What is measured, and what a reader calls it."""
 
     @property

@@ -11,17 +11,17 @@ import tensorflow as tf
 
 from tfpfd.auditing.arms import OF_LISTS, Recipe
 from tfpfd.auditing.bench import Bench
-from tfpfd.auditing.catalogue_rivals import catalogue_rivals
 from tfpfd.auditing.checks import check_catalogue
-from tfpfd.auditing.comparison import Metrics
-from tfpfd.auditing.positives import CatalogueRows
-from tfpfd.auditing.rivals import Rivals
-from tfpfd.auditing.rows import Treatment, share_of
-from tfpfd.auditing.task import LIST_METRICS, Task, of_catalogue
+from tfpfd.auditing.task import LIST_METRICS, AuditTask, of_catalogue
 from tfpfd.data.catalogue import CatalogueSplits
+from tfpfd.data.table_rows import Treatment, share_of
 from tfpfd.distillation import Ranker
 from tfpfd.evaluation import multiplicities
 from tfpfd.evaluation.catalogue import names_and_lengths
+from tfpfd.evaluation.catalogue_rivals import catalogue_rivals
+from tfpfd.evaluation.catalogue_rows import CatalogueRows
+from tfpfd.evaluation.differences import Metrics
+from tfpfd.evaluation.measured_rivals import Rivals
 from tfpfd.layers import TwoTower
 from tfpfd.schema import Schema
 
@@ -89,7 +89,7 @@ class CatalogueBench(Bench):
         return cls(schema, recipe, batch_size, metric, drawn, data, catalogue)
 
     @property
-    def task(self) -> Task:
+    def task(self) -> AuditTask:
         """As of `Bench`."""
         return of_catalogue(self.metric)
 

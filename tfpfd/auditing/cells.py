@@ -17,7 +17,7 @@ from urllib.parse import quote
 import numpy as np
 
 from tfpfd._files import write_whole
-from tfpfd._locks import alone_in
+from tfpfd.versions.lock import alone_in
 
 Arrays = dict[str, np.ndarray]
 MANIFEST = "audit.json"

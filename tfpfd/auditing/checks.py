@@ -10,9 +10,9 @@ import pandas as pd
 
 from tfpfd._arguments import check_integer
 from tfpfd.auditing.arms import MakeStudent, MakeTeacher
-from tfpfd.auditing.rows import SplitRows, user_key_of
 from tfpfd.data.catalogue import CatalogueSplits
 from tfpfd.data.frames import check_same_type, require_columns, require_every_id
+from tfpfd.data.splits import SplitRows, user_key_of
 from tfpfd.distillation import Ranker
 from tfpfd.schema import Schema, Sees
 

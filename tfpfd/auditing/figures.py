@@ -7,15 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tfpfd.auditing.comparison import (
-    CONTROLS,
-    SMALLER_IS_BETTER,
-    Metrics,
-    gain,
-    title_of,
-)
 from tfpfd.auditing.results import TOGETHER, Results
 from tfpfd.evaluation import Interval, confidence_interval
+from tfpfd.evaluation.differences import CONTROLS, Metrics, gain
+from tfpfd.evaluation.metrics import SMALLER_IS_BETTER
+from tfpfd.evaluation.titles import title_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -119,7 +119,7 @@ def _bar(console: Console | None) -> tuple[Progress, TimeLeft]:
         from tfpfd._time_left import TimeLeft
     except ImportError as error:
         raise ImportError(
-            "progress needs rich: pip install 'tfpfd[demo]', or be silent with verbose=0"
+            "progress needs rich: pip install 'tfpfd[audit]', or be silent with verbose=0"
         ) from error
     time_left = TimeLeft()
     bar = progress.Progress(

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from tfpfd.auditing import figures, tables
-from tfpfd.auditing.comparison import by_metric, title_of
 from tfpfd.auditing.pages import Block, Heading, Listing, Note, Picture, to_html, to_markdown
 from tfpfd.auditing.results import Results
 from tfpfd.auditing.verdict import Verdict, judge, on_base
+from tfpfd.evaluation.differences import by_metric
+from tfpfd.evaluation.titles import title_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from tfpfd.auditing.comparison import CONTROLS, Arms, gain, title_of
-from tfpfd.auditing.rivals import Rivals
-from tfpfd.auditing.task import ROWS, Task
+from tfpfd.auditing.task import ROWS, AuditTask
 from tfpfd.auditing.tuning import Tuning
 from tfpfd.auditing.verdict import Evidence
 from tfpfd.evaluation import Comparison, Interval, confidence_interval
+from tfpfd.evaluation.differences import CONTROLS, Arms, gain
 from tfpfd.evaluation.intervals import FloatArray
+from tfpfd.evaluation.measured_rivals import Rivals
+from tfpfd.evaluation.titles import title_of
 from tfpfd.schema import Sees
 
 TOGETHER = "all together"
@@ -82,7 +83,7 @@ class Results:
     test_rows: int = 0
     test_users: int = 0
     settings: Mapping[str, object] = field(default_factory=dict)
-    task: Task = ROWS
+    task: AuditTask = ROWS
     rivals: Rivals | None = None
 
     @property

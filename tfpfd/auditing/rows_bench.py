@@ -12,18 +12,19 @@ import tensorflow as tf
 from tfpfd.auditing.arms import OF_ROWS, Recipe
 from tfpfd.auditing.bench import Bench
 from tfpfd.auditing.checks import check_rows
-from tfpfd.auditing.comparison import Metrics
-from tfpfd.auditing.rivals import Rivals
-from tfpfd.auditing.row_rivals import row_rivals
-from tfpfd.auditing.rows import SplitRows, TableRows, Treatment, item_key_of, share_of, user_key_of
-from tfpfd.auditing.task import ROW_METRICS, ROWS, Task
+from tfpfd.auditing.task import ROW_METRICS, ROWS, AuditTask
 from tfpfd.data.catalogue import PARTS
+from tfpfd.data.scoring import SLICE
+from tfpfd.data.splits import SplitRows, item_key_of, user_key_of
+from tfpfd.data.table_rows import TableRows, Treatment, share_of
 from tfpfd.distillation import Ranker
 from tfpfd.evaluation import evaluate_rows, multiplicities, reliability
+from tfpfd.evaluation.differences import Metrics
+from tfpfd.evaluation.measured_rivals import Rivals
+from tfpfd.evaluation.row_rivals import row_rivals
 from tfpfd.schema import Schema, raw_batches
 
 PRIMARY = ("auc", "group_auc", "log_loss")
-_SIZE = 16_384  # Rows a batch where nothing is trained.
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +82,7 @@ class RowsBench(Bench):
         return cls(schema, recipe, batch_size, metric, drawn, data, **looked_up, users=users)
 
     @property
-    def task(self) -> Task:
+    def task(self) -> AuditTask:
         """As of `Bench`."""
         return ROWS
 
@@ -103,7 +104,7 @@ class RowsBench(Bench):
 
     def held_out(self) -> tf.data.Dataset:
         """As of `Bench`."""
-        return self.validation.batches(_SIZE)
+        return self.validation.batches(SLICE)
 
     def validation_loss(self, student: Ranker) -> Metrics:
         """As of `Bench`."""

@@ -6,23 +6,22 @@ import dataclasses
 import os
 from collections.abc import Sequence
 
-from tfpfd.auditing import rivals
 from tfpfd.auditing.arms import MakeStudent, MakeTeacher, Recipe, arms_of
 from tfpfd.auditing.bench import Bench, cell_name
 from tfpfd.auditing.catalogue_bench import CatalogueBench
 from tfpfd.auditing.cells import Cells
 from tfpfd.auditing.checks import check_arguments, check_budget, check_makers
-from tfpfd.auditing.comparison import title_of
 from tfpfd.auditing.identity import identity
 from tfpfd.auditing.progress import TrainingProgress
 from tfpfd.auditing.report import Report
 from tfpfd.auditing.results import Results
-from tfpfd.auditing.rivals import Rivals
-from tfpfd.auditing.rows import SplitRows
 from tfpfd.auditing.rows_bench import RowsBench
 from tfpfd.auditing.tuning import Setting, search, settings_for
 from tfpfd.data.catalogue import CatalogueSplits
+from tfpfd.data.splits import SplitRows
 from tfpfd.evaluation.intervals import FloatArray
+from tfpfd.evaluation.measured_rivals import Rivals
+from tfpfd.evaluation.titles import title_of
 from tfpfd.schema import Categorical, Sees
 
 # A raw id with fewer labelled rows than this for each of its values is learned by heart.
@@ -159,7 +158,7 @@ def audit(
         *(setting.cell_name for setting in settings),
         *(cell_name(arm, size, seed) for size in sizes for seed in range(seeds) for arm in arms),
     ]
-    beside = rivals.cell_name(max(sizes))
+    beside = f"rivals,size={float(max(sizes))!r}"
     multiples = {"multipliers": [float(factor) for factor in multipliers]}
     cells = Cells(out, {} if out is None else {**identity(bench, sees, resamples), **multiples})
     with cells.alone([beside, *names]):

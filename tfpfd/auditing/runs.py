@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from tfpfd.auditing.cells import Arrays
-from tfpfd.auditing.comparison import Metrics
-from tfpfd.evaluation.intervals import FloatArray
+from tfpfd.evaluation.differences import Metrics
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +50,3 @@ class Run:
 
 
 _GROUPS = ("student", "teacher", "permuted")
-
-
-def stacked(runs: Sequence[Metrics]) -> dict[str, FloatArray]:
-    """Metrics `[seeds, 1 + resamples]` of the metrics `[1 + resamples]` of each seed."""
-    return {metric: np.stack([run[metric] for run in runs]) for metric in runs[0]}

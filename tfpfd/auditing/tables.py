@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import pandas as pd
 
-from tfpfd.auditing.comparison import ABOUT, CONTROLS, RIVALS, cell, compare, gain, title_of
 from tfpfd.auditing.results import Results
-from tfpfd.evaluation import Interval
-from tfpfd.evaluation.intervals import number
+from tfpfd.evaluation import Interval, confidence_interval
+from tfpfd.evaluation.differences import CONTROLS, Metrics, compare, gain
+from tfpfd.evaluation.intervals import level, number
+from tfpfd.evaluation.titles import ABOUT, RIVALS, title_of
+
+
+def cell(metrics: Metrics, metric: str) -> str:
+    """`level` of a metric, or a dash where the metric has no meaning."""
+    return level(confidence_interval(metrics[metric])) if metric in metrics else "–"
 
 
 def arms(results: Results) -> pd.DataFrame:

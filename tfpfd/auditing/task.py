@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Task:
+class AuditTask:
     """A task.
 
     Args:
@@ -30,7 +30,7 @@ class Task:
 
 ROW_METRICS = ("auc", "group_auc", "log_loss", "ece")
 LIST_METRICS = ("list_ndcg", "list_loss")
-ROWS = Task(
+ROWS = AuditTask(
     metrics=ROW_METRICS,
     loss="log_loss",
     of_teachers=None,
@@ -41,7 +41,7 @@ ROWS = Task(
 )
 
 
-def of_catalogue(metric: str) -> Task:
+def of_catalogue(metric: str) -> AuditTask:
     """Ranking a catalogue.
 
     Teachers need a cross feature for every candidate, so they are measured on the lists that are
@@ -50,7 +50,7 @@ def of_catalogue(metric: str) -> Task:
     Args:
       metric: the primary one.
     """
-    return Task(
+    return AuditTask(
         metrics=tuple(dict.fromkeys((metric, "recall@50", "ndcg@10", *LIST_METRICS))),
         loss="list_loss",
         of_teachers="list_ndcg",

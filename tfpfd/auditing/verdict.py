@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tfpfd.auditing.comparison import RIVALS, title_of
 from tfpfd.evaluation import Interval
 from tfpfd.evaluation.comparison import Standing
+from tfpfd.evaluation.titles import RIVALS, title_of
 from tfpfd.schema import Sees
 
 Kind = Literal["helps", "regularisation only", "hurts", "can't tell"]

@@ -5,12 +5,14 @@ from tfpfd.data.dataset import from_rows, from_stream
 from tfpfd.data.lists import LIST
 from tfpfd.data.past_features import PastFeatures
 from tfpfd.data.positives import from_positives
+from tfpfd.data.splits import Splits
 from tfpfd.data.unexposed import sample_unexposed
 
 __all__ = [
     "LIST",
     "CatalogueSplits",
     "PastFeatures",
+    "Splits",
     "from_positives",
     "from_rows",
     "from_stream",

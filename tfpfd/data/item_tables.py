@@ -32,7 +32,7 @@ def interactions(
     try:
         from scipy import sparse
     except ImportError as error:
-        raise ImportError(f"{needed_by} need SciPy: pip install 'tfpfd[demo]'") from error
+        raise ImportError(f"{needed_by} need SciPy: pip install 'tfpfd[audit]'") from error
     ones = np.ones(len(users), np.float32)
     history = sparse.csr_matrix((ones, (users, items)), shape=shape)
     history.data[:] = 1  # Several of one pair were summed up.

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfpfd._keras import declared_names, keras, register
+from tfpfd.data.scoring import SLICE, scores_of_batches
 from tfpfd.distillation.ranker import Ranker
 from tfpfd.schema import raw_batches
 from tfpfd.schema.batches import Source, rows_of
 from tfpfd.schema.mark import columns_of
-
-_BATCH = 16_384
 
 
 @register
@@ -112,16 +111,14 @@ def score_rows(ranker: Ranker, rows: Source) -> np.ndarray:
         raise TypeError(f"`ranker` must be a Ranker, received a {type(ranker).__name__}")
     features = ranker.schema.features(ranker.sees)
     look_up = ranker.schema.lookup_of(features.values())
-    parts: list[np.ndarray] = []
-    for raw in raw_batches(rows, list(features), size=_BATCH):
-        if rows_of(raw):
-            columns = ranker.schema.columns(raw, features.values())
-            inputs = look_up({name: tf.constant(values) for name, values in columns.items()})
-            # Not `predict`: tracing a graph takes longer than running these few batches.
-            parts.append(np.reshape(ranker(inputs, training=False), -1))
-    if not parts:
-        raise ValueError("`rows` is empty: expected rows to score, received none")
-    scores = np.concatenate(parts)
+
+    def batches() -> Iterator[Mapping[str, Any]]:
+        for raw in raw_batches(rows, list(features), size=SLICE):
+            if rows_of(raw):
+                columns = ranker.schema.columns(raw, features.values())
+                yield look_up({name: tf.constant(values) for name, values in columns.items()})
+
+    scores = np.reshape(scores_of_batches(ranker, batches()), -1)
     finite = np.isfinite(scores)
     if not finite.all():
         raise ValueError(

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from tfpfd.evaluation.intervals import FloatArray
 from tfpfd.evaluation.pairs import Pairs
-from tfpfd.evaluation.sources import ScoresOf, Source
+from tfpfd.evaluation.sources import ScoresOf, ScoreSource
 
 USERS, ITEMS = 512, 8192
 """Users and items of a block: 16 MB of scores. Smaller ones are left to the processor's faster
@@ -48,7 +48,7 @@ class _Block(NamedTuple):
 class _Blocks:
     """Scores a block at a time."""
 
-    def __init__(self, source: Source, excluded: Pairs) -> None:
+    def __init__(self, source: ScoreSource, excluded: Pairs) -> None:
         self._source, self._excluded = source, excluded
         self._size = min(USERS, source.shape[0]) * min(ITEMS, source.shape[1])
         self._own = threading.local()
@@ -84,7 +84,9 @@ class _Blocks:
         return np.flatnonzero(mask), scores.reshape(-1)
 
 
-def count_ranks(source: Source, relevant: Pairs, excluded: Pairs, most: int) -> NDArray[np.int64]:
+def count_ranks(
+    source: ScoreSource, relevant: Pairs, excluded: Pairs, most: int
+) -> NDArray[np.int64]:
     """The rank of each relevant item among its user's items that aren't excluded.
 
     Args:
@@ -145,7 +147,7 @@ def _users_of(
 
 
 def _higher(
-    source: Source,
+    source: ScoreSource,
     scores: NDArray,
     pairs: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
     thresholds: FloatArray,
@@ -178,7 +180,7 @@ def _higher(
     return higher
 
 
-def best_items(source: Source, excluded: Pairs, k: int) -> NDArray[np.int64]:
+def best_items(source: ScoreSource, excluded: Pairs, k: int) -> NDArray[np.int64]:
     """The `k` items of each user that score highest, of equal ones those of the lower index.
 
     Args:

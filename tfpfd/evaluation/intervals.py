@@ -241,5 +241,5 @@ def _student_quantile(freedom: float, probability: float) -> float:
     try:
         from scipy.special import stdtrit
     except ImportError as error:
-        raise ImportError("intervals need SciPy: pip install 'tfpfd[demo]'") from error
+        raise ImportError("intervals need SciPy: pip install 'tfpfd[audit]'") from error
     return float(stdtrit(freedom, probability))

@@ -141,7 +141,7 @@ def pointwise_rivals(
         from threadpoolctl import threadpool_limits  # scikit-learn needs it.
     except ImportError as error:
         raise ImportError(
-            "pointwise rivals need scikit-learn: pip install 'tfpfd[demo]'"
+            "pointwise rivals need scikit-learn: pip install 'tfpfd[audit]'"
         ) from error
     features = ServedFeatures(schema, train.columns, train.labels, train.weights)
     parts = (features.train, features.numbers(validation.columns), features.numbers(test.columns))

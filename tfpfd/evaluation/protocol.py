@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from tfpfd._arguments import check_flag, names_in
 from tfpfd.evaluation.catalogue import evaluate_catalogue, names_and_lengths
 from tfpfd.evaluation.comparison import Comparison
+from tfpfd.evaluation.differences import stacked
 from tfpfd.evaluation.intervals import FloatArray, multiplicities
 from tfpfd.evaluation.metrics import evaluate_rows
 from tfpfd.evaluation.pairs import pairs_of
@@ -55,6 +55,7 @@ def compare_pointwise(
 ) -> Comparison:
     """Models of labels given what was shown, beside biases, logistic regression and boosted trees.
 
+    >>> import numpy as np
     >>> from tfpfd import Categorical
     >>> random, user, item = np.random.default_rng(0), "user", "item"
     >>> rows = pd.DataFrame({name: random.integers(0, 9, 900) for name in (user, item)})
@@ -117,12 +118,12 @@ def compare_pointwise(
     for name, model in models.items():
         scores, logits = scores_of_rows(name, model, test, from_logits)
         check_scores(name, scores, len(test), probabilities and not logits)
-        found[name] = _stacked([measured(one, logits) for one in scores])
+        found[name] = stacked([measured(one, logits) for one in scores])
     check_seeds({name: len(values[wanted[0]]) for name, values in found.items()})
     rivals = pointwise_rivals(rows["train"], rows["validation"], held, schema, wanted[0])
     return Comparison(
         base,
-        {name: _stacked([measured(rival.scores, False)]) for name, rival in rivals.items()},
+        {name: stacked([measured(rival.scores, False)]) for name, rival in rivals.items()},
         found,
         {name: rival.setting for name, rival in rivals.items()},
     )
@@ -139,6 +140,7 @@ def compare_retrieval(
 ) -> Comparison:
     """Models that rank a whole catalogue, beside popularity, item-kNN and EASE.
 
+    >>> import numpy as np
     >>> history, validation = [[0], [1], [0], [1]], [[2], [3], [2], [3]]
     >>> found = compare_retrieval(
     ...     history, validation, test=[[4], [5], [4], [5]], metrics=["recall@1"],
@@ -209,18 +211,14 @@ def compare_retrieval(
         found = evaluate_catalogue(rival, liked, unknown, [int(k)], metrics=[name])
         return float(found[wanted[0]][0])
 
-    found = {name: _stacked([measured(one) for one in some]) for name, some in several.items()}
+    found = {name: stacked([measured(one) for one in some]) for name, some in several.items()}
     rivals = retrieval_rivals(before, before + liked, on_validation)
     return Comparison(
         base,
-        {name: _stacked([measured(rival)]) for name, (_, rival) in rivals.items()},
+        {name: stacked([measured(rival)]) for name, (_, rival) in rivals.items()},
         found,
         {name: setting for name, (setting, _) in rivals.items()},
     )
-
-
-def _stacked(runs: Sequence[Mapping[str, FloatArray]]) -> dict[str, FloatArray]:
-    return {metric: np.stack([run[metric] for run in runs]) for metric in runs[0]}
 
 
 def _named(metrics: Collection[str]) -> list[str]:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tfpfd._keras import keras
 from tfpfd.data import from_rows
+from tfpfd.data.scoring import SLICE, scores_of_batches
 from tfpfd.distillation import Ranker
 from tfpfd.evaluation.intervals import FloatArray
 from tfpfd.evaluation.rivals import CatalogueRival
@@ -34,8 +35,8 @@ def scores_of_rows(
 
     def scored(ranker: Ranker) -> NDArray:
         schema = ranker.schema.served() if ranker.sees == "served" else ranker.schema
-        logits = ranker.predict(from_rows(test, schema, batch_size=16_384), verbose=0)
-        return np.reshape(logits, -1).astype(np.float64)
+        batches = (inputs for inputs, *_ in from_rows(test, schema, batch_size=SLICE))
+        return np.reshape(scores_of_batches(ranker, batches), -1).astype(np.float64)
 
     return np.stack([scored(ranker) for ranker in several]), True
 

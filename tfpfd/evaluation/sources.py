@@ -22,7 +22,7 @@ _RIVAL = 2**24
 """Scores of a rival that are made at once, all items for some users: 64 MB."""
 
 
-class Source(Protocol):
+class ScoreSource(Protocol):
     """Scores of `shape[0]` users and `shape[1]` items.
 
     A block may be off by a rounding, as a matrix product is, whose last bit depends on the place of
@@ -73,15 +73,15 @@ class Matrix:
         self._dtype = np.result_type(array.dtype, np.float32)
 
     def columns(self, start: int, stop: int) -> ScoresOf:
-        """As of `Source`."""
+        """As of `ScoreSource`."""
         return lambda rows: self._scores[rows, start:stop].astype(self._dtype, copy=False)
 
     def margin(self, rows: NDArray[np.int64]) -> FloatArray:
-        """As of `Source`."""
+        """As of `ScoreSource`."""
         return np.zeros(len(rows))
 
     def exact(self, users: NDArray[np.int64], items: NDArray[np.int64]) -> FloatArray:
-        """As of `Source`."""
+        """As of `ScoreSource`."""
         return self._scores[users, items].astype(np.float64)
 
 
@@ -125,7 +125,7 @@ class Embeddings:
         self._absolute = width * 2.0**-125 * (1 + longest)
 
     def columns(self, start: int, stop: int) -> ScoresOf:
-        """As of `Source`."""
+        """As of `ScoreSource`."""
         # On the processor, as a GPU may round inputs to ten bits. TensorFlow's, as NumPy's threads
         # wait for each other on a busy core when several blocks are at work.
         with tf.device("CPU"):
@@ -140,12 +140,12 @@ class Embeddings:
         return scores
 
     def margin(self, rows: NDArray[np.int64]) -> FloatArray:
-        """As of `Source`."""
+        """As of `ScoreSource`."""
         norms = self._norms[rows]
         return self._relative * norms + self._absolute * (1 + norms)
 
     def exact(self, users: NDArray[np.int64], items: NDArray[np.int64]) -> FloatArray:
-        """As of `Source`."""
+        """As of `ScoreSource`."""
         products = np.empty(len(users))
         step = max(1, _PIECE // self._users.shape[1])
         for start in range(0, len(users), step):
@@ -190,7 +190,7 @@ def source_of(scores: ArrayLike | Embeddings | CatalogueRival) -> AnySource:
 
 def parts(
     source: AnySource, users: NDArray[np.int64]
-) -> Iterator[tuple[NDArray[np.int64], Source]]:
+) -> Iterator[tuple[NDArray[np.int64], ScoreSource]]:
     """Scores of the users in parts: the users, and their scores by the place among these.
 
     Args:

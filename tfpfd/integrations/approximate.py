@@ -12,7 +12,6 @@ import pyarrow.parquet
 import tensorflow as tf
 
 from tfpfd._arguments import check_integer
-from tfpfd._versions import check_writable, new_version
 from tfpfd.integrations.packages import require
 from tfpfd.schema import raw_batches
 from tfpfd.schema.batches import Source, rows_of
@@ -21,6 +20,7 @@ from tfpfd.serving.manifest import EXTRA, ITEMS, read_schema
 from tfpfd.serving.module import UNKNOWN_SCORE, K
 from tfpfd.serving.served import concrete
 from tfpfd.serving.versions import latest
+from tfpfd.versions.store import check_writable, new_version
 
 BATCH = 256
 FEWEST, SAMPLE = 1000, 250_000

@@ -1,4 +1,4 @@
-"""Several objectives: fused teachers, baselines, and versions that learn from each other."""
+"""Several objectives: fused teachers, and the baselines beside them."""
 
 from tfpfd.objectives.aggregation import aggregate_labels
 from tfpfd.objectives.boost import Boosted
@@ -6,11 +6,9 @@ from tfpfd.objectives.fused_towers import FusedTowers, fused
 from tfpfd.objectives.fusion import FusedTeachers
 from tfpfd.objectives.gating import Gate
 from tfpfd.objectives.labels import check_objectives
-from tfpfd.objectives.lineage import Version, lineage, save_version
 from tfpfd.objectives.mixtures import PLE, MMoE
 from tfpfd.objectives.multi_objective import MultiObjective, SeparateRankers
 from tfpfd.objectives.networks import SharedBottom
-from tfpfd.objectives.retrain import retrain
 from tfpfd.objectives.saved import SavedScorer
 from tfpfd.objectives.scalarised import Scalarised
 from tfpfd.objectives.search import FoundWeights, search_weights
@@ -30,12 +28,8 @@ __all__ = [
     "Scalarised",
     "SeparateRankers",
     "SharedBottom",
-    "Version",
     "aggregate_labels",
     "check_objectives",
     "fused",
-    "lineage",
-    "retrain",
-    "save_version",
     "search_weights",
 ]

@@ -57,7 +57,7 @@ def search_weights(
         from scipy.optimize import differential_evolution
         from scipy.stats import qmc
     except ImportError as error:
-        raise ImportError("searching weights needs SciPy: pip install 'tfpfd[demo]'") from error
+        raise ImportError("searching weights needs SciPy: pip install 'tfpfd[audit]'") from error
     if trials < 10:
         raise ValueError(f"`trials` must be at least 10, received {trials}")
     edges = np.array([bounds[name] for name in bounds], np.float64).reshape(-1, 2)

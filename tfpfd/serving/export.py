@@ -12,18 +12,18 @@ from typing import Any
 import tensorflow as tf
 
 from tfpfd._arguments import names_in
-from tfpfd._versions import check_writable
 from tfpfd.distillation import Ranker
 from tfpfd.schema import Side
 from tfpfd.schema.batches import Source
 from tfpfd.serving.fill import Parts, fill
-from tfpfd.serving.manifest import checked_details
 from tfpfd.serving.module import two_tower
 from tfpfd.serving.publish import publish
 from tfpfd.serving.rankers import expected_value, ranker, tower
 from tfpfd.serving.served import check_reads
 from tfpfd.serving.table import TableType
 from tfpfd.serving.warm_up import can_warm_up
+from tfpfd.versions.manifest import checked_details
+from tfpfd.versions.store import check_writable
 
 
 def export(

@@ -21,7 +21,6 @@ from tfpfd.serving.manifest import (
     MANIFEST,
     SCHEMA,
     changes,
-    digest_of,
     read_manifest,
     read_schema,
 )
@@ -29,6 +28,7 @@ from tfpfd.serving.module import CANDIDATES, K, variable_shapes
 from tfpfd.serving.reachability import unexplained
 from tfpfd.serving.rules import rule_inputs
 from tfpfd.serving.versions import latest
+from tfpfd.versions.manifest import digest_of
 
 # Words that TensorFlow, Keras and an export itself use for nodes and variables, besides the names
 # of operations. Where one of them is a privileged feature's name too, it says nothing.

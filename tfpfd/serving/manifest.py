@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import hashlib
 import json
 import os
 import stat
@@ -13,14 +11,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet
-import tensorflow as tf
 
-from tfpfd._keras import KERAS_VERSION
 from tfpfd.schema import Schema
 from tfpfd.serving.module import variable_shapes
 from tfpfd.serving.table import TABLE_TYPES
 from tfpfd.serving.warm_up import write_warm_up
-from tfpfd.version import __version__
+from tfpfd.versions.manifest import checked_details, digest_of, origin, write_record
 
 EXTRA, MANIFEST, SCHEMA, ITEMS = "assets.extra", "tfpfd.json", "schema.json", "items.parquet"
 WARM_UP = "tf_serving_warmup_requests"
@@ -54,14 +50,8 @@ def write_extra(
     if warm_up:
         ids = _first_ids(extra / ITEMS)
         requests = write_warm_up(extra / WARM_UP, directory, schema, ids, facts.get("k", 1))
-    now = datetime.datetime.now(datetime.timezone.utc)
     manifest = {
-        "created": now.isoformat(timespec="seconds"),
-        "packages": {
-            "tfpfd": __version__,
-            "tensorflow": tf.__version__,
-            "keras": KERAS_VERSION,
-        },
+        **origin(),
         **facts,
         "parent": parent,
         "details": checked_details(details),
@@ -69,22 +59,7 @@ def write_extra(
         "variables": variable_shapes(directory),
         "files": digests(directory),
     }
-    text = json.dumps(manifest, indent=1, ensure_ascii=False)
-    (extra / MANIFEST).write_text(text, encoding="utf-8")
-
-
-def checked_details(details: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Details as a manifest holds them.
-
-    Raises:
-      TypeError: they aren't a mapping of what JSON can hold.
-    """
-    try:
-        return json.loads(json.dumps(dict(details or {}), allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise TypeError(
-            f"`details` must be a mapping of what JSON can hold, received {details!r}: {error}"
-        ) from None
+    write_record(extra / MANIFEST, manifest)
 
 
 def read_manifest(directory: Path) -> dict[str, Any] | None:
@@ -170,15 +145,6 @@ def digests(directory: Path) -> dict[str, str]:
         for file in sorted(directory.rglob("*"))
         if file.is_file() and (name := file.relative_to(directory).as_posix()) != _OWN
     }
-
-
-def digest_of(file: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def changes(directory: Path, manifest: Mapping[str, Any]) -> list[str]:

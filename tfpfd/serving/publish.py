@@ -10,10 +10,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpfd._versions import new_version
 from tfpfd.schema import Schema
 from tfpfd.serving.inspection import inspect
 from tfpfd.serving.manifest import EXTRA, write_extra
+from tfpfd.versions.store import new_version
 
 
 def publish(

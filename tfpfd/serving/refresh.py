@@ -12,14 +12,15 @@ from typing import Any
 import tensorflow as tf
 
 from tfpfd._arguments import names_in
-from tfpfd._locks import alone_in
-from tfpfd._versions import check_writable
 from tfpfd.schema.batches import Source
 from tfpfd.serving.fill import Parts, check_weights, fill, write_emptied
 from tfpfd.serving.inspection import inspect
-from tfpfd.serving.manifest import EXTRA, checked_details
+from tfpfd.serving.manifest import EXTRA
 from tfpfd.serving.publish import publish
 from tfpfd.serving.warm_up import can_warm_up
+from tfpfd.versions.lock import alone_in
+from tfpfd.versions.manifest import checked_details
+from tfpfd.versions.store import check_writable
 
 PARTS = ".refreshing"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tfpfd._versions import newest
+from tfpfd.versions.store import newest
 
 
 def latest(path: Path) -> Path:

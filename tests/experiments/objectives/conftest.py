@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from experiments.objectives.sources import SOURCES
+from experiments.objectives.task import ObjectiveTask
 from tfpfd.datasets import marketplace
-from tfpfd.experiments.objectives.sources import SOURCES
-from tfpfd.experiments.objectives.task import ObjectiveTask
 
 
 @pytest.fixture(scope="session")

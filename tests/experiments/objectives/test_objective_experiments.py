@@ -3,18 +3,18 @@
 import numpy as np
 import pytest
 
-from tfpfd.experiments.document import write_report
-from tfpfd.experiments.objectives.boost import BETAS, Boost, read_off
-from tfpfd.experiments.objectives.methods import RATE
-from tfpfd.experiments.objectives.multi_objective import MultiObjective
-from tfpfd.experiments.objectives.shared import BOUND, TRIALS
-from tfpfd.experiments.results import Results
+from experiments.document import write_report
+from experiments.objectives.boost import BETAS, Boost, read_off
+from experiments.objectives.methods import RATE
+from experiments.objectives.multi_objective import MultiObjective
+from experiments.objectives.shared import BOUND, TRIALS
+from experiments.results import FinishedCells
 
 
 def test_what_the_paper_claims_stands_beside_what_was_found(tmp_path):
     """The student is 2 % better than the system, and takes 12 s beside 10 s of its teachers."""
     experiment = MultiObjective()
-    results = Results(tmp_path, experiment, 2)
+    results = FinishedCells(tmp_path, experiment, 2)
     ndcg = {"distilled": 0.51, "shared bottom": 0.5}
     seconds = {"distilled": 22.0, "frozen, fused": 10.0, "shared bottom": 8.0}
     for cell in results.cells:
@@ -35,7 +35,7 @@ def test_what_the_paper_claims_stands_beside_what_was_found(tmp_path):
 def test_the_student_alone_is_timed_by_the_seeds_that_have_its_teachers(tmp_path):
     """The second seed, ten times as slow, isn't finished: its distillation has no pair yet."""
     experiment = MultiObjective()
-    results = Results(tmp_path, experiment, 2)
+    results = FinishedCells(tmp_path, experiment, 2)
     seconds = {"distilled": 22.0, "frozen, fused": 10.0, "shared bottom": 8.0}
     for cell in results.cells:
         factor = 1 + 9 * cell["seed"]
@@ -49,7 +49,7 @@ def test_the_student_alone_is_timed_by_the_seeds_that_have_its_teachers(tmp_path
 def test_what_stands_for_something_to_avoid_is_said_where_there_is_such(tmp_path):
     for source, said in (("marketplace", True), ("kuairand", False)):
         experiment = MultiObjective(source)
-        text = experiment.report(Results(tmp_path / source, experiment, 1))[1].text
+        text = experiment.report(FinishedCells(tmp_path / source, experiment, 1))[1].text
         assert ("purchases that were kept stand for it" in text) == said
 
 
@@ -67,7 +67,7 @@ def test_reading_off_a_curve():
 def test_the_cost_at_equal_exposure(tmp_path):
     """Serving loses .01 for each .1 of exposure, training half of it: by hand."""
     experiment = Boost("kuairand")
-    results = Results(tmp_path, experiment, 2)
+    results = FinishedCells(tmp_path, experiment, 2)
     for cell in results.cells:
         exposure = 0.2 + 0.1 * cell["beta"] * (0.5 if cell["boost"] == "training" else 1)
         slope = 0.05 if cell["boost"] == "training" else 0.1
@@ -82,7 +82,7 @@ def test_the_cost_at_equal_exposure(tmp_path):
 
 def test_what_serving_does_not_reach_is_said(tmp_path):
     experiment = Boost("kuairand")
-    results = Results(tmp_path, experiment, 1)
+    results = FinishedCells(tmp_path, experiment, 1)
     for cell in results.cells:
         factor = 2 if cell["boost"] == "training" else 0.5
         exposure = 0.2 + 0.05 * cell["beta"] * factor

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
+from experiments.objectives import methods
+from experiments.objectives.methods import METHODS
+from experiments.objectives.shared import Fitted, Shared
+from experiments.objectives.task import Training
 from tfpfd import Distillation, FusedTeachers, MultiObjective, Scalarised, SeparateRankers
 from tfpfd._keras import keras
+from tfpfd.data.scoring import SLICE
 from tfpfd.distillation.losses import ListwiseSoftmax
-from tfpfd.experiments.objectives import methods
-from tfpfd.experiments.objectives.methods import METHODS
-from tfpfd.experiments.objectives.shared import Fitted, Shared
-from tfpfd.experiments.objectives.task import Training
-from tfpfd.experiments.rows_task import HOLDOUT
 
 
 class Untrained(Shared):
@@ -97,7 +97,7 @@ def test_bounds_lie_between_two_rankers(untrained, monkeypatch):
     for name in half:
         _, held = untrained.task.only(name)
         primary, own = (
-            untrained.single(label).model.evaluate(held.batches(HOLDOUT), verbose=0)
+            untrained.single(label).model.evaluate(held.batches(SLICE), verbose=0)
             for label in ("purchased", name)
         )
         assert tight[name] == pytest.approx(min(primary, own), rel=1e-5)

@@ -8,19 +8,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfpfd.auditing.rows import scores_of
-from tfpfd.data.lists import LIST
-from tfpfd.experiments.document import write_report
-from tfpfd.experiments.objectives import self_distillation
-from tfpfd.experiments.objectives.irreproducibility import (
+from experiments.document import write_report
+from experiments.objectives import self_distillation
+from experiments.objectives.irreproducibility import (
     ALONE,
     DISTILLED,
     IrreproducibilityExperiment,
     _shares,
 )
-from tfpfd.experiments.objectives.irreproducibility import SELF as SELF_DISTILLED
-from tfpfd.experiments.objectives.rows import ListRows
-from tfpfd.experiments.objectives.self_distillation import (
+from experiments.objectives.irreproducibility import SELF as SELF_DISTILLED
+from experiments.objectives.rows import ListRows
+from experiments.objectives.self_distillation import (
     FROZEN,
     GENERATIONS,
     LABELS,
@@ -30,7 +28,9 @@ from tfpfd.experiments.objectives.self_distillation import (
     days_of,
     windows,
 )
-from tfpfd.experiments.results import Results
+from experiments.results import FinishedCells
+from tfpfd.data.lists import LIST
+from tfpfd.data.scoring import scores_of
 
 BOTH = (SelfDistillation, IrreproducibilityExperiment)
 
@@ -140,7 +140,7 @@ def test_a_version_is_trained_and_measured(task):
 def test_report_of_a_line_that_decays(tmp_path):
     """NDCG falls by .01 a version, beyond doubt, where students teach each other."""
     experiment = SelfDistillation()
-    results = Results(tmp_path, experiment, 2)
+    results = FinishedCells(tmp_path, experiment, 2)
     for number, cell in enumerate(results.cells):
         loss = 0.01 * cell["generation"] if cell["method"] == SELF else 0.0
         results.append(cell, {"ndcg": np.full(4, 0.6 - loss)}, 1.0)
@@ -166,7 +166,7 @@ def test_shares_of_a_list_by_hand():
 def test_report_of_retrainings_that_agree_or_not(tmp_path):
     """Students alone swap every list of two, .25 for .75: PD is 2 · .5 / 1; others agree."""
     experiment = IrreproducibilityExperiment()
-    results = Results(tmp_path, experiment, 2)
+    results = FinishedCells(tmp_path, experiment, 2)
     lists = np.repeat(np.arange(4), 2)
     for cell in results.cells:
         order = [0.25, 0.75]

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from experiments.objectives.sources import SOURCES
+from experiments.objectives.task import PICKED, TOP
 from tfpfd.evaluation import list_exposure, list_ndcg
-from tfpfd.experiments.objectives.sources import SOURCES
-from tfpfd.experiments.objectives.task import PICKED, TOP
 
 
 def test_what_stands_for_cancellations(tiny):

@@ -1,0 +1,30 @@
+"""The methods of the papers, each a composition of the same parts."""
+
+from __future__ import annotations
+
+from tfpfd.data.table_rows import Treatment
+from tfpfd.demo.methods import Compose, Parts, alone, distilled
+from tfpfd.distillation import MultiTask
+from tfpfd.distillation.labelled import LabelledModel
+
+
+def multi_task(parts: Parts) -> LabelledModel:
+    """The student on labels and, by auxiliary heads, on privileged features."""
+    return MultiTask(parts.student)
+
+
+METHODS: dict[str, Compose] = {
+    "baseline": alone,
+    "MTL": multi_task,
+    "LUPI": distilled("privileged"),
+    "MD": distilled("served", strong=True),
+    "PFD": distilled("all"),
+    "PFD+MD": distilled("all", strong=True),
+    "mutual learning": distilled("all", mutual=True),
+}
+CONTROLS: dict[str, Compose] = {"self": distilled("served"), "shuffled": distilled("all")}
+
+
+def treatment_of(method: str) -> Treatment:
+    """What is done to the privileged features of the training rows of a method or control."""
+    return "shuffled" if method == "shuffled" else "kept"

@@ -1,0 +1,166 @@
+"""How much of a log students may learn from, while rivals and teachers know of all of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from experiments import rivals
+from experiments.catalogue import CatalogueSource, CatalogueTask
+from experiments.cells import Cell, Metrics
+from experiments.comparison import MethodExperiment, difference_table, metric_table
+from experiments.experiment import Section
+from experiments.methods import CONTROLS, METHODS, treatment_of
+from experiments.results import FinishedCells
+from experiments.task import Measures
+from tfpfd.datasets import movielens_100k
+from tfpfd.demo.catalogue import RECENT, WHOLE, CatalogueRecipe
+from tfpfd.evaluation import confidence_interval
+from tfpfd.evaluation.titles import RIVALS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from tfpfd.evaluation.measured_rivals import Rivals
+
+BASELINE, TAUGHT = "baseline", ("PFD", "LUPI")
+COMPARED = (BASELINE, *CONTROLS, *TAUGHT)
+COLORS = {
+    "baseline": "black",
+    "self": "tab:gray",
+    "shuffled": "tab:olive",
+    "PFD": "tab:blue",
+    "LUPI": "tab:orange",
+}
+SIZES: dict[str, CatalogueRecipe] = {
+    "the last tenth": RECENT,
+    "the last fifth": CatalogueRecipe(last=0.2, drawn=100, scale=5.0, epochs=3, weight=0.5),
+    "all": WHOLE,
+}
+"""What students learn from; sizes and epochs were chosen for each as for `CatalogueRecipe`."""
+
+
+GRID = [
+    (size, method)
+    for size in SIZES
+    for method in COMPARED
+    # Where the teacher adds nothing to the baseline there is nothing that controls could explain.
+    if size != "all" or method in ("baseline", "PFD")
+]
+
+
+class RecentLikes(MethodExperiment):
+    """Methods on a few, on some and on all of the likes before the test."""
+
+    name = "recent-likes"
+    question = "Do privileged features help where students may learn from a part of the log alone?"
+    claim = (
+        "None is published. Rankers in service learn from a window of the log, or from one pass, "
+        "while tables of item to item scores are made of all of it by a job of its own."
+    )
+    tasks = {"movielens": CatalogueSource(movielens_100k, RECENT)}
+    sources = tuple(tasks)
+    seeds = 5
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """As of `Experiment`, and how many likes were learned from."""
+        return (*super().metrics, "likes")
+
+    def settings(self) -> dict[str, Any]:
+        """The data, and the recipe of each size."""
+        recipes = {size: asdict(recipe) for size, recipe in SIZES.items()}
+        return {**super().settings(), "recipe": recipes}
+
+    def prepare(self) -> None:
+        """Reads the data; likes are looked up when a cell of their size comes."""
+        data = self.of_source.load(self.path)
+
+        def of(size: str) -> CatalogueTask:
+            return CatalogueTask.of(data, SIZES[size])
+
+        self._of = lru_cache(len(SIZES))(of)
+
+    def bases(self) -> dict[str, Cell]:
+        """The baseline of each size."""
+        return {f"baseline, {size}": {"size": size, "method": "baseline"} for size in SIZES}
+
+    def rivals(self) -> Rivals:
+        """Those of all likes before the test, which are the same for every size."""
+        return self._of(next(iter(SIZES))).rivals()
+
+    def cells(self, seeds: int) -> list[Cell]:
+        """The methods of each size."""
+        return [
+            {"size": size, "method": method, "seed": seed}
+            for seed in range(seeds)
+            for size, method in GRID
+        ]
+
+    def run(self, cell: Cell) -> Metrics:
+        """Trains a method on the likes of a size."""
+        seed, name = int(cell["seed"]), str(cell["method"])
+        self.task = task = self._of(str(cell["size"]))
+        found = self.train({**METHODS, **CONTROLS}[name], seed, treatment_of(name))
+        return {**found, "likes": float(task.likes)}
+
+    def report(self, results: FinishedCells) -> list[Section]:
+        """Metrics by size, and what each method gains over the baseline and both controls."""
+        measures = self.measures
+        figure = _draw(results, measures, rivals.read(results.directory))
+        rows: dict[str, Cell] = {
+            f"{size}: {method}": {"size": size, "method": method} for size, method in GRID
+        }
+        sections = [
+            Section("Likes to learn from", "", metric_table(results, measures, rows), figure)
+        ]
+        note = "Paired by seed and resampled user; bold where the interval excludes zero."
+        for size, control in GRID:
+            if control in (BASELINE, *CONTROLS):
+                taught: dict[str, Cell] = {
+                    m: {"size": size, "method": m} for m in TAUGHT if (size, m) in GRID
+                }
+                table = difference_table(
+                    results, measures, taught, {"size": size, "method": control}
+                )
+                sections.append(Section(f"Minus {control}, {size}", note, table))
+        return sections
+
+
+def _draw(results: FinishedCells, measures: Measures, known: Rivals) -> Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    sizes = sorted(set(results.frame["likes"].dropna()))
+    for axes, metric in zip(figure.subplots(1, 2), measures.drawn, strict=True):
+        for place, (method, color) in enumerate(COLORS.items()):
+            cells: list[Cell] = [{"size": size, "method": method} for size in SIZES]
+            found = [results.interval(metric, **cell) for cell in cells]
+            likes = np.array([results.interval("likes", **cell).mean for cell in cells])
+            axes.errorbar(
+                likes * 1.04 ** (place - 2),
+                [interval.mean for interval in found],
+                [interval.half for interval in found],
+                marker="o",
+                markersize=4,
+                capsize=3,
+                color=color,
+                label=method,
+            )
+        for line, (rival, values) in zip((":", "-.", "--"), known.metrics.items(), strict=False):
+            mean = confidence_interval(values[metric]).mean
+            axes.axhline(mean, color="tab:red", linestyle=line, linewidth=1, label=RIVALS[rival])
+        axes.set_xscale("log")
+        axes.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
+        axes.minorticks_off()
+        axes.set_xlabel("likes to learn from")
+        axes.set_ylabel(measures.students[metric])
+        axes.grid(alpha=0.3)
+    figure.axes[0].legend(fontsize=8)
+    figure.suptitle(
+        "MovieLens-100K; 95 % intervals over seeds and users; rivals know all likes", fontsize=10
+    )
+    return figure

@@ -1,1 +1,0 @@
-"""Experiments: the demo, named experiments with a runner, and what comparisons share."""

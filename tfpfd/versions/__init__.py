@@ -1,0 +1,1 @@
+"""Versions on disk: directories by number, locks, and what their records share."""
