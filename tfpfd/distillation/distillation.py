@@ -44,13 +44,8 @@ class Distillation(LabelledModel):
     >>> student = Ranker(schema, TwoTower([8]))
     >>> teacher = Ranker(schema, MLP([8]), sees="all", encoder=student.encoder)
     >>> rows = pd.DataFrame(
-    ...     {
-    ...         "user": ["ann", "bob", "ann"],
-    ...         "book": ["emma", "emma", "ulysses"],
-    ...         "shelf": ["read", "left", "left"],
-    ...         "label": [1.0, 0.0, 0.0],
-    ...     }
-    ... )
+    ...     {"user": ["ann", "bob"], "book": ["emma"] * 2, "shelf": ["read", "left"]}
+    ... ).assign(label=[1.0, 0.0])
     >>> model = Distillation(student=student, teacher=teacher, weight=0.5)
     >>> model.compile(optimizer="adam", metrics=[])
     >>> history = model.fit(data.from_rows(rows, schema), epochs=2, verbose=0).history
