@@ -59,8 +59,8 @@ def audit(
     >>> report = audit(make_student, make_teacher, data, seeds=2, multipliers=(), verbose=0)
     >>> report.verdict.kind in ("helps", "regularisation only", "hurts", "can't tell")
     True
-    >>> sorted(report.to_frame()["arm"].unique())
-    ['base', 'distilled', 'self', 'shuffled', 'zeroed']
+    >>> {"base", "self", "shuffled", "zeroed", "distilled"} <= set(report.to_frame()["arm"])
+    True
 
     Trains the student alone (**base**), **distilled** from a teacher that sees privileged features,
     and with three teachers that know nothing more than it does: **self** (sees served features
