@@ -50,6 +50,18 @@ def audit(
 ) -> Report:
     """Do privileged features help my student, or is it only regularisation?
 
+    >>> from tfpfd import MLP, Ranker, datasets
+    >>> def make_student(schema):
+    ...     return Ranker(schema, MLP([8], batch_norm=False))
+    >>> def make_teacher(schema, sees, student):
+    ...     return Ranker(schema, MLP([8], batch_norm=False), sees=sees)
+    >>> data = datasets.mediator(rows=200, unlabelled=300)
+    >>> report = audit(make_student, make_teacher, data, seeds=2, multipliers=(), verbose=0)
+    >>> report.verdict.kind in ("helps", "regularisation only", "hurts", "can't tell")
+    True
+    >>> {"base", "self", "shuffled", "zeroed", "distilled"} <= set(report.to_frame()["arm"])
+    True
+
     Trains the student alone (**base**), **distilled** from a teacher that sees privileged features,
     and with three teachers that know nothing more than it does: **self** (sees served features
     only), **shuffled** (privileged features permuted in training) and **zeroed** (all of them row

@@ -35,6 +35,21 @@ def from_rows(
 
     Every column is checked and looked up once, before the first batch.
 
+    >>> import pandas as pd
+    >>> from tfpfd import Categorical
+    >>> schema = Schema(
+    ...     user=[Categorical("user", vocabulary=("ann", "bob"))],
+    ...     item=[Categorical("book", vocabulary=("emma", "ulysses"))],
+    ... )
+    >>> rows = pd.DataFrame(
+    ...     {"user": ["ann", "bob"], "book": ["emma", "walden"], "label": [1.0, 0.0]}
+    ... )
+    >>> ((inputs, labels),) = from_rows(rows, schema, batch_size=2)
+    >>> inputs["book"].numpy().tolist()  # 0 is padding, 1 what is out of vocabulary
+    [2, 1]
+    >>> labels.numpy().tolist()
+    [1.0, 0.0]
+
     Args:
       source: the rows: see `tfpfd.schema.raw_batches`.
       schema: an adapted schema; `schema.served()` when `source` has no privileged columns.

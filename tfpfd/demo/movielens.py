@@ -195,7 +195,7 @@ def _next_steps(version: Path, console: Console) -> None:
         f"\nLook inside the export: tfpfd inspect {shlex.quote(str(version.parent))}",
         f'Load it: tf.saved_model.load({str(version)!r}).signatures["top_k_where"]',
         "Ask whether privileged features help a student of yours: tfpfd audit --help",
-        'The same in Python, and in TF Serving: "In a notebook" and "In a server" of README.md',
+        "The same in Python, and in TF Serving: docs/training.md and docs/serving.md",
     )
     for line in lines:
         console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -34,6 +34,24 @@ class Distillation(LabelledModel):
     inference mode. λ is 0 during the warm-up. Rows without a label (NaN) count in L_d alone.
     `predict` returns the student's logits.
 
+    >>> import pandas as pd
+    >>> from tfpfd import MLP, Categorical, Schema, TwoTower, data
+    >>> schema = Schema(
+    ...     user=[Categorical("user", vocabulary=("ann", "bob"))],
+    ...     item=[Categorical("book", vocabulary=("emma", "ulysses"))],
+    ...     privileged={"post_event": [Categorical("shelf", vocabulary=("read", "left"))]},
+    ... )
+    >>> student = Ranker(schema, TwoTower([8]))
+    >>> teacher = Ranker(schema, MLP([8]), sees="all", encoder=student.encoder)
+    >>> rows = pd.DataFrame(
+    ...     {"user": ["ann", "bob"], "book": ["emma"] * 2, "shelf": ["read", "left"]}
+    ... ).assign(label=[1.0, 0.0])
+    >>> model = Distillation(student=student, teacher=teacher, weight=0.5)
+    >>> model.compile(optimizer="adam", metrics=[])
+    >>> history = model.fit(data.from_rows(rows, schema), epochs=2, verbose=0).history
+    >>> len(history["student_loss"]), len(history["distillation_loss"])
+    (2, 2)
+
     Args:
       student: the ranker that will be served.
       teacher: a ranker, or any Keras model from the same inputs to logits `[batch]`.

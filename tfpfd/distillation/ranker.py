@@ -21,6 +21,19 @@ from tfpfd.schema import Schema, Sees
 class Ranker(Scorer, LabelledModel):
     """Scores rows of user and item; a Keras model that can be fitted alone or distilled.
 
+    >>> import pandas as pd
+    >>> from tfpfd import MLP, Categorical, TwoTower, data
+    >>> schema = Schema(
+    ...     user=[Categorical("user", vocabulary=("ann", "bob"))],
+    ...     item=[Categorical("book", vocabulary=("emma", "ulysses"))],
+    ...     privileged={"post_event": [Categorical("shelf", vocabulary=("read", "left"))]},
+    ... )
+    >>> student = Ranker(schema, TwoTower([8]))
+    >>> teacher = Ranker(schema, MLP([8]), sees="all", encoder=student.encoder)
+    >>> rows = pd.DataFrame({"user": ["ann", "bob"], "book": ["emma"] * 2, "label": [1.0, 0.0]})
+    >>> student.predict(data.from_rows(rows, schema.served()), verbose=0).shape  # logits
+    (2,)
+
     Its weights exist from the start, as the schema knows every size.
 
     Args:

@@ -44,6 +44,27 @@ SIDES: dict[Sees, tuple[Side, ...]] = {
 class Schema:
     """Declares every feature once: its kind, and the side on which it is known.
 
+    >>> import pandas as pd
+    >>> rows = pd.DataFrame(
+    ...     {
+    ...         "user": ["ann", "bob", "ann"],
+    ...         "read": [["emma"], [], ["emma", "ulysses"]],
+    ...         "book": ["ulysses", "emma", "walden"],
+    ...         "seconds": [40.0, 2.0, 75.0],
+    ...         "label": [1.0, 0.0, 1.0],
+    ...     }
+    ... )
+    >>> schema = Schema(
+    ...     user=[Categorical("user"), Sequence("read", of="book", length=2)],
+    ...     item=[Categorical("book")],
+    ...     privileged={"post_event": [Numeric("seconds", buckets=2)]},
+    ... )
+    >>> schema = schema.adapt(rows, verbose=0)  # learns vocabularies and bucket edges
+    >>> schema.vocabularies["book"].vocabulary
+    ('emma', 'ulysses', 'walden')
+    >>> list(schema.features("served"))
+    ['user', 'read', 'book']
+
     A plain value: `adapt` returns another schema and leaves this one as it is.
 
     Args:

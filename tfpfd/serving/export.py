@@ -49,6 +49,21 @@ def export(
 ) -> Path:
     """Writes `<path>/<version>/`, a SavedModel of the student for TF Serving.
 
+    >>> import pandas as pd
+    >>> from tfpfd import Categorical, Schema, TwoTower
+    >>> books = pd.DataFrame({"book": ["emma", "ulysses", "walden"]})
+    >>> schema = Schema(
+    ...     user=[Categorical("user", vocabulary=("ann", "bob"))],
+    ...     item=[Categorical("book", vocabulary=tuple(books["book"]))],
+    ... )
+    >>> student = Ranker(schema, TwoTower([8]))  # and trained
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     version = export(student, items=books, path=folder, k=2, verbose=0)
+    ...     top_k = tf.saved_model.load(str(version)).signatures["serving_default"]
+    ...     best = top_k(user=tf.constant(["ann"]))
+    >>> version.name, best["item_ids"].shape
+    ('1', TensorShape([1, 2]))
+
     It takes raw strings and numbers, with missing values as "", negative integers or NaN, and
     several values a row as `[batch, width]` padded with them. Signatures of a student with items:
 
