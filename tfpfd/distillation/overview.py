@@ -9,7 +9,7 @@ from typing import Any
 
 from tfpfd._html import html_of, html_table, shown
 from tfpfd._keras import keras
-from tfpfd.schema.overview import kinds_and_sides, rows_of_tables
+from tfpfd.schema.overview import kinds_and_sides
 
 HEAD = ("part", "type", "output", "parameters")
 
@@ -147,7 +147,7 @@ def features_table(rankers: Mapping[str, Any]) -> str:
             where = (id(encoder), name)
             size = "shared" if where in known else encoder.parameters(name)
             known.add(where)
-            table_rows = rows_of_tables(features[name], features)
+            table_rows = ranker.schema.table_rows(features[name]) or None
             rows.append((owner, name, *described[name], table_rows, encoder.width(name), size))
     head = ("ranker", "feature", "kind", "side", "rows of its table", "width", "parameters")
     return html_table(head, rows, numbers=head[4:])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from tfpfd._html import html_of, html_table
-from tfpfd.schema.feature import Feature, Known
+from tfpfd.schema.feature import Feature
 
 SHOWN = 8
 """Names of a side that a line has room for."""
@@ -39,11 +39,6 @@ def features_html(title: str, groups: Groups, table_rows: Mapping[str, int | Non
     rows = [(name, *told, table_rows.get(name)) for name, told in kinds_and_sides(groups).items()]
     head = ("feature", "kind", "side", "rows of its table")
     return html_of(title, html_table(head, rows, numbers=head[3:]))
-
-
-def rows_of_tables(feature: Feature, known: Known) -> int | None:
-    """How many rows the tables have that a feature reads; None where it reads none."""
-    return sum(known[table].rows for table in feature.tables) or None
 
 
 def kinds_and_sides(groups: Groups) -> dict[str, tuple[str, str]]:

@@ -2,10 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tfpfd.schema.feature import Feature
+from tfpfd.schema.kinds import feature_of
+
 FORMAT = 1
+
+
+def plain_of(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The plain form of a schema.
+
+    Args:
+      fields: the arguments of `Schema` by name.
+    """
+
+    def plain(group: Iterable[Feature]) -> list[dict[str, Any]]:
+        return [feature.to_dict() for feature in group]
+
+    hidden = {kind: plain(group) for kind, group in fields["privileged"].items()}
+    return {
+        "format": FORMAT,
+        "user": plain(fields["user"]),
+        "item": plain(fields["item"]),
+        "privileged": hidden,
+        **{name: fields[name] for name in ("label", "weight", "list_key")},
+        **({"stripped": list(fields["stripped"])} if fields["stripped"] else {}),
+    }
+
+
+def fields_of(plain: Any) -> dict[str, Any]:
+    """The arguments of `Schema` by name, of its plain form.
+
+    Raises:
+      ValueError: naming what is wrong.
+    """
+    plain = checked_form(plain)
+
+    def features(group: Iterable[Any]) -> tuple[Feature, ...]:
+        return tuple(feature_of(entry) for entry in group)
+
+    return {
+        "user": features(plain["user"]),
+        "item": features(plain["item"]),
+        "privileged": {kind: features(group) for kind, group in plain["privileged"].items()},
+        "label": plain["label"],
+        "weight": plain["weight"],
+        "list_key": plain["list_key"],
+        "stripped": tuple(plain.get("stripped", ())),
+    }
 
 
 def checked_form(plain: Any) -> Mapping[str, Any]:

@@ -12,16 +12,14 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
-from tfpfd._keras import keras
-from tfpfd.schema.batches import Source, count_rows, raw_batches, rows_of
+from tfpfd.schema.adapt import learn
+from tfpfd.schema.batches import Source
 from tfpfd.schema.feature import Feature, raw_columns
-from tfpfd.schema.kinds import feature_of
 from tfpfd.schema.lookup import Lookup
 from tfpfd.schema.mark import check_mark, fingerprints
-from tfpfd.schema.overview import features_html, names_by_side, rows_of_tables
-from tfpfd.schema.plain import FORMAT, checked_form
+from tfpfd.schema.overview import features_html, names_by_side
+from tfpfd.schema.plain import fields_of, plain_of
 from tfpfd.schema.validation import (
-    check_all_missing,
     check_columns_named,
     check_declarations,
     check_target,
@@ -109,7 +107,7 @@ class Schema:
         columns = {"label": self.label, "weight": self.weight, "lists": self.list_key}
         named = ", ".join(f"{what} in '{column}'" for what, column in columns.items() if column)
         title = f"Schema of {len(features)} features{'' if known else ', to be adapted'}; {named}"
-        sizes = {name: rows_of_tables(f, features) for name, f in features.items()} if known else {}
+        sizes = {name: self.table_rows(f) or None for name, f in features.items()} if known else {}
         return features_html(title, self.groups, sizes)
 
     @property
@@ -245,26 +243,16 @@ class Schema:
         if self.adapted:
             refuse_what_is_known(self.features())
         features = self.features()
-        learners = {name: f.learner() for name, f in features.items() if not f.learned}
-        progress = keras.utils.Progbar(count_rows(source), verbose=int(verbose), unit_name="row")
-        served = self.features("served")
-        rows, held = 0, dict.fromkeys([*features, self.label], 0)
-        for raw in raw_batches(source, self.column_names):
-            if rows_of(raw) == 0:
-                continue
-            columns = self.columns(raw, features.values())
-            for name, feature in features.items():
-                held[name] += feature.held(columns)
-                for owner, values in feature.teaches(columns).items():
-                    if owner in learners and (name in served or owner not in served):
-                        learners[owner].update(values)
-            held[self.label] += int((~np.isnan(self.target(raw)[0])).sum())
-            rows += rows_of(raw)
-            progress.update(rows)
-        if rows == 0:
-            raise ValueError("`source` is empty: expected rows to learn from, received none")
-        check_all_missing(held, rows)
-        learned = {name: learner.learned() for name, learner in learners.items()}
+        learned = learn(
+            source,
+            self.column_names,
+            features,
+            self.features("served"),
+            self.columns,
+            self.label,
+            lambda raw: self.target(raw)[0],
+            int(verbose),
+        )
         return self.replacing({n: features[n].with_learned(what) for n, what in learned.items()})
 
     @property
@@ -290,20 +278,7 @@ class Schema:
 
     def to_dict(self) -> dict[str, Any]:
         """The schema as plain lists, dicts, strings and numbers."""
-
-        def plain(group: Iterable[Feature]) -> list[dict[str, Any]]:
-            return [feature.to_dict() for feature in group]
-
-        return {
-            "format": FORMAT,
-            "user": plain(self.user),
-            "item": plain(self.item),
-            "privileged": {kind: plain(group) for kind, group in self.privileged.items()},
-            "label": self.label,
-            "weight": self.weight,
-            "list_key": self.list_key,
-            **({"stripped": list(self.stripped)} if self.stripped else {}),
-        }
+        return plain_of(vars(self))
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Schema:
@@ -312,20 +287,7 @@ class Schema:
         Raises:
           ValueError: written in another format, or no schema's form, naming what is wrong.
         """
-        plain = checked_form(plain)
-
-        def features(group: Iterable[Any]) -> tuple[Feature, ...]:
-            return tuple(feature_of(entry) for entry in group)
-
-        return cls(
-            user=features(plain["user"]),
-            item=features(plain["item"]),
-            privileged={kind: features(group) for kind, group in plain["privileged"].items()},
-            label=plain["label"],
-            weight=plain["weight"],
-            list_key=plain["list_key"],
-            stripped=tuple(plain.get("stripped", ())),
-        )
+        return cls(**fields_of(plain))
 
     def to_json(self) -> str:
         """The schema as JSON."""
