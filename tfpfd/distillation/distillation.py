@@ -20,6 +20,7 @@ from tfpfd.distillation.ranker import Ranker
 from tfpfd.distillation.schedule import WarmUp
 from tfpfd.distillation.schemas import check_same_features, rankers_of
 from tfpfd.distillation.scores import check_inputs
+from tfpfd.distillation.shared_weights import check_sharing
 from tfpfd.distillation.targets import Targets
 
 
@@ -169,22 +170,7 @@ class Distillation(LabelledModel):
         return [features_table(seen)]
 
     def _check_sharing(self) -> None:
-        students = {id(weight) for weight in self.student.weights}
-        common = any(id(weight) in students for weight in self.teacher.weights)
-        if self.mutual and not self.teacher.trainable:
-            raise ValueError(
-                "`mutual` needs a teacher that learns, received a frozen one: leave it trainable"
-            )
-        if common and not self.teacher.trainable:
-            raise ValueError(
-                "`teacher` is frozen but shares weights with `student`, whose training would "
-                "change it: give the teacher an encoder of its own, or leave it trainable"
-            )
-        if common and not self._shares:
-            raise ValueError(
-                "`teacher` shares weights with `student` in a way that a saved model would lose: "
-                "expected a Ranker with `encoder=student.encoder`"
-            )
+        check_sharing(self.student, self.teacher, self.mutual, self._shares)
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Configures training; see `LabelledModel.compile`."""
