@@ -152,11 +152,10 @@ class Distillation(LabelledModel):
 
     def overview_parts(self) -> list[Part]:
         """Those of student and teacher, and the auxiliary head."""
-        known = isinstance(self.teacher, Ranker)
         parts = parts_of_ranker(self.student, "student")
-        parts += (
-            parts_of_ranker(self.teacher, "teacher") if known else [Part("teacher", self.teacher)]
-        )
+        teacher = Part("teacher", self.teacher)
+        known = isinstance(self.teacher, Ranker)
+        parts += parts_of_ranker(self.teacher, "teacher") if known else [teacher]
         return parts if self.head is None else [*parts, Part("auxiliary head", self.head)]
 
     def overview_words(self) -> Iterable[str]:
