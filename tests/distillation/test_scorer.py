@@ -1,5 +1,6 @@
 """What scores without training: a view of the features, and a network on it."""
 
+import h5py
 import numpy as np
 import pytest
 
@@ -48,3 +49,12 @@ def test_a_view_knows_the_widths_of_its_vectors(schema, inputs_of):
     shapes = {side: {n: (None, x.shape[1]) for n, x in of.items()} for side, of in scored.items()}
     assert shapes == view.shapes
     assert shapes["user"] == {"user_id": (None, 5), "age": (None, 3), "clicks": (None, 3)}
+
+
+def test_weights_of_several_objectives_lie_where_they_did(schema, tmp_path):
+    """Keras 2 files a part under the name of its class, which files from before have."""
+    path = tmp_path / "model.weights.h5"
+    MultiObjective(schema, SharedBottom([3], NAMES, name="shared_bottom")).save_weights(path)
+    places = ("rankers/ranker/network/bottom", "layers/ranker/layers/shared_bottom/bottom")
+    with h5py.File(path) as file:
+        assert any(place in file for place in places)

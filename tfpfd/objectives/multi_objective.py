@@ -19,6 +19,15 @@ from tfpfd.objectives.weighting import FixedWeights, Multipliers
 from tfpfd.schema import Schema, Sees
 
 
+class _JointScorer(Scorer):
+    """Gives logits by objective."""
+
+
+# Keras 2 writes what stands in a list, as in `rankers`, under the name of its class: files from
+# before there were scorers have this one.
+_JointScorer.__name__ = "Ranker"
+
+
 @register
 class MultiObjective(ObjectivesModel):
     """One model with a logit for each objective, trained on all of their labels.
@@ -64,7 +73,7 @@ class MultiObjective(ObjectivesModel):
         weights = dict.fromkeys(network.objectives, 1.0) if weights is None else weights
         super().__init__(schema.label, network.objectives, weighting_of(weights), **kwargs)
         # Of this name, as files have its weights under it.
-        self.ranker = Scorer(view_of(schema, sees, encoder, own), network, name="ranker")
+        self.ranker = _JointScorer(view_of(schema, sees, encoder, own), network, name="ranker")
         self.built = True
 
     @property
