@@ -10,6 +10,7 @@ from typing import Any
 from tfpfd._arguments import check_integer
 from tfpfd.distillation import Ranker
 from tfpfd.schema import Schema, Side
+from tfpfd.schema.feature import raw_columns
 from tfpfd.serving.ranker_module import RankerModule, ServedRankers
 from tfpfd.serving.rules import rule_inputs
 from tfpfd.serving.signatures import (
@@ -183,8 +184,8 @@ def tower_plan(student: Any, side: Side) -> ExportPlan:
 
 
 def _features(schema: Schema, signature: Signature) -> list[str]:
-    """Names of the features that a signature takes."""
-    return [feature.name for side in signature.sides for feature in schema.sides[side]]
+    """Names of the columns of the features that a signature takes."""
+    return [name for side in signature.sides for name in raw_columns(schema.sides[side])]
 
 
 def _check_inputs(
