@@ -75,11 +75,11 @@ def inspect_export(
 ) -> None:
     """Show what is inside an export, and prove that nothing privileged is."""
     import_tensorflow()
-    from tfpfd.serving import inspect
+    from tfpfd.serving import inspect_export
 
     console = Console()
     try:
-        found = inspect(directory, privileged or (), operation or ())
+        found = inspect_export(directory, privileged or (), operation or ())
     except (OSError, ValueError) as error:
         console.print(f"[red]error[/]: {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(2) from None

@@ -57,7 +57,7 @@ def distillation(schema: tfpfd.Schema, behaviour: keras.layers.Layer) -> tfpfd.D
         schema, tfpfd.MLP([64, 32], batch_norm=False), sees="all", encoder=encoder
     )
     model = tfpfd.Distillation(
-        student, teacher, distillation_loss=tfpfd.losses.SoftListwiseSoftmax()
+        student=student, teacher=teacher, distillation_loss=tfpfd.losses.SoftListwiseSoftmax()
     )
     model.compile(keras.optimizers.Adam(2e-3), loss=tfpfd.losses.ListwiseSoftmax())
     return model

@@ -102,7 +102,7 @@ def training(rows: int, size: int, repeats: int) -> list[str]:
         title, side_by_side(candidates, repeats), rows, "rows", "CrossEntropy (pointwise)"
     )
     candidates = {
-        name: fit(tfpfd.Distillation(ranker(), ranker(), distillation_loss=loss))
+        name: fit(tfpfd.Distillation(student=ranker(), teacher=ranker(), distillation_loss=loss))
         for name, loss in SOFT_LABELS.items()
     }
     title = "training of a distillation, student and teacher of that kind"

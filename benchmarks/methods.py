@@ -76,7 +76,7 @@ def candidates(steps: int, shrink: int, full: bool) -> dict:
     def shared(units: list[int]) -> tfpfd.Distillation:
         learner = student()
         teacher = tfpfd.Ranker(made, tfpfd.MLP(units), sees="all", encoder=learner.encoder)
-        return compiled(tfpfd.Distillation(learner, teacher))
+        return compiled(tfpfd.Distillation(student=learner, teacher=teacher))
 
     def apart() -> tfpfd.Ranker:
         own = encoder(made.features("all"))
@@ -87,13 +87,13 @@ def candidates(steps: int, shrink: int, full: bool) -> dict:
     frozen = apart()
     frozen.trainable = False
     first = fit(compiled(apart()), data)
-    then = fit(compiled(tfpfd.Distillation(student(), frozen)), data)
-    store = tfpfd.Distillation(student(), tfpfd.ScoreColumn("score"))
+    then = fit(compiled(tfpfd.Distillation(student=student(), teacher=frozen)), data)
+    store = tfpfd.Distillation(student=student(), teacher=tfpfd.PrecomputedTeacher("score"))
     found = {
         ALONE: fit(compiled(student()), data),
         PFD: fit(shared(UNITS), data),
         SHARED: fit(shared(seven), data),
-        SYNCHRONOUS: fit(compiled(tfpfd.Distillation(student(), apart())), data),
+        SYNCHRONOUS: fit(compiled(tfpfd.Distillation(student=student(), teacher=apart())), data),
         ASYNCHRONOUS: lambda: (first(), then()),
         STORE: fit(compiled(store), stored),
     }

@@ -65,7 +65,10 @@ def training(steps: int) -> dict[str, Callable[[], object]]:
         return fit(model, data)
 
     def distilled(teachers: dict, data: tf.data.Dataset) -> Callable[[], object]:
-        return epoch(tfpfd.Distillation(ranker(), tfpfd.FusedTeachers(teachers, WEIGHTS)), data)
+        return epoch(
+            tfpfd.Distillation(student=ranker(), teacher=tfpfd.FusedTeachers(teachers, WEIGHTS)),
+            data,
+        )
 
     shared = encoder()
     teachers = {name: ranker(shared) for name in TAUGHT}
@@ -77,13 +80,13 @@ def training(steps: int) -> dict[str, Callable[[], object]]:
 
     stored = batches(({**inputs, **scores()}, labels), steps)
     objectives = [made.label, *TAUGHT]
-    bottom = tfpfd.MultiObjective(made, tfpfd.SharedBottom(UNITS, objectives), encoder=encoder())
+    bottom = tfpfd.MultiTaskRanker(made, tfpfd.SharedBottom(UNITS, objectives), encoder=encoder())
     mixture = tfpfd.MMoE(UNITS, objectives, experts=len(objectives))
     return {
         "student alone": epoch(ranker(), plain),
         MULTI_TASK: epoch(bottom, labelled),
         "multi-task, mixture of five experts": epoch(
-            tfpfd.MultiObjective(made, mixture, encoder=encoder()), labelled
+            tfpfd.MultiTaskRanker(made, mixture, encoder=encoder()), labelled
         ),
         "four frozen teachers that share an encoder": distilled(teachers, plain),
         "four frozen teachers, each with its own": distilled(

@@ -44,8 +44,8 @@ def teacher_overhead(steps: int, repeats: int, sequences: int) -> list[str]:
     independent = tfpfd.Ranker(made, tfpfd.TwoTower(UNITS), sees="all", encoder=own)
     models = {
         "student alone": alone,
-        "with a teacher, shared inputs": tfpfd.Distillation(taught, shared),
-        "with a teacher, own inputs": tfpfd.Distillation(apart, independent),
+        "with a teacher, shared inputs": tfpfd.Distillation(student=taught, teacher=shared),
+        "with a teacher, own inputs": tfpfd.Distillation(student=apart, teacher=independent),
     }
     for model in models.values():
         model.compile(optimizer=tfpfd.optimizers.RowWiseAdagrad(0.01))

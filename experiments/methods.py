@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from tfpfd.data.table_rows import Treatment
 from tfpfd.demo.methods import Compose, Parts, alone, distilled
-from tfpfd.distillation import MultiTask
+from tfpfd.distillation import AuxiliaryTasks
 from tfpfd.distillation.labelled import LabelledModel
 
 
 def multi_task(parts: Parts) -> LabelledModel:
     """The student on labels and, by auxiliary heads, on privileged features."""
-    return MultiTask(parts.student)
+    return AuxiliaryTasks(parts.student)
 
 
 METHODS: dict[str, Compose] = {

@@ -113,14 +113,14 @@ class RowsTask(MethodTask):
         """As of `MethodTask`; the last batch may be smaller."""
         return -(-len(self.train.labels) // self.recipe.batch_size)
 
-    def parts(self, weight: Any = None, own: Collection[str] | None = ()) -> Parts:
+    def parts(self, weight: Any = None, unshared: Collection[str] | None = ()) -> Parts:
         """As of `MethodTask`."""
 
         def encoder(schema: Schema, features: Collection[str]) -> FeatureEncoder:
             return FeatureEncoder(schema, features, self.recipe.dim, l2=self.recipe.embedding_l2)
 
         weight = self.recipe.weight if weight is None else weight
-        return Parts(self.schema, self.network, encoder, weight, own)
+        return Parts(self.schema, self.network, encoder, weight, unshared)
 
     def fit(
         self,

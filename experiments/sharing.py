@@ -67,15 +67,17 @@ class Sharing(MethodExperiment):
         seed = int(cell["seed"])
         if cell["training"] == "alone":
             return self.train(METHODS["baseline"], seed)
-        own = SHARED[str(cell["shared"])]
+        unshared = SHARED[str(cell["shared"])]
         if cell["training"] == "synchronous":
-            return self.train(METHODS[METHOD], seed, own=own)
+            return self.train(METHODS[METHOD], seed, unshared=unshared)
         keras.utils.set_random_seed(seed)
-        parts = self.task.parts(own=own)
+        parts = self.task.parts(unshared=unshared)
         teacher = parts.teacher("all", strong=True)
         first = self.fit(teacher, seed)
         freeze(teacher)
-        model = Distillation(parts.student, teacher, weight=parts.weight)
+        model = Distillation(
+            student=parts.student, teacher=teacher, distillation_weight=parts.weight
+        )
         second = self.fit(model, seed)
         return self.measured(model, {name: first[name] + second[name] for name in first})
 

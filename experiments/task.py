@@ -56,12 +56,12 @@ class MethodTask(ABC):
         """Gradient steps of an epoch."""
 
     @abstractmethod
-    def parts(self, weight: Any = None, own: Collection[str] | None = ()) -> Parts:
+    def parts(self, weight: Any = None, unshared: Collection[str] | None = ()) -> Parts:
         """A new student, and teachers for it.
 
         Args:
           weight: λ, as `Distillation` takes it; None for the task's own.
-          own: what a teacher doesn't share, see `Parts`.
+          unshared: what a teacher doesn't share, see `Parts`.
         """
 
     @abstractmethod

@@ -19,12 +19,14 @@ def test_of_an_export(schema, tmp_path, argument):
 
 
 USES = {
-    "own": lambda schema: Ranker(schema, TwoTower([2]), encoder=FeatureEncoder(schema), own="age"),
+    "unshared": lambda schema: Ranker(
+        schema, TwoTower([2]), encoder=FeatureEncoder(schema), unshared="age"
+    ),
     "features": lambda schema: FeatureEncoder(schema, "age"),
-    "keep": lambda schema: from_rows(pd.DataFrame(), schema, keep="age"),
+    "extra_columns": lambda schema: from_rows(pd.DataFrame(), schema, extra_columns="age"),
     "labels": lambda schema: from_rows(pd.DataFrame(), schema, labels="age"),
     "metrics": lambda schema: evaluate_rows([0, 1], [0.1, 0.2], [1, 1], metrics="auc"),
-    "privileged": lambda schema: tfpfd.inspect(".", privileged="age"),
+    "privileged": lambda schema: tfpfd.inspect_export(".", privileged="age"),
 }
 
 

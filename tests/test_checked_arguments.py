@@ -22,14 +22,14 @@ def student():
 
 
 def taught(**settings):
-    return Distillation(student(), Ranker(SCHEMA, MLP([2]), sees="all"), **settings)
+    return Distillation(student=student(), teacher=Ranker(SCHEMA, MLP([2]), sees="all"), **settings)
 
 
 NUMBERS = {
     "scale": lambda value: TwoTower([2], scale=value),
     "l2": lambda value: FeatureEncoder(SCHEMA, l2=value),
     "learning_rate": lambda value: RowWiseAdagrad(value),
-    "weight": lambda value: tfpfd.MultiTask(student(), weight=value),
+    "weight": lambda value: tfpfd.AuxiliaryTasks(student(), weight=value),
     "temperature": lambda value: tfpfd.losses.SoftCrossEntropy(value),
 }
 
@@ -73,7 +73,7 @@ def test_truth_values(name):
 
 
 def test_numbers_of_numpy():
-    assert taught(weight=np.int64(1)).weight.weight == 1.0
+    assert taught(distillation_weight=np.int64(1)).distillation_weight.weight == 1.0
     assert WarmUp(np.float32(0.5), np.int64(3)).steps == 3
     assert tfpfd.PLE(np.array([[4], [4]]), ["a", "b"]).levels == ((4,), (4,))
     assert TwoTower(np.array([4, 2]).tolist(), scale=np.float32(2)).scale == 2.0
@@ -81,9 +81,11 @@ def test_numbers_of_numpy():
 
 def test_names():
     for names in (None, [3], "p"):
-        with pytest.raises(TypeError, match="`keep` must be names in a list, received"):
-            from_rows(ROWS, SCHEMA, keep=names)
-    ((inputs, _),) = from_rows({**ROWS, "k": [1.0, 2.0]}, SCHEMA, keep=(name for name in ["k"]))
+        with pytest.raises(TypeError, match="`extra_columns` must be names in a list, received"):
+            from_rows(ROWS, SCHEMA, extra_columns=names)
+    ((inputs, _),) = from_rows(
+        {**ROWS, "k": [1.0, 2.0]}, SCHEMA, extra_columns=(name for name in ["k"])
+    )
     assert inputs["k"].numpy().tolist() == [1, 2]
     ((inputs, _),) = from_rows({**ROWS, "k": [1.0, 0.0]}, SCHEMA, labels=(name for name in ["k"]))
     assert inputs["k"].numpy().tolist() == [1, 0]

@@ -16,7 +16,7 @@ from tfpfd import (
     TwoTower,
     __version__,
     export,
-    inspect,
+    inspect_export,
 )
 
 pytest.importorskip("typer")
@@ -91,7 +91,7 @@ def test_refresh_writes_the_next_version_or_exits_with_2(path, tmp_path):
     result = refresh(base)
     assert result.exit_code == 0, result.output
     assert f"written: {base / '2'}" in result.output
-    assert inspect(base / "2").manifest["items"] == 2
+    assert inspect_export(base / "2").manifest["items"] == 2
     result = refresh(tmp_path / "nowhere")
     assert result.exit_code == 2
     assert "holds no SavedModel" in result.output

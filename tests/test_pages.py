@@ -122,7 +122,7 @@ class TestPython:
     @of_page("docs/training.md")
     def test_training_and_export(self, films):
         names, folder = films
-        assert tfpfd.inspect(folder / "saved_models" / "films").findings == []
+        assert tfpfd.inspect_export(folder / "saved_models" / "films").findings == []
         history = names["model"].history.history
         assert len(history["val_loss"]) == 4 and np.isfinite(history["loss"]).all()
 
@@ -159,7 +159,7 @@ class TestPython:
     def test_the_next_day(self, here):
         names = run("docs/next-day.md")
         assert list(tfpfd.lineage("models/shop").index) or names["version"].number == 1
-        assert tfpfd.inspect(here / "saved_models" / "shop").findings == []
+        assert tfpfd.inspect_export(here / "saved_models" / "shop").findings == []
 
     @of_page("docs/protocol.md")
     def test_the_protocol(self, movielens, here):

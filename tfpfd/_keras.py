@@ -16,6 +16,20 @@ KERAS_VERSION: str = keras.version() if KERAS_3 else tf.__version__
 register: Callable[[type], type] = keras.utils.register_keras_serializable(package="tfpfd")
 
 
+def register_formerly(name: str) -> Callable[[type], type]:
+    """Registers a class also by the name that it has in files from before it had this one.
+
+    Args:
+      name: of the class then.
+    """
+
+    def also(kind: type) -> type:
+        keras.utils.get_custom_objects()[f"tfpfd>{name}"] = kind
+        return register(kind)
+
+    return also
+
+
 COUNTED_ONCE: dict[str, Any] = (
     {} if KERAS_3 else {"aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA}
 )

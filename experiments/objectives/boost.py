@@ -17,7 +17,7 @@ from experiments.objectives.task import PICKED
 from experiments.results import FinishedCells, over_seeds
 from tfpfd.datasets.registry import can
 from tfpfd.distillation import Distillation
-from tfpfd.objectives import Boosted, FusedTeachers
+from tfpfd.objectives import FusedTeachers, RuleBoost
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -91,7 +91,7 @@ def _student(shared: Shared, beta: float) -> np.ndarray:
 
     def make() -> Distillation:
         fusion = FusedTeachers(teachers, task.omega(TRADE_OFF))
-        return task.distillation(Boosted(fusion, PICKED, beta))
+        return task.distillation(RuleBoost(fusion, PICKED, beta))
 
     return task.test.scores(shared.train(make).model.student)
 

@@ -18,16 +18,16 @@ from tfpfd.distillation import Distillation
 from tfpfd.distillation.losses import ListwiseSoftmax
 from tfpfd.objectives import (
     PLE,
+    EpsilonConstraint,
     FusedTeachers,
-    Gate,
+    FusionGate,
     MMoE,
-    MultiObjective,
-    Multipliers,
+    MultiTaskRanker,
     Scalarised,
     SeparateRankers,
     SharedBottom,
     aggregate_labels,
-    fused,
+    fuse_scores,
 )
 from tfpfd.schema import Numeric, Schema
 
@@ -48,10 +48,10 @@ def given(shared: Shared, trade_off: float) -> dict[str, float]:
     return shared.task.omega(trade_off)
 
 
-def gated(shared: Shared, trade_off: float) -> Gate:
+def gated(shared: Shared, trade_off: float) -> FusionGate:
     """ω of the trade-off at the start, then by user and request."""
     task = shared.task
-    return Gate(task.omega(trade_off), task.encoder([f.name for f in task.schema.user]))
+    return FusionGate(task.omega(trade_off), task.encoder([f.name for f in task.schema.user]))
 
 
 def distilled(weights: Weights) -> Method:
@@ -73,7 +73,7 @@ def distilled(weights: Weights) -> Method:
 
 def teachers_fused(shared: Shared, trade_off: float) -> Outcome:
     """The teachers of `distilled` fused when serving, with the same ω."""
-    scores = fused(shared.teacher_scores("test"), shared.task.omega(trade_off))
+    scores = fuse_scores(shared.teacher_scores("test"), shared.task.omega(trade_off))
     return Outcome(scores, shared.teacher_seconds, len(shared.task.objectives))
 
 
@@ -117,10 +117,10 @@ def separate(shared: Shared) -> SeparateRankers:
 def network(make: Callable[[tuple[int, ...], tuple[str, ...]], Any]) -> Callable[[Shared], Any]:
     """A model with one network for all objectives, made from hidden units and objectives."""
 
-    def model(shared: Shared) -> MultiObjective:
+    def model(shared: Shared) -> MultiTaskRanker:
         task = shared.task
         layer = make(task.source.units, shared.task.objectives)
-        return MultiObjective(task.schema, layer, encoder=task.encoder())
+        return MultiTaskRanker(task.schema, layer, encoder=task.encoder())
 
     return model
 
@@ -208,7 +208,7 @@ def constrained(shared: Shared, trade_off: float) -> Outcome:
         )
         bounds[name] = loose - trade_off * max(loose - tight, 0.0)
     keras.utils.set_random_seed(shared.seed)
-    model = Scalarised(task.ranker(), Multipliers(bounds, rate=RATE))
+    model = Scalarised(task.ranker(), EpsilonConstraint(bounds, rate=RATE))
     seconds = _fit_for(shared, model, primary.training.epochs)
     needed = [primary, *(shared.single(name) for name in names)]
     seconds += sum(fitted.training.seconds for fitted in needed)

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from experiments.objectives.rows import ListRows
 from experiments.objectives.task import ObjectiveTask
 from tfpfd._keras import keras
-from tfpfd.distillation import Ranker, ScoreColumn
+from tfpfd.distillation import PrecomputedTeacher, Ranker
 from tfpfd.objectives import FusedTeachers
 
 PREVIOUS = "previous"
@@ -69,7 +69,7 @@ def train_from_teachers(task: ObjectiveTask, scored: Scored, seed: int, trade_of
 
 def train_from_previous(task: ObjectiveTask, scored: Scored, seed: int) -> Ranker:
     """A student that learns from labels and from the scores of the previous version."""
-    return _distilled(task, scored, seed, ScoreColumn(PREVIOUS))
+    return _distilled(task, scored, seed, PrecomputedTeacher(PREVIOUS))
 
 
 def _columns(task: ObjectiveTask) -> dict[str, str]:

@@ -38,10 +38,12 @@ class ListRows:
         frame: pd.DataFrame,
         schema: Schema,
         labels: Sequence[str] = (),
-        keep: Sequence[str] = (),
+        extra_columns: Sequence[str] = (),
     ) -> ListRows:
         """Checks and looks up all rows of a frame; the arguments are those of `from_rows`."""
-        (inputs, found), lists = looked_up(frame, schema, keep=keep, labels=labels)
+        (inputs, found), lists = looked_up(
+            frame, schema, extra_columns=extra_columns, labels=labels
+        )
         assert lists is not None  # These schemas have a list key.
         return cls({**inputs, LIST: lists}, found)
 

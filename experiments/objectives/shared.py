@@ -12,7 +12,7 @@ from experiments.objectives.rows import ListRows
 from experiments.objectives.task import ObjectiveTask, Training
 from tfpfd._keras import keras
 from tfpfd.distillation import Ranker
-from tfpfd.objectives import fused, search_weights
+from tfpfd.objectives import fuse_scores, search_weights
 
 TRIALS = 60
 BOUND = 2.0
@@ -110,9 +110,9 @@ class Shared:
         bounds = dict.fromkeys(self.task.secondary, (-BOUND, BOUND))
 
         def value(weights: dict[str, float]) -> float:
-            scores = fused(validation, {self.task.primary: 1.0, **weights})
+            scores = fuse_scores(validation, {self.task.primary: 1.0, **weights})
             return self.task.utility(scores, trade_off)
 
         found = search_weights(value, bounds, TRIALS, self.seed)
-        scores = fused(test, {self.task.primary: 1.0, **found.weights})
+        scores = fuse_scores(test, {self.task.primary: 1.0, **found.weights})
         return Outcome(scores, seconds, models, found.trials)

@@ -109,7 +109,7 @@ class ObjectiveTask:
             }
             further = [*source.omega, *stand_ins]
             rows = frame.assign(**stand_ins, **{PICKED: picked})
-            return ListRows.look_up(rows, schema, labels=further, keep=[PICKED])
+            return ListRows.look_up(rows, schema, labels=further, extra_columns=[PICKED])
 
         test = look_up(data.test)
         owners = pd.factorize(data.test[user_key_of(data)], sort=True)[0]
@@ -185,7 +185,12 @@ class ObjectiveTask:
     def distillation(self, teacher: keras.layers.Layer) -> Distillation:
         """A new student that learns from labels and from the soft labels of a teacher."""
         weight, loss = self.recipe.weight, SoftListwiseSoftmax()
-        return Distillation(self.ranker(), teacher, weight, loss)
+        return Distillation(
+            student=self.ranker(),
+            teacher=teacher,
+            distillation_weight=weight,
+            distillation_loss=loss,
+        )
 
     def fit(
         self,

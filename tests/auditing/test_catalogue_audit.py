@@ -56,7 +56,7 @@ DATA = CatalogueSplits(
     user="user",
     item="item",
     privileged=fits,
-    keep=["day"],
+    extra_columns=["day"],
     drawn=4,
 )
 

@@ -303,7 +303,7 @@ class TestValuesOfStreams:
             ).batch(4)
             both = tf.data.Dataset.zip((stream(frame, 4), raw))
             merged = both.map(lambda batch, more: {**batch, **more})
-            return iter(from_stream(merged, SCHEMA, keep=["score"], labels=["bought"]))
+            return iter(from_stream(merged, SCHEMA, extra_columns=["score"], labels=["bought"]))
 
         read = batches()
         next(read)

@@ -115,7 +115,7 @@ class TestLists:
         assert one == other
 
     def test_a_ranker_ignores_them(self, frame):
-        ((inputs, _),) = from_rows(frame, SCHEMA, by_list=True, keep=["score"])
+        ((inputs, _),) = from_rows(frame, SCHEMA, by_list=True, extra_columns=["score"])
         ranker = Ranker(SCHEMA, TwoTower([2]))
         features = {k: v for k, v in inputs.items() if k not in (LIST, "score")}
         np.testing.assert_array_equal(ranker(inputs), ranker(features))
@@ -206,7 +206,7 @@ class TestByList:
 
     def test_columns_of_a_row_stay_together(self, frame):
         mixed = frame.sample(frac=1, random_state=0)
-        dataset = from_rows(mixed, SCHEMA, 7, shuffle=True, by_list=True, keep=["score"])
+        dataset = from_rows(mixed, SCHEMA, 7, shuffle=True, by_list=True, extra_columns=["score"])
         for inputs, labels in dataset:
             rows = frame.iloc[inputs["user"].numpy() - 2]
             np.testing.assert_array_equal(labels, rows["label"])
@@ -248,7 +248,7 @@ class TestByList:
             frame = pd.DataFrame({"request": requests}).assign(**columns)
             size = int(random.integers(1, 80))
             dataset = from_rows(
-                frame, SCHEMA, size, shuffle, seed=case, by_list=True, keep=["request"]
+                frame, SCHEMA, size, shuffle, seed=case, by_list=True, extra_columns=["request"]
             )
             for _ in range(4):
                 batches = [inputs["request"].numpy() for inputs, _ in dataset]
@@ -275,11 +275,11 @@ class TestByList:
 
 class TestKeep:
     def test_values_and_type(self, frame):
-        ((inputs, _),) = from_rows(frame, SCHEMA, keep=["score"])
+        ((inputs, _),) = from_rows(frame, SCHEMA, extra_columns=["score"])
         assert inputs["score"].dtype == tf.float32
         np.testing.assert_allclose(inputs["score"], frame["score"], rtol=1e-6)
         stream = tf.data.Dataset.from_tensor_slices(dict(frame)).batch(99)
-        ((streamed, _),) = from_stream(stream, SCHEMA, keep=["score"])
+        ((streamed, _),) = from_stream(stream, SCHEMA, extra_columns=["score"])
         np.testing.assert_array_equal(streamed["score"], inputs["score"])
 
     @pytest.mark.parametrize("name", ["user", "item", "label", "weight", LIST])
@@ -287,23 +287,27 @@ class TestKeep:
         schema = Schema(user=SCHEMA.user, item=SCHEMA.item, weight="weight", list_key="request")
         stream = tf.data.Dataset.from_tensor_slices(dict(frame)).batch(4)
         for make in (
-            lambda: from_rows(frame, schema, keep=[name]),
-            lambda: from_stream(stream, schema, keep=[name]),
+            lambda: from_rows(frame, schema, extra_columns=[name]),
+            lambda: from_stream(stream, schema, extra_columns=[name]),
         ):
-            with pytest.raises(ValueError, match=f"`keep` names '{name}': expected columns other"):
+            with pytest.raises(
+                ValueError, match=f"`extra_columns` names '{name}': expected columns other"
+            ):
                 make()
 
     def test_errors(self, frame):
         with pytest.raises(ValueError, match="missing column 'scores'"):
-            from_rows(frame, SCHEMA, keep=["scores"])
+            from_rows(frame, SCHEMA, extra_columns=["scores"])
         with pytest.raises(ValueError, match=r"column 'score': expected finite numbers.*2 of 19"):
-            from_rows(frame.assign(score=[np.nan] * 2 + [0.0] * 17), SCHEMA, keep=["score"])
+            from_rows(
+                frame.assign(score=[np.nan] * 2 + [0.0] * 17), SCHEMA, extra_columns=["score"]
+            )
         with pytest.raises(ValueError, match="column 'score': expected numbers, received string"):
-            from_rows(frame.assign(score="high"), SCHEMA, keep=["score"])
-        with pytest.raises(TypeError, match="`keep` must be names in a list, received "):
-            from_rows(frame, SCHEMA, keep="score")
+            from_rows(frame.assign(score="high"), SCHEMA, extra_columns=["score"])
+        with pytest.raises(TypeError, match="`extra_columns` must be names in a list, received "):
+            from_rows(frame, SCHEMA, extra_columns="score")
         stream = tf.data.Dataset.from_tensor_slices(dict(frame)).batch(4)
         with pytest.raises(ValueError, match="missing column 'scores'"):
-            from_stream(stream, SCHEMA, keep=["scores"])
+            from_stream(stream, SCHEMA, extra_columns=["scores"])
         with pytest.raises(ValueError, match=r"column 'request': expected numbers .*string"):
-            from_stream(stream, SCHEMA, keep=["request"])
+            from_stream(stream, SCHEMA, extra_columns=["request"])

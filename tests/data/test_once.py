@@ -94,7 +94,9 @@ def model(behaviour=None, kind="distillation"):
     made = Ranker(SCHEMA, TwoTower([4, 2], batch_norm=False), encoder=encoder)
     if kind == "distillation":
         teacher = Ranker(SCHEMA, MLP([4], batch_norm=False), sees="all", encoder=encoder)
-        made = Distillation(made, teacher, distillation_loss=losses.SoftListwiseSoftmax())
+        made = Distillation(
+            student=made, teacher=teacher, distillation_loss=losses.SoftListwiseSoftmax()
+        )
     made.compile(keras.optimizers.SGD(0.1), loss=losses.ListwiseSoftmax())
     return made
 

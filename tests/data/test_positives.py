@@ -53,7 +53,7 @@ def written_out(batches):
 
 
 def make(likes, films, schema=SCHEMA, **settings):
-    given = {"user": "user", "item": "film", "keep": ["at"], "privileged": score_of}
+    given = {"user": "user", "item": "film", "extra_columns": ["at"], "privileged": score_of}
     return from_positives(likes, films, schema, **{**given, **settings})
 
 
@@ -91,7 +91,9 @@ def test_models_take_them(likes, films):
     encoder = tfpfd.FeatureEncoder(SCHEMA, dim=2)
     student = Ranker(SCHEMA, TwoTower([2]), encoder=encoder)
     teacher = Ranker(SCHEMA, MLP([2]), sees="all", encoder=encoder)
-    model = Distillation(student, teacher, distillation_loss=losses.SoftListwiseSoftmax())
+    model = Distillation(
+        student=student, teacher=teacher, distillation_loss=losses.SoftListwiseSoftmax()
+    )
     model.compile("adam", loss=losses.ListwiseSoftmax())
     shown = model.fit(make(likes, films), epochs=2, verbose=0).history
     assert np.isfinite(shown["loss"]).all()

@@ -223,6 +223,6 @@ class TestErrors:
 def test_columns_of_the_row_that_the_schema_does_not_name_are_kept_only_when_asked(rows, items):
     rows = rows.assign(hour_of_day=7, year=1900.0)
     assert "hour_of_day" not in sample(rows, items)
-    drawn = sample(rows, items, keep=["hour_of_day"])
+    drawn = sample(rows, items, extra_columns=["hour_of_day"])
     assert (drawn["hour_of_day"] == 7).all()
     assert (drawn["year"] >= 1990).all()

@@ -631,7 +631,7 @@ def test_schema_takes_the_columns_as_they_are(ids, write):
 def test_unexposed_candidates_get_their_own_features(data):
     drawn = sample_unexposed(
         data.train, data.items, data.schema, user="user_id", item="video_id",
-        exposed=data.exposed_until_training, keep=["time_ms"], per_row=2,
+        exposed=data.exposed_until_training, extra_columns=["time_ms"], per_row=2,
     )  # fmt: skip
     features = data.features(drawn[["user_id", "video_id", "time_ms", "tab"]])
 

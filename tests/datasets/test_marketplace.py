@@ -124,7 +124,7 @@ def test_unexposed_candidates_get_features(clicks):
         user="user_id",
         item="item_id",
         exposed=clicks.exposed_until_training,
-        keep=["day"],
+        extra_columns=["day"],
     )
 
     rows = clicks.features(drawn[["user_id", "item_id", "day"]])
@@ -162,7 +162,7 @@ def test_a_ranker_is_trained_on_frames_and_files(task, tmp_path):
 
     student = tfpfd.Ranker(schema, tfpfd.TwoTower([4]))
     teacher = tfpfd.Ranker(schema, tfpfd.MLP([4]), sees="all", encoder=student.encoder)
-    model = tfpfd.Distillation(student, teacher)
+    model = tfpfd.Distillation(student=student, teacher=teacher)
     model.compile("sgd", run_eagerly=True)  # Few steps: a graph takes longer.
     history = model.fit(frames, epochs=1, verbose=0).history
 

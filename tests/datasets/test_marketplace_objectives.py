@@ -157,7 +157,7 @@ def test_batches_hold_pages_and_all_labels(tmp_path):
     folder = data.to_parquet(tmp_path / "rows", verbose=0)
     frames, files = (
         tfpfd.data.from_rows(
-            source, schema, batch_size=512, by_list=True, labels=FURTHER, keep=KEPT
+            source, schema, batch_size=512, by_list=True, labels=FURTHER, extra_columns=KEPT
         )
         for source in (data.train, folder / "train.parquet")
     )

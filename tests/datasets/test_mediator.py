@@ -79,7 +79,7 @@ def test_a_two_tower_student_learns_from_unlabelled_rows():
     schema = data.schema.adapt(data.train, verbose=0)
     student = tfpfd.Ranker(schema, tfpfd.TwoTower([4]))
     teacher = tfpfd.Ranker(schema, tfpfd.MLP([4]), sees="privileged")
-    model = tfpfd.Distillation(student, teacher)
+    model = tfpfd.Distillation(student=student, teacher=teacher)
     model.compile("sgd", run_eagerly=True)  # Few steps: a graph takes longer.
     rows = tfpfd.data.from_rows(data.train, schema, batch_size=200)
     history = model.fit(rows, epochs=1, verbose=0).history

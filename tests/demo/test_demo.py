@@ -5,7 +5,7 @@ import re
 from rich.console import Console
 
 from tfpfd.demo import movielens as demo
-from tfpfd.serving import inspect
+from tfpfd.serving import inspect_export
 
 
 def test_the_demo_compares_exports_and_serves(movielens, tmp_path, monkeypatch):
@@ -29,7 +29,7 @@ def test_the_demo_compares_exports_and_serves(movielens, tmp_path, monkeypatch):
     assert f"tfpfd inspect {folder}\n" in printed
     assert f"tf.saved_model.load('{folder / '1'}')" in printed
     assert (tmp_path / "movielens" / "comparison.png").stat().st_size > 10_000
-    found = inspect(tmp_path / "movielens")
+    found = inspect_export(tmp_path / "movielens")
     assert found.findings == []
     assert found.path.name == "1"
     past = ("past_knn", "past_co_count_sum", "past_co_count_max", "past_ease")

@@ -19,7 +19,7 @@ def make(schema, linear):
             encoder = FeatureEncoder(schema, schema.features(), dim=3, l2=l2)
         teacher = Ranker(schema, network(), sees="all", encoder=encoder)
         teacher.trainable = kind != "frozen"
-        return Distillation(student, teacher, weight=weight, **kwargs)
+        return Distillation(student=student, teacher=teacher, distillation_weight=weight, **kwargs)
 
     return make
 

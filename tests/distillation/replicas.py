@@ -22,12 +22,12 @@ else:
 
 from tfpfd import (  # noqa: E402  # noqa: E402
     MLP,
+    AuxiliaryTasks,
     Categorical,
     Distillation,
+    EpsilonConstraint,
     FeatureEncoder,
-    MultiObjective,
-    Multipliers,
-    MultiTask,
+    MultiTaskRanker,
     Numeric,
     Ranker,
     Schema,
@@ -73,14 +73,16 @@ def ranker():
 def distilled(**settings):
     student = ranker()
     teacher = Ranker(schema, MLP([4], batch_norm=False), sees="all", encoder=student.encoder)
-    return Distillation(student, teacher, WarmUp(0.4, 1), **settings)
+    return Distillation(
+        student=student, teacher=teacher, distillation_weight=WarmUp(0.4, 1), **settings
+    )
 
 
 def objectives():
-    return MultiObjective(
+    return MultiTaskRanker(
         schema,
         SharedBottom([4], ["label", "bought"], batch_norm=False),
-        Multipliers({"bought": 0.1}, rate=0.5),
+        EpsilonConstraint({"bought": 0.1}, rate=0.5),
     )
 
 
@@ -98,7 +100,7 @@ MODELS = {
         None,
     ),
     "mutual": (lambda: distilled(mutual=True), None),
-    "multi-task": (lambda: MultiTask(ranker()), None),
+    "multi-task": (lambda: AuxiliaryTasks(ranker()), None),
     "objectives": (objectives, None),
 }
 OPTIMIZERS = {

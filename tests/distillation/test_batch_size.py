@@ -6,10 +6,10 @@ import pytest
 
 from tfpfd import (
     MLP,
+    AuxiliaryTasks,
     Categorical,
     Distillation,
     FeatureEncoder,
-    MultiTask,
     Numeric,
     Ranker,
     Scalarised,
@@ -61,7 +61,9 @@ def ranker(schema, **settings):
 def distillation(schema, l2=0.0, **settings):
     encoder = FeatureEncoder(schema, schema.features(), dim=3)
     teacher = Ranker(schema, MLP([4], batch_norm=False), sees="all", encoder=encoder)
-    return Distillation(ranker(schema, l2=l2), teacher, weight=0.3, **settings)
+    return Distillation(
+        student=ranker(schema, l2=l2), teacher=teacher, distillation_weight=0.3, **settings
+    )
 
 
 MODELS = {
@@ -75,7 +77,7 @@ MODELS = {
         lambda schema: distillation(schema, distillation_loss=losses.SoftListwiseSoftmax()),
         losses.ListwiseSoftmax(),
     ),
-    "multi-task": (lambda schema: MultiTask(ranker(schema)), None),
+    "multi-task": (lambda schema: AuxiliaryTasks(ranker(schema)), None),
     "objectives": (
         lambda schema: Scalarised(ranker(schema), weights={"label": 1.0, "kept": 0.5}),
         None,

@@ -196,7 +196,7 @@ def test_weights_equal_repeated_rows(make, inputs_of):
     # The mean is over rows, not over weights (as in Keras): 6 rows against 9 in the distillation
     # term, and 5 rows with a label against 7 in the others.
     def rescaled(part):
-        model.weight = WarmUp(1.0 if part == "soft" else 0.0)
+        model.distillation_weight = WarmUp(1.0 if part == "soft" else 0.0)
         ours = gradients_of(model, inputs, labels, tf.constant(times, tf.float32))
         theirs = gradients_of(model, repeated, np.repeat(labels, times))
         return ours, theirs
@@ -353,7 +353,7 @@ def test_l2_of_a_shared_encoder_counts_once(make, inputs_of, schema):
 def test_a_privileged_teacher_alone_is_lupi(schema, inputs_of, linear, batches_of):
     student = Ranker(schema, linear())
     teacher = Ranker(schema, linear(), sees="privileged", encoder=student.encoder)
-    model = Distillation(student, teacher)
+    model = Distillation(student=student, teacher=teacher)
     model.compile("sgd")
     model.fit(batches_of(8, 4), verbose=0)
     inputs = inputs_of(3)
@@ -369,7 +369,7 @@ def test_a_frozen_teacher_must_not_share(schema, linear):
     teacher = Ranker(schema, linear(), sees="all", encoder=student.encoder)
     teacher.trainable = False
     with pytest.raises(ValueError, match="`teacher` is frozen but shares weights with"):
-        Distillation(student, teacher)
+        Distillation(student=student, teacher=teacher)
 
 
 def test_a_frozen_teacher_must_not_share_tables(schema, linear):
@@ -378,7 +378,7 @@ def test_a_frozen_teacher_must_not_share_tables(schema, linear):
     teacher = Ranker(schema, linear(), sees="privileged", encoder=encoder)
     teacher.trainable = False
     with pytest.raises(ValueError, match="`teacher` is frozen but shares"):
-        Distillation(student, teacher)
+        Distillation(student=student, teacher=teacher)
 
 
 def test_sharing_that_could_not_be_saved_is_refused(schema, linear):
@@ -386,7 +386,7 @@ def test_sharing_that_could_not_be_saved_is_refused(schema, linear):
     encoder = FeatureEncoder(schema, schema.features(), base=student.encoder)
     teacher = Ranker(schema, linear(), sees="all", encoder=encoder)
     with pytest.raises(ValueError, match=r"expected a Ranker with `encoder=student\.encoder`"):
-        Distillation(student, teacher)
+        Distillation(student=student, teacher=teacher)
 
 
 def test_a_teacher_frozen_later_must_not_share(make, inputs_of):
@@ -451,7 +451,7 @@ def functional_teacher(schema, outputs=1):
 def test_a_functional_teacher(schema, linear, inputs_of, batches_of, trainable, outputs, tmp_path):
     teacher = functional_teacher(schema, outputs)
     teacher.trainable = trainable
-    model = Distillation(Ranker(schema, linear()), teacher)
+    model = Distillation(student=Ranker(schema, linear()), teacher=teacher)
     model.compile(keras.optimizers.SGD(0.1), run_eagerly=True)
     start = teacher.get_weights()
     history = model.fit(batches_of(16, 4), verbose=0).history
@@ -497,31 +497,33 @@ def test_a_custom_loss_on_labels(make):
 
 @pytest.mark.parametrize("weight", [-0.5, 2, "x"])
 def test_weight_is_checked(make, weight):
-    with pytest.raises(ValueError, match=r"`weight` must be a finite number from 0 to 1, received"):
+    with pytest.raises(
+        ValueError, match=r"`distillation_weight` must be a finite number from 0 to 1, received"
+    ):
         make(weight=weight)
 
 
 def test_student_and_teacher_are_checked(schema, linear):
     ranker = Ranker(schema, linear())
     with pytest.raises(TypeError, match="`student` must be a Ranker, received 'student'"):
-        Distillation("student", ranker)
+        Distillation(student="student", teacher=ranker)
     with pytest.raises(TypeError, match="`teacher` must be a Keras model, received 'teacher'"):
-        Distillation(ranker, "teacher")
+        Distillation(student=ranker, teacher="teacher")
 
 
 def test_swapped_student_and_teacher_are_refused(make):
     model = make("independent")
     with pytest.raises(ValueError, match=r"`student` must be .*sees='all'.*swapped"):
-        Distillation(model.teacher, model.student)
+        Distillation(student=model.teacher, teacher=model.student)
     with pytest.raises(ValueError, match="must be two rankers, received the same one"):
-        Distillation(model.student, model.student)
+        Distillation(student=model.student, teacher=model.student)
 
 
 def test_a_teacher_that_knows_no_more_is_warned_of(schema, linear):
     served = schema.served()
     student = Ranker(served, linear())
     with pytest.warns(UserWarning, match="`teacher` sees='all', but .* no privileged features"):
-        Distillation(student, Ranker(served, linear(), sees="all"))
+        Distillation(student=student, teacher=Ranker(served, linear(), sees="all"))
     with pytest.raises(ValueError, match="`sees` is 'privileged', but `schema` has no privileged"):
         Ranker(served, linear(), sees="privileged")
 
@@ -531,5 +533,5 @@ def test_a_functional_teacher_gets_the_inputs_that_it_names(make, inputs_of):
     score = keras.layers.Input((), dtype="float32", name="score")
     teacher = keras.Model({"score": score}, 2 * score)
     inputs = {**inputs_of(3), "score": tf.constant([1.0, -2.0, 0.5])}
-    logits = Distillation(make().student, teacher)(inputs)["teacher"]
+    logits = Distillation(student=make().student, teacher=teacher)(inputs)["teacher"]
     np.testing.assert_allclose(logits, [2.0, -4.0, 1.0])

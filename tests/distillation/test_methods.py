@@ -39,7 +39,9 @@ def headed(schema):
         student = Ranker(schema, network, encoder=FeatureEncoder(schema, dim=3))
         encoder = FeatureEncoder(schema, schema.features(), dim=3)
         teacher = Ranker(schema, MLP([4], batch_norm=False), sees="all", encoder=encoder)
-        return compiled(Distillation(student, teacher, auxiliary_head=True, **kwargs))
+        return compiled(
+            Distillation(student=student, teacher=teacher, auxiliary_head=True, **kwargs)
+        )
 
     return headed
 
@@ -115,7 +117,9 @@ def test_the_students_weights_do_not_hold_the_head(headed):
 def test_saved_models_keep_the_option(schema, make, batches_of, tmp_path, option):
     student = Ranker(schema, MLP([4]), encoder=FeatureEncoder(schema, dim=3))
     teacher = Ranker(schema, MLP([4]), sees="all", encoder=student.encoder)
-    model = Distillation(student, teacher, weight=WarmUp(0.5), **{option: True})
+    model = Distillation(
+        student=student, teacher=teacher, distillation_weight=WarmUp(0.5), **{option: True}
+    )
     compiled(model).fit(batches_of(8, 4), verbose=0)
     model.save(tmp_path / "model.keras")
     other = keras.models.load_model(tmp_path / "model.keras")

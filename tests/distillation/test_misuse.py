@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpfd import Distillation, MultiTask, Ranker
+from tfpfd import AuxiliaryTasks, Distillation, Ranker
 from tfpfd._keras import keras
 
 
@@ -14,7 +14,7 @@ def test_a_frozen_teacher_that_says_nan_changes_no_student(make, batches_of, kin
     if kind == "outside":
         numbers = keras.layers.Lambda(lambda inputs: tf.cast(inputs["age"], tf.float32) / 0.0)
         numbers.trainable = False
-        model = Distillation(model.student, numbers)
+        model = Distillation(student=model.student, teacher=numbers)
     else:
         model.teacher.set_weights([np.full_like(w, np.nan) for w in model.teacher.get_weights()])
     model.compile("sgd")
@@ -39,11 +39,11 @@ def test_a_ranker_with_costs_of_its_own_is_fitted_alone(schema, linear, batches_
     own = Own(schema, linear(), sees="all" if place == "teacher" else "served")
     with pytest.raises(TypeError, match=r"is a Own with a `costs` of its own"):
         if place == "multi_task":
-            MultiTask(own)
+            AuxiliaryTasks(own)
         elif place == "student":
-            Distillation(own, Ranker(schema, linear(), sees="all"))
+            Distillation(student=own, teacher=Ranker(schema, linear(), sees="all"))
         else:
-            Distillation(Ranker(schema, linear()), own)
+            Distillation(student=Ranker(schema, linear()), teacher=own)
     own.compile("sgd")
     own.fit(batches_of(8, 4), verbose=0)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpfd import MLP, Categorical, FeatureEncoder, MultiTask, Numeric, Ranker, Schema
+from tfpfd import MLP, AuxiliaryTasks, Categorical, FeatureEncoder, Numeric, Ranker, Schema
 from tfpfd._keras import keras
 from tfpfd.distillation.targets import Targets
 
@@ -14,7 +14,7 @@ def student(schema):
 
 @pytest.fixture
 def model(student):
-    model = MultiTask(student, weight=0.5)
+    model = AuxiliaryTasks(student, weight=0.5)
     model.compile(keras.optimizers.Adagrad(0.1), run_eagerly=True)
     return model
 
@@ -57,7 +57,7 @@ def test_weight_0_is_the_student_alone(schema, batches_of):
     for multi in (False, True):
         keras.utils.set_random_seed(1)
         student = Ranker(schema, MLP([4], batch_norm=False), encoder=FeatureEncoder(schema, dim=3))
-        model = MultiTask(student, weight=0.0) if multi else student
+        model = AuxiliaryTasks(student, weight=0.0) if multi else student
         model.compile(keras.optimizers.SGD(0.1), run_eagerly=True)
         model.fit(batches_of(16, 4), verbose=0)
         weights.append(student.get_weights())
@@ -100,13 +100,13 @@ def test_saved_and_loaded(model, batches_of, tmp_path):
 
 def test_refusals(schema, student):
     with pytest.raises(TypeError, match="`student` must be a Ranker"):
-        MultiTask(keras.layers.Dense(1))
+        AuxiliaryTasks(keras.layers.Dense(1))
     with pytest.raises(ValueError, match="must see served features, received one with sees='all'"):
-        MultiTask(Ranker(schema, MLP([2]), sees="all"))
+        AuxiliaryTasks(Ranker(schema, MLP([2]), sees="all"))
     with pytest.raises(ValueError, match="`weight` must be a finite number from 0 on, received -1"):
-        MultiTask(student, weight=-1)
+        AuxiliaryTasks(student, weight=-1)
     plain = Schema(
         user=[Numeric("age", boundaries=(1.0,))], item=[Categorical("i", vocabulary=("a",))]
     )
     with pytest.raises(ValueError, match="without privileged features"):
-        MultiTask(Ranker(plain, MLP([2])))
+        AuxiliaryTasks(Ranker(plain, MLP([2])))

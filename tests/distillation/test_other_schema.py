@@ -51,7 +51,7 @@ def model_of(schema, kind):
     model = student
     if kind == "distillation":
         teacher = Ranker(schema, tfpfd.MLP([2]), sees="all", encoder=encoder, name="teacher")
-        model = Distillation(student, teacher)
+        model = Distillation(student=student, teacher=teacher)
     model.compile(optimizer="sgd")
     return model
 
@@ -170,8 +170,8 @@ def test_the_batch_carries_hardly_more_than_a_name(today):
     (mark,) = set(inputs) - {"user", "item", "dwell"}
     assert inputs[mark].dtype == tf.int8
     assert not inputs[mark].numpy().any()
-    with pytest.raises(ValueError, match="`keep` names '__schema__"):
-        from_rows(rows().assign(**{mark: 0.0}), today, keep=[mark])
+    with pytest.raises(ValueError, match="`extra_columns` names '__schema__"):
+        from_rows(rows().assign(**{mark: 0.0}), today, extra_columns=[mark])
 
 
 def test_what_is_learned_is_not_learned_again(today):
@@ -250,9 +250,9 @@ def test_an_encoder_alone_and_own_features_have_an_order_too(tmp_path):
         tf.train.Checkpoint(encoder=other).restore(saved)
     shared = FeatureEncoder(schema, names)
     path = str(tmp_path / "own.weights.h5")
-    Ranker(schema, tfpfd.MLP([2]), encoder=shared, own=["user", "age"]).save_weights(path)
+    Ranker(schema, tfpfd.MLP([2]), encoder=shared, unshared=["user", "age"]).save_weights(path)
     with pytest.raises(ValueError, match="another schema"):
-        Ranker(schema, tfpfd.MLP([2]), encoder=shared, own=["age", "user"]).load_weights(path)
+        Ranker(schema, tfpfd.MLP([2]), encoder=shared, unshared=["age", "user"]).load_weights(path)
 
 
 def test_weights_of_objectives_in_another_order_are_refused(tmp_path):
@@ -261,7 +261,7 @@ def test_weights_of_objectives_in_another_order_are_refused(tmp_path):
     orders = (["label", "kept"], ["kept", "label"])
     networks = [lambda names: tfpfd.MMoE([2], names), lambda names: tfpfd.SharedBottom([2], names)]
     for network in networks:
-        one, other = (tfpfd.MultiObjective(schema, network(names)) for names in orders)
+        one, other = (tfpfd.MultiTaskRanker(schema, network(names)) for names in orders)
         one.save_weights(path)
         with pytest.raises(ValueError, match="the order of objectives"):
             other.load_weights(path)

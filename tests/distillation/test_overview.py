@@ -39,7 +39,7 @@ def schema():
 def model(schema):
     student = Ranker(schema, TwoTower([4]), encoder=FeatureEncoder(schema, dim=2))
     teacher = Ranker(schema, MLP([3], batch_norm=False), sees="all", encoder=student.encoder)
-    return Distillation(student, teacher)
+    return Distillation(student=student, teacher=teacher)
 
 
 def lines_of(model, **arguments):
@@ -84,7 +84,9 @@ def test_summary_of_a_ranker_and_of_other_teachers(schema, model):
     ]
     inputs = {"affinity": keras.Input(shape=(), dtype="int32", name="affinity")}
     logits = keras.layers.Embedding(3, 1)(inputs["affinity"])
-    other = Distillation(model.student, keras.Model(inputs, logits), auxiliary_head=True)
+    other = Distillation(
+        student=model.student, teacher=keras.Model(inputs, logits), auxiliary_head=True
+    )
     found = [line.split("  ")[0] for line in lines_of(other)[2:-1]]
     assert found == ["student: encoder", "student: network", "teacher", "auxiliary head"]
 
@@ -177,20 +179,20 @@ def test_html_is_escaped():
 
 def test_rankers_are_called_by_their_part(schema):
     first, second = (Ranker(schema, TwoTower([2]), sees=sees) for sees in ("served", "all"))
-    Distillation(first, second)
+    Distillation(student=first, teacher=second)
     assert (first.name, second.name) == ("student", "teacher")
     with pytest.raises(ValueError, match="ranker 'teacher' with sees='all' needs"):
         second.check_inputs(["user_id"])
     # A student that teaches the next one.
     third = Ranker(schema, TwoTower([2]))
-    Distillation(third, first)
+    Distillation(student=third, teacher=first)
     assert (third.name, first.name) == ("student", "teacher")
 
 
 def test_names_of_ones_own_stay(schema):
     student = Ranker(schema, TwoTower([2]), name="coarse")
     teacher = Ranker(schema, TwoTower([2]), sees="all", name="ranker_of_clicks")
-    Distillation(student, teacher)
+    Distillation(student=student, teacher=teacher)
     assert (student.name, teacher.name) == ("coarse", "ranker_of_clicks")
 
 
@@ -199,7 +201,7 @@ def test_files_with_other_names_load(model, tmp_path, monkeypatch):
         before.setattr(DISTILLATION, "name_part", lambda ranker, name: None)
         student = Ranker(model.student.schema, TwoTower([2]), name="ranker")
         teacher = Ranker(student.schema, MLP([2]), "all", student.encoder, name="ranker_1")
-        old = Distillation(student, teacher)
+        old = Distillation(student=student, teacher=teacher)
         old.save(tmp_path / "old.keras")
         old.save_weights(tmp_path / "old.weights.h5")
     loaded = keras.models.load_model(tmp_path / "old.keras")

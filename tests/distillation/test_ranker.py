@@ -71,7 +71,7 @@ def test_sharing_is_the_same_variables(schema, linear):
 
 def test_own_features_are_not_shared(schema, inputs_of, linear):
     student = Ranker(schema, linear())
-    teacher = Ranker(schema, linear(), sees="all", encoder=student.encoder, own=["user_id"])
+    teacher = Ranker(schema, linear(), sees="all", encoder=student.encoder, unshared=["user_id"])
     inputs = inputs_of(3)
     vectors, mine = (joined(one.encode(inputs), ["user"]) for one in (student, teacher))
     assert not np.allclose(vectors[:, :16], mine[:, :16])
@@ -103,10 +103,12 @@ def test_missing_input(schema, inputs_of, linear):
 
 def test_errors(schema, linear):
     encoder = FeatureEncoder(schema)
-    with pytest.raises(ValueError, match=r"`own` names \['affinity'\]: expected features that"):
-        Ranker(schema, linear(), sees="all", encoder=encoder, own=["affinity"])
-    with pytest.raises(ValueError, match=r"`own` names \['usr'\]"):
-        Ranker(schema, linear(), encoder=encoder, own=["usr"])
+    with pytest.raises(
+        ValueError, match=r"`unshared` names \['affinity'\]: expected features that"
+    ):
+        Ranker(schema, linear(), sees="all", encoder=encoder, unshared=["affinity"])
+    with pytest.raises(ValueError, match=r"`unshared` names \['usr'\]"):
+        Ranker(schema, linear(), encoder=encoder, unshared=["usr"])
     with pytest.raises(ValueError, match=r"`sees` must be one of .* received 'some'"):
         Ranker(schema, linear(), sees="some")
     other = Schema(
@@ -247,12 +249,14 @@ def test_l2_counts_in_the_loss(schema, inputs_of, linear):
 
 @pytest.mark.parametrize("trainable", [True, False])
 def test_load_model(schema, inputs_of, small_mlp, tmp_path, trainable):
-    ranker = Ranker(schema, small_mlp(), sees="all", encoder=FeatureEncoder(schema), own=["age"])
+    ranker = Ranker(
+        schema, small_mlp(), sees="all", encoder=FeatureEncoder(schema), unshared=["age"]
+    )
     ranker.trainable = trainable
     ranker.save(tmp_path / "ranker.keras")
     again = keras.models.load_model(tmp_path / "ranker.keras")
     assert again.schema == schema
-    assert (again.sees, again.own, again.trainable) == ("all", ["age"], trainable)
+    assert (again.sees, again.unshared, again.trainable) == ("all", ["age"], trainable)
     assert len(again.trainable_weights) == len(ranker.trainable_weights)
     np.testing.assert_array_equal(again(inputs_of(5)), ranker(inputs_of(5)))
 

@@ -11,10 +11,10 @@ import pytest
 
 from tfpfd import (
     MLP,
+    AuxiliaryTasks,
     Categorical,
     Distillation,
     FeatureEncoder,
-    MultiTask,
     Numeric,
     Ranker,
     Schema,
@@ -54,13 +54,15 @@ def ranker():
 def distillation(**settings):
     student = ranker()
     teacher = Ranker(SCHEMA, MLP([4]), sees="all", encoder=student.encoder)
-    return Distillation(student, teacher, WarmUp(0.5, steps=9), **settings)
+    return Distillation(
+        student=student, teacher=teacher, distillation_weight=WarmUp(0.5, steps=9), **settings
+    )
 
 
 MODELS = {
     "ranker": (ranker, None, False),
     "distillation": (distillation, None, False),
-    "multi-task": (lambda: MultiTask(ranker()), None, False),
+    "multi-task": (lambda: AuxiliaryTasks(ranker()), None, False),
     "lists": (
         lambda: distillation(distillation_loss=losses.SoftListwiseSoftmax()),
         losses.ListwiseSoftmax(),

@@ -48,10 +48,20 @@ def test_everything_that_was_set_is_kept(schema, inputs_of, batches_of, tmp_path
     )
     student = Ranker(schema, TwoTower([3, 2], scale=2.0, l2=0.1), encoder=encoder)
     teacher = Ranker(
-        schema, TwoTower([4, 2]), sees="all", encoder=student.encoder, own=["user_id", "clicks"]
+        schema,
+        TwoTower([4, 2]),
+        sees="all",
+        encoder=student.encoder,
+        unshared=["user_id", "clicks"],
     )
     loss = SoftCrossEntropy(2.0)
-    model = Distillation(student, teacher, WarmUp(0.3, steps=1), loss, name="mine")
+    model = Distillation(
+        student=student,
+        teacher=teacher,
+        distillation_weight=WarmUp(0.3, steps=1),
+        distillation_loss=loss,
+        name="mine",
+    )
     given = [keras.metrics.AUC(name="area", from_logits=True, num_thresholds=50)]
     label_loss = keras.losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.1)
     model.compile(RowWiseAdagrad(0.2, 0.1), label_loss, given, run_eagerly=True)
@@ -63,8 +73,8 @@ def test_everything_that_was_set_is_kept(schema, inputs_of, batches_of, tmp_path
     assert again.student.schema == again.teacher.schema == schema
     assert again.student.network.scale == 2.0
     assert again.student.encoder.l2 == 0.01
-    assert again.teacher.own == ["user_id", "clicks"]
-    assert again.weight.get_config() == {"weight": 0.3, "steps": 1}
+    assert again.teacher.unshared == ["user_id", "clicks"]
+    assert again.distillation_weight.get_config() == {"weight": 0.3, "steps": 1}
     assert again.distillation_loss.temperature == 2.0
     assert again.label_loss.get_config() == label_loss.get_config()
     assert again.optimizer.get_config() == model.optimizer.get_config()

@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 import pytest
 
-from tfpfd import FeatureEncoder, FusedTowers, MultiObjective, Ranker, SharedBottom, TwoTower
+from tfpfd import FeatureEncoder, FusedTowers, MultiTaskRanker, Ranker, SharedBottom, TwoTower
 from tfpfd.distillation.labelled import LabelledModel
 from tfpfd.distillation.scorer import Scorer
 from tfpfd.distillation.view import view_of
@@ -27,7 +27,7 @@ def test_a_scorer_is_a_ranker_without_training(schema, linear, batches_of, sees)
 
 
 def test_what_scores_alone_is_no_model_of_labels(schema, batches_of):
-    model = MultiObjective(schema, SharedBottom([3], NAMES))
+    model = MultiTaskRanker(schema, SharedBottom([3], NAMES))
     (scorer,) = model.rankers
     assert isinstance(scorer, Scorer) and not isinstance(scorer, LabelledModel)
     found = scorer.predict(batches_of(6, 4), verbose=0)
@@ -40,7 +40,7 @@ def test_what_scores_alone_is_no_model_of_labels(schema, batches_of):
 
 def test_a_view_knows_the_widths_of_its_vectors(schema, inputs_of):
     encoder = FeatureEncoder(schema, ["user_id", "item_id"], dim=3, dims={"user_id": 5})
-    view = view_of(schema, "all", encoder, own=["item_id"])
+    view = view_of(schema, "all", encoder, unshared=["item_id"])
     assert [list(one.features) for one in view.extra] == [
         ["item_id"],
         ["age", "clicks", "genres", "affinity", "later_clicks"],
@@ -54,7 +54,7 @@ def test_a_view_knows_the_widths_of_its_vectors(schema, inputs_of):
 def test_weights_of_several_objectives_lie_where_they_did(schema, tmp_path):
     """Keras 2 files a part under the name of its class, which files from before have."""
     path = tmp_path / "model.weights.h5"
-    MultiObjective(schema, SharedBottom([3], NAMES, name="shared_bottom")).save_weights(path)
+    MultiTaskRanker(schema, SharedBottom([3], NAMES, name="shared_bottom")).save_weights(path)
     places = ("rankers/ranker/network/bottom", "layers/ranker/layers/shared_bottom/bottom")
     with h5py.File(path) as file:
         assert any(place in file for place in places)

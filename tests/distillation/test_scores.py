@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from tfpfd import Categorical, Distillation, Numeric, Schema, ScoreColumn, out_of_fold
+from tfpfd import Categorical, Distillation, Numeric, PrecomputedTeacher, Schema, out_of_fold
 from tfpfd._keras import keras
 
 
@@ -17,7 +17,9 @@ def test_a_column_of_scores_is_a_frozen_teacher(make, inputs_of, batches_of, tmp
 
     taught.compile(keras.optimizers.SGD(0.1), run_eagerly=True)
     taught.fit(batches_of(12, 4), verbose=0)
-    stored = Distillation(make("shared").student, ScoreColumn("score"), weight=0.5)
+    stored = Distillation(
+        student=make("shared").student, teacher=PrecomputedTeacher("score"), distillation_weight=0.5
+    )
     stored.student.set_weights(weights)
     stored.compile(keras.optimizers.SGD(0.1), run_eagerly=True)
     data = batches_of(12, 4).map(with_scores)
@@ -32,14 +34,14 @@ def test_a_column_of_scores_is_a_frozen_teacher(make, inputs_of, batches_of, tmp
 
 
 def test_a_missing_column_is_named(make, inputs_of):
-    model = Distillation(make().student, ScoreColumn("score"))
+    model = Distillation(student=make().student, teacher=PrecomputedTeacher("score"))
     with pytest.raises(ValueError, match="missing input 'score'"):
         model(inputs_of(2))
 
 
 @pytest.mark.parametrize("kept", [(), ("x",)])
 def test_a_column_that_was_not_kept_is_named_before_training(make, batches_of, kept):
-    model = Distillation(make().student, ScoreColumn("score"))
+    model = Distillation(student=make().student, teacher=PrecomputedTeacher("score"))
     model.compile(optimizer="sgd")
 
     def scored(inputs, labels):
@@ -48,7 +50,8 @@ def test_a_column_that_was_not_kept_is_named_before_training(make, batches_of, k
     plain = batches_of(8, 4)
     settings = dict(zip(("x", "validation_data"), (plain, plain), strict=True))
     settings.update({name: plain.map(scored) for name in kept})
-    message = r"^missing input 'score': .*from_rows\(…, keep=\['score'\]\) .* received \['affinity"
+    passed = r"from_rows\(…, extra_columns=\['score'\]\)"
+    message = rf"^missing input 'score': .*{passed} .* received \['affinity"
     with pytest.raises(ValueError, match=message):
         model.fit(**settings)
     assert int(model.step) == 0
@@ -121,6 +124,6 @@ def test_refusals(arguments, message):
 
 def test_tensors_are_not_needed_for_scores(make, inputs_of):
     """Logits of any numeric type and of shape [batch, 1] do."""
-    model = Distillation(make().student, ScoreColumn("score"))
+    model = Distillation(student=make().student, teacher=PrecomputedTeacher("score"))
     inputs = {**inputs_of(2), "score": tf.constant([[1.0], [2.0]], tf.float64)}
     np.testing.assert_allclose(model(inputs)["teacher"], [1.0, 2.0])

@@ -244,7 +244,7 @@ def test_sharing_trains_one_table_for_both(compiled, batches_of):
 
 def test_a_network_without_privileged_features_is_model_distillation(schema, linear, batches_of):
     student, teacher = Ranker(schema, linear()), Ranker(schema, linear())
-    model = Distillation(student, teacher)
+    model = Distillation(student=student, teacher=teacher)
     model.compile("sgd")
     hidden = schema.features("privileged")
     data = batches_of(8, 4).map(lambda x, y: ({n: x[n] for n in x if n not in hidden}, y))

@@ -45,7 +45,7 @@ DATA = CatalogueSplits(
     seen=pd.DataFrame({"user": ["a"], "film": [8]}),
     history=pd.DataFrame({"user": ["a", "e"], "film": [9, 0]}),
     privileged=scores_of,
-    keep=["at"],
+    extra_columns=["at"],
     drawn=3,
 )
 
@@ -106,7 +106,7 @@ def test_lists_are_those_of_from_positives(looked_up):
         exposed=exposed,
         drawn=3,
         privileged=scores_of,
-        keep=["at"],
+        extra_columns=["at"],
         batch_size=8,
         shuffle=True,
         seed=0,

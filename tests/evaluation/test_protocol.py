@@ -215,7 +215,7 @@ class TestPointwise:
         schema = SCHEMA.adapt(data["train"], verbose=0)
         student, teacher = (Ranker(schema, TwoTower([4]), sees=s) for s in ("served", "served"))
         with pytest.raises(TypeError, match=r"Rankers \(of a .*received Distillation"):
-            compared(data, {"base": Distillation(student, teacher)})
+            compared(data, {"base": Distillation(student=student, teacher=teacher)})
 
     def test_rows_without_a_label_and_without_privileged_columns(self):
         data = {name: part.drop(columns="secret") for name, part in rows(effects).items()}

@@ -2,7 +2,7 @@ import pytest
 
 from experiments.methods import CONTROLS, METHODS, treatment_of
 from experiments.tasks import coarse_network, fine_network
-from tfpfd import MLP, Distillation, FeatureEncoder, MultiTask
+from tfpfd import MLP, AuxiliaryTasks, Distillation, FeatureEncoder
 from tfpfd.demo.methods import Parts
 
 
@@ -10,8 +10,8 @@ from tfpfd.demo.methods import Parts
 def parts_of(schema):
     """A function from what is not shared to a student and its teachers."""
 
-    def parts_of(own=(), network=coarse_network):
-        return Parts(schema, network, lambda s, names: FeatureEncoder(s, names, 3), 0.3, own)
+    def parts_of(unshared=(), network=coarse_network):
+        return Parts(schema, network, lambda s, names: FeatureEncoder(s, names, 3), 0.3, unshared)
 
     return parts_of
 
@@ -35,7 +35,7 @@ def test_a_teacher_sees_what_its_method_says(parts_of, network, method, sees, st
     assert isinstance(model, Distillation)
     assert model.student is parts.student
     assert (model.teacher.sees, model.student.sees) == (sees, "served")
-    assert model.weight.weight == 0.3
+    assert model.distillation_weight.weight == 0.3
     assert model.mutual == (method == "mutual learning")
     kind, units = type(model.teacher.network), model.teacher.network.units
     same_size = (kind, units) == (type(model.student.network), model.student.network.units)
@@ -50,7 +50,7 @@ def test_the_baseline_is_the_student_and_mtl_has_heads(parts_of, schema):
     parts = parts_of()
     assert METHODS["baseline"](parts) is parts.student
     model = METHODS["MTL"](parts_of())
-    assert isinstance(model, MultiTask)
+    assert isinstance(model, AuxiliaryTasks)
     assert len(model.heads) == len(schema.sides["privileged"])
 
 
@@ -58,7 +58,7 @@ def test_the_baseline_is_the_student_and_mtl_has_heads(parts_of, schema):
     ("own", "shares"), [((), "all"), (("user_id",), "some"), (None, "nothing")]
 )
 def test_what_a_teacher_shares(parts_of, own, shares):
-    parts = parts_of(own=own)
+    parts = parts_of(unshared=own)
     teacher = parts.teacher("all")
     served = {id(weight) for weight in parts.student.encoder.weights}
     of_teacher = {id(weight) for weight in teacher.weights}
@@ -66,7 +66,7 @@ def test_what_a_teacher_shares(parts_of, own, shares):
         assert not served & of_teacher
     else:
         assert served <= of_teacher
-        assert ("user_id" in teacher.own) == (shares == "some")
+        assert ("user_id" in teacher.unshared) == (shares == "some")
 
 
 def test_only_the_shuffled_control_is_treated():

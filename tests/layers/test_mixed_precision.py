@@ -12,10 +12,10 @@ from tfpfd import (
     FusedTeachers,
     MeanPooling,
     MMoE,
-    MultiObjective,
+    MultiTaskRanker,
+    PrecomputedTeacher,
     Ranker,
     Recurrent,
-    ScoreColumn,
     SelfAttention,
     SharedBottom,
     TwoTower,
@@ -136,9 +136,9 @@ def test_distillation(schema, batches_of, inputs_of, policy, teacher):
         output = keras.layers.Dense(1)(keras.layers.Embedding(4, 2)(given))
         scorer = keras.Model({"affinity": given}, output)
     elif teacher == "column":
-        scorer = ScoreColumn("score")
+        scorer = PrecomputedTeacher("score")
         data = data.map(lambda x, y: ({**x, "score": tf.cast(x["age"], tf.float32) + 0.1234567}, y))
-    model = Distillation(student, scorer, 0.5)
+    model = Distillation(student=student, teacher=scorer, distillation_weight=0.5)
     model.compile(keras.optimizers.Adam(0.01))
     history = model.fit(data, epochs=2, verbose=0).history
     assert all(np.isfinite(values).all() for values in history.values())
@@ -160,8 +160,8 @@ def test_distillation(schema, batches_of, inputs_of, policy, teacher):
     ],
 )
 def test_several_objectives(schema, inputs_of, policy, network):
-    model, inputs = MultiObjective(schema, network(["label", "like"])), inputs_of(8)
-    exact = in_float32(lambda: MultiObjective(schema, network(["label", "like"])))
+    model, inputs = MultiTaskRanker(schema, network(["label", "like"])), inputs_of(8)
+    exact = in_float32(lambda: MultiTaskRanker(schema, network(["label", "like"])))
     exact.set_weights(model.get_weights())
     expected = in_float32(lambda: exact(inputs))
     for name, logits in model(inputs).items():

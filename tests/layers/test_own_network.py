@@ -75,7 +75,7 @@ def distilled():
     teacher = tfpfd.Ranker(
         SCHEMA, FactorizationMachine(), sees="all", encoder=served.encoder, name="teacher"
     )
-    return trained(tfpfd.Distillation(served, teacher, weight=0.5))
+    return trained(tfpfd.Distillation(student=served, teacher=teacher, distillation_weight=0.5))
 
 
 @pytest.mark.parametrize("module", [network, encoded])
@@ -126,7 +126,7 @@ def test_exported(distilled, tmp_path):
     served = {name: values for name, values in ROWS.items() if name not in ("stayed", "label")}
     found = tfpfd.saved_scores(path, served)
     np.testing.assert_allclose(found, tfpfd.score_rows(distilled.student, ROWS), rtol=1e-5)
-    assert tfpfd.inspect(path).findings == []
+    assert tfpfd.inspect_export(path).findings == []
 
 
 def test_items_ahead_of_the_requests_need_towers(distilled, tmp_path):
@@ -137,7 +137,7 @@ def test_items_ahead_of_the_requests_need_towers(distilled, tmp_path):
 def test_heads_read_its_representation():
     """Those of auxiliary losses, of a teacher of another kind."""
     teacher = tfpfd.Ranker(SCHEMA, MLP([3]), sees="all", name="teacher")
-    headed = trained(tfpfd.Distillation(student(), teacher, auxiliary_head=True))
+    headed = trained(tfpfd.Distillation(student=student(), teacher=teacher, auxiliary_head=True))
     assert headed.head.kernel.shape == (17, 1)
-    predicting = trained(tfpfd.MultiTask(student()))
+    predicting = trained(tfpfd.AuxiliaryTasks(student()))
     assert [head.kernel.shape[0] for head in predicting.heads] == [17]

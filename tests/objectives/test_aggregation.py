@@ -146,7 +146,9 @@ def test_refusals(batches):
 
     refused(r"`weights` must be at least 0, received {'kept': -1.0}", {"book": 1, "kept": -1})
     refused("`weights` must have one that isn't 0", {"book": 0, "kept": 0})
-    refused(r"missing labels \['liked'\].*`labels=` \(or `keep=`\)", {"book": 1, "liked": 1})
+    refused(
+        r"missing labels \['liked'\].*`labels=` \(or `extra_columns=`\)", {"book": 1, "liked": 1}
+    )
     refused("`per` must be 'list' or 'row', received 'query'", per="query")
     alone = batches.map(lambda x, y: ({k: v for k, v in x.items() if k != LIST}, y))
     refused("`per` is 'list', but the batches don't say which rows share one", data=alone)

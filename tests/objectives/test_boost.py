@@ -1,4 +1,4 @@
-"""Boosted soft labels: by hand, whatever the rule is made of."""
+"""RuleBoost soft labels: by hand, whatever the rule is made of."""
 
 import functools
 import math
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpfd import Boosted, Distillation, FusedTeachers, ScoreColumn
+from tfpfd import Distillation, FusedTeachers, PrecomputedTeacher, RuleBoost
 from tfpfd._keras import keras
 
 
@@ -25,14 +25,14 @@ INPUTS = {
 
 
 def test_a_column_by_hand():
-    np.testing.assert_allclose(Boosted("book", "is_new", 2.0)(INPUTS), [1.0, 0.0, 1.5])
+    np.testing.assert_allclose(RuleBoost("book", "is_new", 2.0)(INPUTS), [1.0, 0.0, 1.5])
 
 
 def test_a_function_by_hand():
     """Of bool or of numbers, and over fused teachers, whose weights stay as they are."""
     fused = FusedTeachers({"book": "book", "cancel": "cancel"}, {"book": 1.0, "cancel": 1.0})
-    np.testing.assert_allclose(Boosted(fused, best_cancel, -0.5)(INPUTS), [1.0, 0.5, 1.5])
-    found = Boosted(ScoreColumn("book"), lambda inputs: inputs["cancel"] ** 2, 1.0)(INPUTS)
+    np.testing.assert_allclose(RuleBoost(fused, best_cancel, -0.5)(INPUTS), [1.0, 0.5, 1.5])
+    found = RuleBoost(PrecomputedTeacher("book"), lambda inputs: inputs["cancel"] ** 2, 1.0)(INPUTS)
     np.testing.assert_allclose(found, [1.0, 7.0, 1.5])
 
 
@@ -40,7 +40,7 @@ def test_without_beta_it_is_the_scorer(ranker, listed):
     teacher = ranker()
     teacher.trainable = False
     inputs = listed(5)
-    np.testing.assert_array_equal(Boosted(teacher, "cancel", 0.0)(inputs), teacher(inputs))
+    np.testing.assert_array_equal(RuleBoost(teacher, "cancel", 0.0)(inputs), teacher(inputs))
 
 
 def test_the_student_learns_the_boost(student, lists_of, listed):
@@ -53,7 +53,9 @@ def test_the_student_learns_the_boost(student, lists_of, listed):
     start = student.get_weights()
     for beta in (0.0, 3.0):
         student.set_weights(start)
-        model = Distillation(student, Boosted("book", "new", beta), 1.0)
+        model = Distillation(
+            student=student, teacher=RuleBoost("book", "new", beta), distillation_weight=1.0
+        )
         model.compile(keras.optimizers.Adam(0.05), run_eagerly=True)
         model.fit(lists_of(24, 24).map(picked), epochs=10, verbose=0)
         found.append(np.asarray(student(listed(24))))
@@ -64,7 +66,7 @@ def test_the_student_learns_the_boost(student, lists_of, listed):
 def test_it_is_as_frozen_as_what_it_boosts(student, ranker, listed):
     teacher = ranker()
     fused = FusedTeachers({"book": teacher}, {"book": 1.0})
-    model = Distillation(student, Boosted(fused, "cancel", 1.0))
+    model = Distillation(student=student, teacher=RuleBoost(fused, "cancel", 1.0))
     model.trainable = True
     model(listed(4), training=True)
     assert not model.teacher.trainable
@@ -75,7 +77,7 @@ def test_it_is_as_frozen_as_what_it_boosts(student, ranker, listed):
 @pytest.mark.parametrize("rule", ["is_new", best_cancel])
 def test_saved_and_loaded(student, ranker, listed, tmp_path, rule):
     fused = FusedTeachers({"book": "book", "rate": ranker()}, {"book": 1.0, "rate": 1.0})
-    model = Distillation(student, Boosted(fused, rule, 0.7))
+    model = Distillation(student=student, teacher=RuleBoost(fused, rule, 0.7))
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
     inputs = {**listed(4), "is_new": tf.constant([1.0, 0.0, 1.0, 0.0])}
@@ -88,26 +90,26 @@ def test_a_function_that_is_not_registered_can_not_be_saved(tmp_path):
         return inputs["is_new"]
 
     with pytest.raises(ValueError, match="the rule rule can't be saved: register the function"):
-        Boosted("book", rule, 1.0).save(tmp_path / "boosted.keras")
+        RuleBoost("book", rule, 1.0).save(tmp_path / "boosted.keras")
 
 
 def test_a_partial_function_can_not_be_saved(tmp_path):
-    boosted = Boosted("book", functools.partial(tf.multiply, 2.0), 1.0)
+    boosted = RuleBoost("book", functools.partial(tf.multiply, 2.0), 1.0)
     with pytest.raises(ValueError, match=r"the rule functools.partial\(.* can't be saved: regis"):
         boosted.save(tmp_path / "boosted.keras")
 
 
 def test_refusals(ranker):
     with pytest.raises(ValueError, match="`scorer` is trainable: it would learn the labels"):
-        Boosted(ranker(), "is_new", 1.0)
+        RuleBoost(ranker(), "is_new", 1.0)
     with pytest.raises(TypeError, match="`scorer` must be a Keras model or the name of a column"):
-        Boosted(3, "is_new", 1.0)
+        RuleBoost(3, "is_new", 1.0)
     with pytest.raises(TypeError, match="`rule` must be the name of a column or a function"):
-        Boosted("book", 3, 1.0)
+        RuleBoost("book", 3, 1.0)
     with pytest.raises(ValueError, match="`beta` must be a finite number, received nan"):
-        Boosted("book", "is_new", math.nan)
+        RuleBoost("book", "is_new", math.nan)
     with pytest.raises(ValueError, match="missing input 'old': expected the column of the rule"):
-        Boosted("book", "old", 1.0)(INPUTS)
+        RuleBoost("book", "old", 1.0)(INPUTS)
     spoiled = {**INPUTS, "is_new": tf.constant([0.0, math.nan, 0.0])}
     with pytest.raises(tf.errors.InvalidArgumentError, match="the rule 'is_new' must give every"):
-        Boosted("book", "is_new", 1.0)(spoiled)
+        RuleBoost("book", "is_new", 1.0)(spoiled)

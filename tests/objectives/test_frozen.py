@@ -6,15 +6,15 @@ import pytest
 import tensorflow as tf
 
 from tfpfd import (
-    Boosted,
     Distillation,
     FusedTeachers,
-    MultiObjective,
+    MultiTaskRanker,
     Ranker,
+    RuleBoost,
     SharedBottom,
     TwoTower,
     export,
-    inspect,
+    inspect_export,
 )
 from tfpfd._keras import KERAS_3, keras, tf_variable
 
@@ -58,7 +58,7 @@ THAWS = [thaw_nothing, thaw_around, thaw_teacher, thaw_within]
 @pytest.mark.parametrize("thaw", THAWS)
 def test_training_changes_nothing_in_a_teacher(student, fused, lists_of, thaw):
     """Not a bit of any weight or statistic, and the optimizer holds what the student's would."""
-    model = Distillation(student, fused, 0.8)
+    model = Distillation(student=student, teacher=fused, distillation_weight=0.8)
     # In a graph once: there Keras makes the optimizer's state before the first step.
     model.compile(keras.optimizers.Adam(0.05), run_eagerly=thaw is not thaw_within)
     thaw(model)
@@ -83,7 +83,7 @@ def test_training_changes_nothing_in_a_teacher(student, fused, lists_of, thaw):
 
 @pytest.mark.parametrize("thaw", THAWS)
 def test_teachers_have_no_gradient(student, fused, listed, thaw):
-    model = Distillation(student, fused, 1.0)
+    model = Distillation(student=student, teacher=fused, distillation_weight=1.0)
     model.compile("sgd", run_eagerly=True)
     thaw(model)
     inputs = listed(6)
@@ -94,7 +94,7 @@ def test_teachers_have_no_gradient(student, fused, listed, thaw):
 
 
 def test_a_fused_teacher_has_no_loss_of_its_own(student, fused, listed):
-    model = Distillation(student, fused, 0.8)
+    model = Distillation(student=student, teacher=fused, distillation_weight=0.8)
     model.compile("sgd", run_eagerly=True)
     inputs, labels = listed(6), tf.constant([1.0, 0.0] * 3)
     before = model.compute_loss(inputs, labels, model(inputs))
@@ -113,7 +113,7 @@ def test_scores_are_those_of_inference(fused, listed):
 
 
 def test_nothing_of_a_teacher_is_served(schema, student, fused, lists_of, tmp_path):
-    model = Distillation(student, fused, 0.8)
+    model = Distillation(student=student, teacher=fused, distillation_weight=0.8)
     model.compile(keras.optimizers.Adam(0.05), run_eagerly=True)
     model.fit(lists_of(12, 4), verbose=0)
     items = pd.DataFrame({"item_id": ["i1", "i2", "i3"], "genres": [["g1"], ["g2"], ["g1", "g2"]]})
@@ -123,7 +123,7 @@ def test_nothing_of_a_teacher_is_served(schema, student, fused, lists_of, tmp_pa
         encoder=student.encoder.like(schema, list(student.encoder.features), None),
     )
     found, expected = (
-        inspect(export(ranker, items=items, path=tmp_path / name, verbose=0))
+        inspect_export(export(ranker, items=items, path=tmp_path / name, verbose=0))
         for name, ranker in (("taught", model.student), ("alone", alone))
     )
     assert not found.findings
@@ -135,17 +135,17 @@ def test_nothing_of_a_teacher_is_served(schema, student, fused, lists_of, tmp_pa
     [
         (lambda: FusedTeachers({"book": "book", "cancel": "absent"}, RIGHT), "absent"),
         (
-            lambda: Boosted(FusedTeachers({"book": "absent"}, {"book": 1.0}), "cancel", 1.0),
+            lambda: RuleBoost(FusedTeachers({"book": "absent"}, {"book": 1.0}), "cancel", 1.0),
             "absent",
         ),
-        (lambda: Boosted("book", "is_new", 1.0), "is_new"),
+        (lambda: RuleBoost("book", "is_new", 1.0), "is_new"),
     ],
 )
 def test_a_missing_column_is_named_before_training(student, lists_of, scorer, column):
     """Before Keras, whose tracebacks would stand around it: no step has been made."""
-    model = Distillation(student, scorer())
+    model = Distillation(student=student, teacher=scorer())
     model.compile("sgd")
-    message = rf"^missing input '{column}': expected the column of .*keep=\['{column}'\]"
+    message = rf"^missing input '{column}': expected the column of .*extra_columns=\['{column}'\]"
     with pytest.raises(ValueError, match=message) as raised:
         model.fit(lists_of(6, 6), verbose=0)
     assert "Exception encountered" not in str(raised.value)
@@ -154,8 +154,8 @@ def test_a_missing_column_is_named_before_training(student, lists_of, scorer, co
 
 def test_a_frozen_model_of_all_objectives_needs_no_labels(schema, student, lists_of):
     """What it was trained on is no input of a scorer."""
-    joint = MultiObjective(schema, SharedBottom([2], ["label", "kept"], batch_norm=False))
-    model = Distillation(student, FusedTeachers(joint, {"label": 1.0, "kept": 1.0}))
+    joint = MultiTaskRanker(schema, SharedBottom([2], ["label", "kept"], batch_norm=False))
+    model = Distillation(student=student, teacher=FusedTeachers(joint, {"label": 1.0, "kept": 1.0}))
     model.compile("sgd", metrics=[], run_eagerly=True)
     model.fit(lists_of(6, 6), verbose=0)
 
@@ -163,7 +163,7 @@ def test_a_frozen_model_of_all_objectives_needs_no_labels(schema, student, lists
 @pytest.mark.parametrize("compiled", [True, False])
 def test_saved_and_loaded(student, fused, lists_of, listed, tmp_path, compiled):
     """Also when the teachers were compiled and fitted before; sharing among them is kept."""
-    model = Distillation(student, fused, 0.8)
+    model = Distillation(student=student, teacher=fused, distillation_weight=0.8)
     if compiled:
         model.compile(keras.optimizers.Adam(0.05))
         model.fit(lists_of(12, 4), verbose=0)
@@ -191,7 +191,7 @@ def test_every_kind_of_teacher_is_saved(student, ranker, listed, tmp_path):
         normalize="softmax",
         temperature=2.0,
     )
-    model = Distillation(student, fused)
+    model = Distillation(student=student, teacher=fused)
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
     inputs = listed(6)
@@ -212,11 +212,11 @@ def test_one_model_of_all_objectives_is_saved(student, joint, listed, tmp_path):
 
 
 def test_weights_alone(student, fused, ranker, listed, tmp_path):
-    model = Distillation(student, fused)
+    model = Distillation(student=student, teacher=fused)
     model.save_weights(tmp_path / "model.weights.h5")
     first = ranker()
     teachers = {"book": first, "cancel": ranker(first.encoder), "rate": ranker()}
-    other = Distillation(student, FusedTeachers(teachers, WEIGHTS))
+    other = Distillation(student=student, teacher=FusedTeachers(teachers, WEIGHTS))
     inputs = listed(6)
     assert np.abs(other(inputs)["teacher"] - model(inputs)["teacher"]).max() > 1e-3
     other.load_weights(tmp_path / "model.weights.h5")

@@ -16,10 +16,10 @@ from tfpfd import (
     Sequence,
     TwoTower,
     export,
-    inspect,
+    inspect_export,
     saved_scores,
 )
-from tfpfd.objectives.fused_towers import FusedTowers, fused
+from tfpfd.objectives.fused_towers import FusedTowers, fuse_scores
 
 IDS = tuple(f"i{n}" for n in range(6))
 WEIGHTS = {"book": 1.0, "cancel": -0.7, "rating": 0.25}
@@ -68,7 +68,7 @@ def expected(rankers):
     """Σ_k ω_k · s_k, of the rankers' own scores."""
     inputs = pairs()
     scores = {name: one(inputs, training=False).numpy() for name, one in rankers.items()}
-    return fused(scores, WEIGHTS)
+    return fuse_scores(scores, WEIGHTS)
 
 
 def test_scores_are_the_weighted_sum(rankers):
@@ -92,7 +92,7 @@ def test_export_is_one_saved_model(rankers, tmp_path):
     best = loaded.signatures["serving_default"](**users)
     np.testing.assert_allclose(best["scores"], -np.sort(-scores)[:, :2], atol=1e-5)
     assert loaded.signatures["user_embedding"](**users)["embedding"].shape == (3, 4 + 3 + 2)
-    assert not inspect(path).findings
+    assert not inspect_export(path).findings
 
 
 @pytest.mark.parametrize("biased", ["all", "one", "none"])
@@ -109,7 +109,7 @@ def test_the_bias_is_the_weighted_sum(biased, tmp_path):
     wanted = {"all": 4.0, "one": 6.0, "none": None}[biased]
     assert together.network.bias == wanted
     inputs = pairs()
-    sums = fused({name: one(inputs) for name, one in made.items()}, {"a": 2.0, "b": -0.5})
+    sums = fuse_scores({name: one(inputs) for name, one in made.items()}, {"a": 2.0, "b": -0.5})
     np.testing.assert_allclose(together(inputs), sums, atol=1e-5)
 
     path = export(together, ITEMS, tmp_path, verbose=0, warm_up=False)
@@ -120,7 +120,7 @@ def test_the_bias_is_the_weighted_sum(biased, tmp_path):
     np.testing.assert_allclose(found["scores"], sums.reshape(3, 6), atol=1e-5)
     rows = pd.DataFrame(USERS).merge(ITEMS, how="cross")
     np.testing.assert_allclose(saved_scores(path, rows), sums, atol=1e-5)
-    assert not inspect(path).findings
+    assert not inspect_export(path).findings
 
 
 def test_privileged_tables_are_not_exported(rankers, tmp_path):
@@ -172,7 +172,7 @@ def test_its_summary_is_that_of_its_rankers():
 
 def test_fused_by_hand():
     scores = {"book": [1.0, 2.0], "cancel": np.array([3.0, -1.0])}
-    np.testing.assert_allclose(fused(scores, {"cancel": -0.5, "book": 2}), [0.5, 4.5])
+    np.testing.assert_allclose(fuse_scores(scores, {"cancel": -0.5, "book": 2}), [0.5, 4.5])
 
 
 def test_refusals(rankers, tmp_path):
@@ -212,7 +212,7 @@ def test_refusals(rankers, tmp_path):
         {**WEIGHTS, "book": np.nan},
     )
     with pytest.raises(ValueError, match=r"`weights` must be of \['book'\], received \['like'\]"):
-        fused({"book": [1.0]}, {"like": 1.0})
+        fuse_scores({"book": [1.0]}, {"like": 1.0})
     with pytest.raises(NotImplementedError, match="save those, or export this"):
         FusedTowers(rankers, WEIGHTS).save(tmp_path / "never.keras")
 

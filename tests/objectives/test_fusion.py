@@ -10,10 +10,10 @@ from tfpfd import (
     Categorical,
     Distillation,
     FusedTeachers,
-    MultiObjective,
+    MultiTaskRanker,
     Numeric,
+    PrecomputedTeacher,
     Schema,
-    ScoreColumn,
     SeparateRankers,
     SharedBottom,
     losses,
@@ -107,7 +107,7 @@ def test_rankers_models_and_columns_together(ranker, inputs_of, listed):
     column = keras.layers.Input((), dtype="float32", name="cancel")
     negated = keras.Model({"cancel": column}, keras.layers.Reshape((1,))(-column))
     one = ranker()
-    teachers = {"book": one, "cancel": negated, "rate": ScoreColumn("book")}
+    teachers = {"book": one, "cancel": negated, "rate": PrecomputedTeacher("book")}
     fused = FusedTeachers(teachers, {"rate": 3.0, "cancel": 2.0, "book": 1.0})
     expected = one(inputs) - 2 * inputs["cancel"] + 3 * inputs["book"]
     np.testing.assert_allclose(fused(inputs), expected, rtol=1e-5, atol=1e-6)
@@ -150,7 +150,12 @@ def test_teachers_that_share_an_encoder_run_it_once(ranker, listed, monkeypatch)
 def test_equation_15_by_hand(student):
     """Two teachers, one list of three rows, α = 0.2 on the hard labels, T = 2 on both terms."""
     fused = columns({"book": 1.0, "cancel": -0.5})
-    model = Distillation(student, fused, 0.8, losses.SoftListwiseSoftmax(2.0))
+    model = Distillation(
+        student=student,
+        teacher=fused,
+        distillation_weight=0.8,
+        distillation_loss=losses.SoftListwiseSoftmax(2.0),
+    )
     model.compile("sgd", loss=losses.ListwiseSoftmax(2.0), run_eagerly=True)
     inputs = batch([1.0, 2.0, 0.0], [2.0, 0.0, -4.0], lists=[3, 3, 3])
     # Fused: 1 - 1, 2 - 0, 0 + 2.
@@ -180,7 +185,9 @@ def test_equation_15_by_hand(student):
     ],
 )
 def test_other_losses_take_the_same_place(student, lists_of, hard, soft):
-    model = Distillation(student, columns(), 0.8, soft())
+    model = Distillation(
+        student=student, teacher=columns(), distillation_weight=0.8, distillation_loss=soft()
+    )
     model.compile(keras.optimizers.Adam(0.05), loss=hard(), run_eagerly=True)
     history = model.fit(lists_of(12, 12), epochs=6, verbose=0).history
     assert history["loss"][-1] < history["loss"][0]
@@ -262,7 +269,7 @@ def test_a_score_that_is_not_finite_names_its_objective(student, lists_of, value
         spoil = tf.range(tf.size(inputs["cancel"])) == 2
         return {**inputs, "cancel": tf.where(spoil, value, inputs["cancel"])}, labels
 
-    model = Distillation(student, columns(), 0.8)
+    model = Distillation(student=student, teacher=columns(), distillation_weight=0.8)
     model.compile(keras.optimizers.SGD(0.1))
     with pytest.raises(
         tf.errors.InvalidArgumentError, match="teacher of 'cancel' must score every"
@@ -282,13 +289,13 @@ ROWS = {"user": [1, 2], "item": [1, 2], "label": [1.0, 0.0], "book": [1.0, 2.0]}
 def test_rows_in_memory_refuse_a_missing_score():
     """Before training begins. Of a stream the columns are checked then, values while it runs."""
     with pytest.raises(ValueError, match="missing column 'cancel'"):
-        from_rows(ROWS, PLAIN, keep=["book", "cancel"])
+        from_rows(ROWS, PLAIN, extra_columns=["book", "cancel"])
     spoiled = {**ROWS, "book": [1.0, math.nan]}
     with pytest.raises(ValueError, match=r"column 'book': expected finite numbers, .*1 of 2"):
-        from_rows(spoiled, PLAIN, keep=["book"])
+        from_rows(spoiled, PLAIN, extra_columns=["book"])
     raw = tf.data.Dataset.from_tensors({name: tf.constant(v) for name, v in ROWS.items()})
     with pytest.raises(ValueError, match="missing column 'cancel'"):
-        from_stream(raw, PLAIN, keep=["book", "cancel"])
+        from_stream(raw, PLAIN, extra_columns=["book", "cancel"])
 
 
 def other_schema(schema, **changed):
@@ -309,7 +316,7 @@ def test_teachers_of_other_schemas_are_refused(schema, ranker, student):
         FusedTeachers({"book": ranker(), "cancel": ranker(schema=words)}, RIGHT)
     fused = FusedTeachers({"book": ranker(schema=edges)}, {"book": 1.0})
     with pytest.raises(ValueError, match=r"`teacher` was made .* `student`: features \['age'\]"):
-        Distillation(student, fused)
+        Distillation(student=student, teacher=fused)
     # Of several rankers in one teacher each counts, not the last alone.
     both = FusedTeachers(
         {"book": ranker(sees="served"), "rate": ranker(sees="privileged")},
@@ -320,26 +327,26 @@ def test_teachers_of_other_schemas_are_refused(schema, ranker, student):
     frozen = ranker(schema=words)
     frozen.trainable = False
     with pytest.raises(ValueError, match=r"features \['clicks', 'item_id'\] differ"):
-        Distillation(student, frozen)
-    Distillation(student, FusedTeachers({"book": ranker()}, {"book": 1.0}))
+        Distillation(student=student, teacher=frozen)
+    Distillation(student=student, teacher=FusedTeachers({"book": ranker()}, {"book": 1.0}))
 
 
 @pytest.mark.parametrize("kind", ["one network", "separate rankers"])
 def test_models_of_all_objectives_of_other_schemas_are_refused(schema, ranker, student, kind):
     def teacher(schema):
         if kind == "one network":
-            return MultiObjective(schema, SharedBottom([4], ["book", "cancel"]))
+            return MultiTaskRanker(schema, SharedBottom([4], ["book", "cancel"]))
         return SeparateRankers({name: ranker(schema=schema) for name in RIGHT})
 
     words = other_schema(schema, item_id=Categorical("item_id", vocabulary=("i2", "i1")))
     fused = FusedTeachers(teacher(schema), RIGHT)
     assert len(fused.rankers) == (1 if kind == "one network" else 2)
-    Distillation(student, fused)
+    Distillation(student=student, teacher=fused)
     with pytest.raises(ValueError, match=r"features \['clicks', 'item_id'\] differ"):
-        Distillation(student, FusedTeachers(teacher(words), RIGHT))
+        Distillation(student=student, teacher=FusedTeachers(teacher(words), RIGHT))
 
 
 def test_teachers_that_share_with_the_student_are_refused(student, ranker):
     shared = ranker(student.encoder, sees="served")
     with pytest.raises(ValueError, match="`teacher` is frozen but shares weights with `student`"):
-        Distillation(student, FusedTeachers({"book": shared}, {"book": 1.0}))
+        Distillation(student=student, teacher=FusedTeachers({"book": shared}, {"book": 1.0}))

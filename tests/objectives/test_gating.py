@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpfd import Distillation, FeatureEncoder, FusedTeachers, Gate
+from tfpfd import Distillation, FeatureEncoder, FusedTeachers, FusionGate
 from tfpfd._keras import keras, tf_variable
 from tfpfd.data import LIST
 from tfpfd.distillation.targets import Targets
@@ -15,7 +15,7 @@ PRIOR = {"book": 1.0, "cancel": -0.3, "rate": 0.0}
 @pytest.fixture
 def gate(schema):
     """A function that makes a gate over the user's features."""
-    return lambda weights=PRIOR, **kwargs: Gate(
+    return lambda weights=PRIOR, **kwargs: FusionGate(
         weights, FeatureEncoder(schema, ["user_id", "age"], dim=3), units=4, **kwargs
     )
 
@@ -24,7 +24,9 @@ def gate(schema):
 def gated(schema, gate, ranker, student):
     """A distillation from a ranker and two columns, with learned weights."""
     teachers = {"cancel": "cancel", "rate": "book", "book": ranker()}
-    model = Distillation(student, FusedTeachers(teachers, gate()), 0.8)
+    model = Distillation(
+        student=student, teacher=FusedTeachers(teachers, gate()), distillation_weight=0.8
+    )
     model.compile(keras.optimizers.Adam(0.1), run_eagerly=True)
     return model
 
@@ -95,7 +97,7 @@ def test_saved_and_loaded(gated, lists_of, listed, tmp_path):
 
 def test_refusals(schema, gate, listed, student, ranker):
     with pytest.raises(ValueError, match="`units` must be at least 1, received 0"):
-        Gate(PRIOR, FeatureEncoder(schema, ["age"]), units=0)
+        FusionGate(PRIOR, FeatureEncoder(schema, ["age"]), units=0)
     with pytest.raises(ValueError, match="`weights` must have one that isn't 0"):
         gate({"book": 0.0})
     inputs = listed(4)
@@ -104,6 +106,6 @@ def test_refusals(schema, gate, listed, student, ranker):
     with pytest.raises(ValueError, match="the gate gives weights to whole lists"):
         gate()({name: values for name, values in inputs.items() if name != LIST})
     # With the student's encoder its tables would learn from the gate too.
-    shared = FusedTeachers({"book": "book"}, Gate({"book": 1.0}, student.encoder))
+    shared = FusedTeachers({"book": "book"}, FusionGate({"book": 1.0}, student.encoder))
     with pytest.raises(ValueError, match="`teacher` shares weights with `student`"):
-        Distillation(student, shared)
+        Distillation(student=student, teacher=shared)

@@ -16,7 +16,12 @@ def trained(schema, teachers, batches, normalize):
     student = Ranker(schema, MLP([4]), encoder=FeatureEncoder(schema, dim=3))
     start = [weight.numpy() for weight in student.weights]
     fused = FusedTeachers(teachers, WEIGHTS, normalize=normalize)
-    model = Distillation(student, fused, 0.8, losses.SoftListwiseSoftmax(2.0))
+    model = Distillation(
+        student=student,
+        teacher=fused,
+        distillation_weight=0.8,
+        distillation_loss=losses.SoftListwiseSoftmax(2.0),
+    )
     model.compile(keras.optimizers.Adam(0.05), loss=losses.ListwiseSoftmax())
     model.fit(batches, epochs=2, shuffle=False, verbose=0)
     return start, [weight.numpy() for weight in student.weights]

@@ -8,10 +8,10 @@ from tfpfd._keras import keras
 from tfpfd.data import from_rows, from_stream
 from tfpfd.objectives.labels import ObjectiveTargets, check_objectives
 from tfpfd.objectives.mixtures import PLE, MMoE
-from tfpfd.objectives.multi_objective import MultiObjective, SeparateRankers
+from tfpfd.objectives.multi_objective import MultiTaskRanker, SeparateRankers
 from tfpfd.objectives.networks import SharedBottom
 from tfpfd.objectives.scalarised import Scalarised
-from tfpfd.objectives.weighting import Multipliers
+from tfpfd.objectives.weighting import EpsilonConstraint
 
 NAMES = ("book", "kept")
 SCHEMA = Schema(
@@ -52,9 +52,9 @@ def ranker(**kwargs):
 
 
 MODELS = {
-    "shared_bottom": lambda w=None: MultiObjective(SCHEMA, SharedBottom([4], NAMES), weights=w),
-    "mmoe": lambda w=None: MultiObjective(SCHEMA, MMoE([4], NAMES, experts=2), weights=w),
-    "ple": lambda w=None: MultiObjective(SCHEMA, PLE([[4], [3]], NAMES), weights=w),
+    "shared_bottom": lambda w=None: MultiTaskRanker(SCHEMA, SharedBottom([4], NAMES), weights=w),
+    "mmoe": lambda w=None: MultiTaskRanker(SCHEMA, MMoE([4], NAMES, experts=2), weights=w),
+    "ple": lambda w=None: MultiTaskRanker(SCHEMA, PLE([[4], [3]], NAMES), weights=w),
     "separate": lambda w=None: SeparateRankers({"book": ranker(), "kept": ranker()}, weights=w),
     "scalarised": lambda w=None: Scalarised(ranker(), weights=w or {"book": 1.0, "kept": 1.0}),
 }
@@ -211,14 +211,18 @@ class TestLabels:
             batches(rows.assign(kept=np.nan))
         with pytest.raises(ValueError, match="`labels` names 'age': expected columns other than"):
             from_rows(rows, SCHEMA, labels=["age"])
-        with pytest.raises(ValueError, match="`labels` names 'kept', which `keep` names too"):
-            from_rows(rows, SCHEMA, keep=["kept"], labels=["kept"])
+        with pytest.raises(
+            ValueError, match="`labels` names 'kept', which `extra_columns` names too"
+        ):
+            from_rows(rows, SCHEMA, extra_columns=["kept"], labels=["kept"])
         with pytest.raises(TypeError, match="`labels` must be names in a list, received "):
             from_rows(rows, SCHEMA, labels="kept")
 
     def test_missing_column(self, model, rows):
         model.compile("sgd", metrics=[], run_eagerly=True)
-        with pytest.raises(ValueError, match=r"missing labels \['kept'\].*`keep=`\) of from_rows"):
+        with pytest.raises(
+            ValueError, match=r"missing labels \['kept'\].*`extra_columns=`\) of from_rows"
+        ):
             model.fit(from_rows(rows, SCHEMA), verbose=0)
 
     def test_share_of_positives(self, rows):
@@ -245,11 +249,11 @@ class TestLabels:
 
 def test_refusals():
     with pytest.raises(TypeError, match="`network` must be one of several objectives"):
-        MultiObjective(SCHEMA, MLP([2]))
+        MultiTaskRanker(SCHEMA, MLP([2]))
     with pytest.raises(ValueError, match=r"`weights` must be of \['book', 'kept'\], received"):
         MODELS["shared_bottom"]({"book": 1.0})
     with pytest.raises(ValueError, match=r"`bounds` must be of some of .* received \['rating'\]"):
-        MODELS["shared_bottom"](Multipliers({"rating": 0.5}))
+        MODELS["shared_bottom"](EpsilonConstraint({"rating": 0.5}))
     with pytest.raises(ValueError, match="`weights` must have one that isn't 0"):
         MODELS["separate"]({"book": 0, "kept": 0})
     with pytest.raises(ValueError, match=r"`weights` must be at least 0, received {'kept': -1.0}"):

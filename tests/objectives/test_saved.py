@@ -54,7 +54,7 @@ def test_it_is_a_frozen_teacher(path, student, lists_of, listed, tmp_path):
     """In a graph, beside others, saved and loaded; its variable is nobody's weight."""
     scorer = SavedScorer(path, inputs={"price": "book"})
     fused = FusedTeachers({"book": scorer, "cancel": "cancel"}, {"book": 1.0, "cancel": 1.0})
-    model = Distillation(student, fused, 0.8)
+    model = Distillation(student=student, teacher=fused, distillation_weight=0.8)
     model.compile(keras.optimizers.SGD(0.1))
     model.fit(lists_of(12, 6), verbose=0)
     assert not scorer.weights and not scorer.trainable
@@ -90,7 +90,9 @@ def test_refused_batches(path, listed):
 
 
 def test_a_missing_input_is_named_before_training(path, student, lists_of):
-    model = Distillation(student, FusedTeachers({"book": SavedScorer(path)}, {"book": 1.0}))
+    model = Distillation(
+        student=student, teacher=FusedTeachers({"book": SavedScorer(path)}, {"book": 1.0})
+    )
     model.compile("sgd")
     with pytest.raises(ValueError, match=r"^missing inputs \['price'\] of '.*model'"):
         model.fit(lists_of(6, 6), verbose=0)

@@ -8,7 +8,7 @@ from tfpfd._keras import keras
 from tfpfd.data import from_rows
 from tfpfd.distillation.losses import Term
 from tfpfd.objectives.scalarised import Scalarised
-from tfpfd.objectives.weighting import FixedWeights, Multipliers
+from tfpfd.objectives.weighting import EpsilonConstraint, FixedWeights
 
 SCHEMA = Schema(
     user=(Categorical("user", vocabulary=("u",)),),
@@ -39,7 +39,7 @@ class Constant(keras.layers.Layer):
 
 
 def constrained(bounds, rate=1.0):
-    return Scalarised(Ranker(SCHEMA, Constant()), Multipliers(bounds, rate))
+    return Scalarised(Ranker(SCHEMA, Constant()), EpsilonConstraint(bounds, rate))
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_without_an_active_bound_it_is_the_primary_loss_alone(batches):
 
 
 def test_steps_by_hand():
-    weighting = Multipliers({"a": 0.5, "b": 0.2}, rate=0.1)
+    weighting = EpsilonConstraint({"a": 0.5, "b": 0.2}, rate=0.1)
     losses = {"y": tf.constant(1.0), "a": tf.constant(2.5), "b": tf.constant(0.1)}
     np.testing.assert_allclose(weighting.total(losses), 1.0)
     one = tf.constant(1.0)
@@ -129,12 +129,12 @@ def test_fixed_weights():
 
 def test_refusals():
     with pytest.raises(ValueError, match=r"`bounds` of losses must be above 0, received {'a': 0.0"):
-        Multipliers({"a": 0})
+        EpsilonConstraint({"a": 0})
     with pytest.raises(ValueError, match=r"`bounds` of '.*' must be a finite number"):
-        Multipliers({"a": float("inf")})
+        EpsilonConstraint({"a": float("inf")})
     with pytest.raises(ValueError, match="`rate` must be above 0, received 0"):
-        Multipliers({"a": 1}, rate=0)
+        EpsilonConstraint({"a": 1}, rate=0)
     with pytest.raises(ValueError, match="at least one left to be minimised, received"):
-        Multipliers({"a": 1, "b": 1}).check("c", ["a", "b"])
+        EpsilonConstraint({"a": 1, "b": 1}).check("c", ["a", "b"])
     with pytest.raises(ValueError, match="`bounds` name 'book', the primary objective: expected"):
         constrained({"book": 0.5, "kept": 0.5})

@@ -103,7 +103,7 @@ def taught(monday, two_tower):
     schema = DECLARED.adapt(monday, verbose=0)
     student = two_tower(schema)
     teacher = Ranker(schema, MLP([4]), sees="all", encoder=student.encoder)
-    model = Distillation(student, teacher)
+    model = Distillation(student=student, teacher=teacher)
     model.compile(optimizer=keras.optimizers.SGD(0.1), metrics=[], run_eagerly=True)
     model.fit(from_rows(monday, schema, batch_size=20), verbose=0)
     return model

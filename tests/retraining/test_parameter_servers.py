@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 import tfpfd
-from tfpfd import Version, inspect, save_version
+from tfpfd import Version, inspect_export, save_version
 from tfpfd._keras import KERAS_3
 from tfpfd.distillation.sharding import gathered, sharded_weight
 
@@ -49,7 +49,7 @@ schema = Schema(
 with strategy.scope():
     student = Ranker(schema, TwoTower([4, 2]), encoder=FeatureEncoder(schema, dim=4))
     teacher = Ranker(schema, MLP([4]), sees="all", encoder=student.encoder)
-    model = Distillation(student, teacher)
+    model = Distillation(student=student, teacher=teacher)
 random = np.random.default_rng(0)
 for weight in student.weights:
     weight.assign(random.uniform(0.1, 1, weight.shape))
@@ -107,7 +107,7 @@ def test_weights_in_parts_are_joined_or_refused_by_name(tmp_path):
     np.testing.assert_allclose(student(inputs, training=False), found["logits"], rtol=1e-5)
     assert np.ptp(found["logits"]) > 1e-3
     # And the export answers what the student says.
-    assert inspect(tmp_path / "films").findings == []
+    assert inspect_export(tmp_path / "films").findings == []
     loaded = tf.saved_model.load(str(tmp_path / "films" / "1"))
     scores = loaded.signatures["score_candidates"](
         user_id=tf.constant(["u0", "u1"]), candidate_ids=tf.constant([["i1", "i5"]] * 2)

@@ -59,7 +59,9 @@ class Recorder(keras.layers.Layer):
 def test_soft_labels_are_the_logits_of_the_previous_version(first, tuesday, linear):
     """By the previous version's own ids: a film or user it never saw is in its row 1."""
     recorder, rows = Recorder(), tuesday.assign(row=range(len(tuesday)))
-    retrain(first, rows, linear, scorer=recorder, keep=["row"], compile=eagerly(), verbose=0)
+    retrain(
+        first, rows, linear, scorer=recorder, extra_columns=["row"], compile=eagerly(), verbose=0
+    )
     previous = first.load()
     numbers, scores = zip(*sorted(recorder.seen), strict=True)
     assert numbers == tuple(range(len(rows)))
@@ -179,7 +181,7 @@ def test_lists_stay_together(first, tuesday, linear):
         linear,
         schema=schema,
         scorer=recorder,
-        keep=["row"],
+        extra_columns=["row"],
         by_list=True,
         batch_size=20,
         distillation_loss=losses.SoftListwiseSoftmax(),
@@ -284,7 +286,7 @@ def test_refusals(first, monday, tuesday, linear, tmp_path):
     unlabelled, given = monday.drop(columns="liked"), first.schema.served()
     refused(ValueError, "missing column 'liked'", data=unlabelled, schema=given)
     refused(ValueError, "missing column 'liked'", validation=unlabelled)
-    refused(ValueError, "missing column 'score'", keep=["score"])
+    refused(ValueError, "missing column 'score'", extra_columns=["score"])
     refused(TypeError, "`weight` must have a configuration that JSON can hold", weight=Odd())
 
 

@@ -12,7 +12,7 @@ from tfpfd import (
     TwoTower,
     Version,
     export,
-    inspect,
+    inspect_export,
     refresh,
     retrain,
     save_version,
@@ -36,7 +36,7 @@ def compiled():
 
 
 def exported(student, path):
-    return inspect(export(student, FILMS, path, warm_up=False, verbose=0))
+    return inspect_export(export(student, FILMS, path, warm_up=False, verbose=0))
 
 
 def test_through_retraining_and_refresh(taught, tuesday, two_tower, tmp_path):
@@ -52,7 +52,7 @@ def test_through_retraining_and_refresh(taught, tuesday, two_tower, tmp_path):
     found = exported(last.load(), tmp_path / "films")
     assert (found.stripped, found.findings) == (["affinity"], [])
     assert found.verdict == "nothing privileged is inside"
-    again = inspect(refresh(tmp_path / "films", FILMS, warm_up=False, verbose=0))
+    again = inspect_export(refresh(tmp_path / "films", FILMS, warm_up=False, verbose=0))
     assert (again.path.name, again.stripped, again.findings) == ("2", ["affinity"], [])
 
 
@@ -126,7 +126,7 @@ def test_of_several_rankers_all_names_are_looked_for(taught, two_tower, tmp_path
     )
     rankers = {"ctr": two_tower(schema), "cvr": two_tower(other)}
     path = export(rankers, None, tmp_path, warm_up=False, verbose=0)
-    assert inspect(path).stripped == ["affinity", "left_by"]
+    assert inspect_export(path).stripped == ["affinity", "left_by"]
 
 
 def test_a_feature_that_is_served_by_now_is_not_looked_for(taught, two_tower, tmp_path):
@@ -144,12 +144,12 @@ def test_with_nothing_to_look_for_nothing_is_said(taught, two_tower, tmp_path):
     assert (found.stripped, found.findings) == ([], [])
     assert found.verdict.startswith("not checked: no privileged feature is known")
     with pytest.raises(TypeError, match="`privileged` must be names in a list, received 'affinit"):
-        inspect(found.path, privileged="affinity")
+        inspect_export(found.path, privileged="affinity")
     with pytest.raises(ValueError, match="`stripped` must be names in a tuple, received 'affinit"):
         Schema(user=schema.user, item=schema.item, stripped="affinity")
-    named = inspect(found.path, privileged=["affinity"])
+    named = inspect_export(found.path, privileged=["affinity"])
     assert named.verdict == "nothing privileged is inside"
-    assert inspect(found.path, privileged=["age"]).verdict.startswith("not clean: ")
+    assert inspect_export(found.path, privileged=["age"]).verdict.startswith("not clean: ")
     pytest.importorskip("typer")
     from typer.testing import CliRunner
 

@@ -153,7 +153,9 @@ def ranker(schema, sees="served", encoder=None):
 def trained(rows, schema):
     keras.utils.set_random_seed(0)
     student = ranker(schema)
-    model = Distillation(student, ranker(schema, "all", student.encoder), 0.5)
+    model = Distillation(
+        student=student, teacher=ranker(schema, "all", student.encoder), distillation_weight=0.5
+    )
     model.compile(keras.optimizers.Adam(0.01))
     batches = from_rows(rows, schema, 16, by_list=True)
     first, *_, last = model.fit(batches, epochs=4, verbose=0).history["loss"]
@@ -244,7 +246,7 @@ np.save(folder + "/scores.npy", scores.numpy())
 
 def test_served_where_tensorflow_alone_is_imported(rows, trained, items, tmp_path):
     path = tfpfd.export(trained.student, items=items, path=tmp_path / "export", verbose=0)
-    found = tfpfd.inspect(path)
+    found = tfpfd.inspect_export(path)
     assert found.verdict == "nothing privileged is inside"
     assert "secret" in found.stripped
     takes = found.signatures["user_embedding"][0]
@@ -260,7 +262,7 @@ def test_served_where_tensorflow_alone_is_imported(rows, trained, items, tmp_pat
     logits = tfpfd.score_rows(trained.student, rows[:10])
     np.testing.assert_allclose(np.load(tmp_path / "scores.npy")[:, 0], logits, atol=1e-4)
     refreshed = tfpfd.refresh(tmp_path / "export", items=items[:4], verbose=0)
-    assert tfpfd.inspect(refreshed).manifest["items"] == 4
+    assert tfpfd.inspect_export(refreshed).manifest["items"] == 4
     np.testing.assert_allclose(tfpfd.saved_scores(refreshed, rows[:10]), logits, atol=1e-4)
 
 
@@ -282,7 +284,7 @@ def test_treatments_of_an_audit(rows, schema):
 
 
 def test_predicted_by_a_head_and_read_by_rivals(rows, schema):
-    model = tfpfd.MultiTask(ranker(schema), weight=0.5)
+    model = tfpfd.AuxiliaryTasks(ranker(schema), weight=0.5)
     model.compile(keras.optimizers.SGD(0.01))
     assert np.isfinite(model.fit(from_rows(rows, schema, 60), verbose=0).history["loss"]).all()
     columns = schema.columns(dict(rows.items()), schema.features("served").values())

@@ -133,6 +133,6 @@ def test_served(schema, tmp_path):
     student = Ranker(schema, TwoTower([2], batch_norm=False))
     items = pd.DataFrame({"item": ["a", "b", "c"]})
     path = tfpfd.export(student, items=items, path=tmp_path / "export", verbose=0)
-    assert tfpfd.inspect(path).verdict == "nothing privileged is inside"
+    assert tfpfd.inspect_export(path).verdict == "nothing privileged is inside"
     logits = tfpfd.score_rows(student, ROWS)
     np.testing.assert_allclose(tfpfd.saved_scores(path, ROWS), logits, rtol=1e-4, atol=1e-5)

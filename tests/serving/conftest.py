@@ -90,7 +90,9 @@ def train(schema, **kwargs):
     """A distillation after one step, its student away from its start."""
     keras.utils.set_random_seed(1)
     student = Ranker(schema, TwoTower([6, 4]), **kwargs)
-    model = Distillation(student, Ranker(schema, MLP([4]), sees="all", encoder=student.encoder))
+    model = Distillation(
+        student=student, teacher=Ranker(schema, MLP([4]), sees="all", encoder=student.encoder)
+    )
     model.compile(optimizer=keras.optimizers.SGD(1.0), metrics=[])
     random = np.random.default_rng(0)
     inputs = {

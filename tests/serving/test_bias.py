@@ -12,7 +12,7 @@ from tfpfd import (
     Sequence,
     TwoTower,
     export,
-    inspect,
+    inspect_export,
     refresh,
     saved_scores,
 )
@@ -84,7 +84,7 @@ def assert_serves(path, student, ids):
     )
     rows["seen"] = [[one for one in row if one] for row in np.repeat(USERS["seen"], len(ids), 0)]
     close(saved_scores(path, rows), logits.ravel())
-    assert inspect(path, privileged=["affinity"]).findings == []
+    assert inspect_export(path, privileged=["affinity"]).findings == []
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,7 @@ def test_without_a_bias_there_is_no_such_variable(tmp_path):
     """As exports were before there was one, which are read by the same code."""
     student = student_of(None)
     path = export(student, {"item_id": IDS}, tmp_path, k=4, verbose=0, warm_up=False)
-    assert not [key for key in inspect(path).variables if key.startswith("bias")]
+    assert not [key for key in inspect_export(path).variables if key.startswith("bias")]
     assert not hasattr(tf.saved_model.load(str(path)), "bias")
     assert_serves(path, student, IDS)
     version = refresh(tmp_path, {"item_id": IDS[1:]}, verbose=0, warm_up=False)
@@ -164,5 +164,5 @@ def test_an_export_without_items(student, tmp_path):
 @pytest.mark.parametrize("bias, wanted", [(BIAS, BIAS), (None, 0.0)])
 def test_a_tower_alone_has_it_in_the_manifest(tmp_path, bias, wanted):
     path = export(student_of(bias), None, tmp_path, side="item", verbose=0, warm_up=False)
-    found = inspect(path)
+    found = inspect_export(path)
     assert found.findings == [] and found.manifest["bias"] == wanted

@@ -18,7 +18,7 @@ from tfpfd import (
     TwoTower,
     Version,
     export,
-    inspect,
+    inspect_export,
     lineage,
     refresh,
     save_version,
@@ -155,10 +155,13 @@ def test_a_flipped_bit_is_told_before_anything_is_read(copied, name):
     for _ in range(10):
         file.write_bytes(flipped(content, rng))
         message = f"'{copied}' can't be read as a SavedModel: file '{name}' was changed after"
-        for call in (lambda: inspect(copied), lambda: refresh(copied.parent, ITEMS, verbose=0)):
+        for call in (
+            lambda: inspect_export(copied),
+            lambda: refresh(copied.parent, ITEMS, verbose=0),
+        ):
             assert (one_line(call) or "").startswith(message)
     file.write_bytes(content)
-    assert inspect(copied).findings == []
+    assert inspect_export(copied).findings == []
 
 
 def test_a_flipped_bit_of_the_manifest(copied):
@@ -166,7 +169,7 @@ def test_a_flipped_bit_of_the_manifest(copied):
     content = file.read_bytes()
     for _ in range(40):
         file.write_bytes(flipped(content, rng))
-        one_line(lambda: inspect(copied))
+        one_line(lambda: inspect_export(copied))
 
 
 def test_manifests_of_other_forms(copied):
@@ -175,11 +178,11 @@ def test_manifests_of_other_forms(copied):
     for name in plain:
         for value in ODD:
             file.write_text(json.dumps({**plain, name: value}))
-            refused += one_line(lambda: inspect(copied)) is not None
+            refused += one_line(lambda: inspect_export(copied)) is not None
     assert refused > 60
     for _ in range(40):
         file.write_text(json.dumps(replaced(plain, rng)))
-        one_line(lambda: inspect(copied))
+        one_line(lambda: inspect_export(copied))
 
 
 def test_schemas_that_were_forged_with_their_hash(copied, seal):
@@ -188,7 +191,7 @@ def test_schemas_that_were_forged_with_their_hash(copied, seal):
     for _ in range(40):
         file.write_text(json.dumps(replaced(json.loads(text), rng)))
         seal(copied)
-        one_line(lambda: inspect(copied))
+        one_line(lambda: inspect_export(copied))
 
 
 def test_graphs_that_were_forged_with_their_hash(copied, seal):
@@ -198,7 +201,7 @@ def test_graphs_that_were_forged_with_their_hash(copied, seal):
         file.write_bytes(flipped(content, rng))
         seal(copied)
         try:
-            refused += bool(inspect(copied).findings)
+            refused += bool(inspect_export(copied).findings)
         except ValueError as error:
             assert "\n" not in str(error)
             refused += 1
@@ -238,8 +241,8 @@ def test_a_graph_that_is_none_of_an_export(copied, seal, forge):
     forge(saved.meta_graphs[0])
     file.write_bytes(saved.SerializeToString())
     seal(copied)
-    message = one_line(lambda: inspect(copied))
-    assert message is not None or inspect(copied).findings
+    message = one_line(lambda: inspect_export(copied))
+    assert message is not None or inspect_export(copied).findings
 
 
 def test_the_command_line_exits_with_2(copied):

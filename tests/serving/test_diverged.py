@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpfd import MLP, Categorical, Numeric, Ranker, Schema, TwoTower, export, inspect, refresh
+from tfpfd import (
+    MLP,
+    Categorical,
+    Numeric,
+    Ranker,
+    Schema,
+    TwoTower,
+    export,
+    inspect_export,
+    refresh,
+)
 from tfpfd._keras import keras
 
 ITEMS = {"item_id": ["i1", "i2"], "price": [1.0, np.nan]}
@@ -83,7 +93,7 @@ def test_large_weights_alone_are_no_divergence(schema, tmp_path):
     weights[0] = np.full_like(weights[0], 3e38)
     weights[1:] = [weight * 1e-30 for weight in weights[1:]]
     student.set_weights(weights)
-    assert inspect(export(student, ITEMS, tmp_path, verbose=0)).findings == []
+    assert inspect_export(export(student, ITEMS, tmp_path, verbose=0)).findings == []
 
 
 class Long(TwoTower):

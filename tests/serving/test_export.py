@@ -24,7 +24,7 @@ from tfpfd import (
     TwoTower,
     export,
 )
-from tfpfd.serving import inspect
+from tfpfd.serving import inspect_export
 from tfpfd.serving.export_plan import ExportPlan
 from tfpfd.serving.manifest import write_extra
 
@@ -176,17 +176,17 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path, monkeypatch, name):
 def test_any_ranker_of_served_features_can_be_exported(tmp_path, shape):
     schema = small()
     first = Ranker(schema, TwoTower([2]))
-    encoder, own = first.encoder, ()
+    encoder, unshared = first.encoder, ()
     if shape == "own":
-        own = ("item_id",)
+        unshared = ("item_id",)
     elif shape == "rest":
         encoder = FeatureEncoder(schema, ["user_id"])
     elif shape == "base":
         encoder = FeatureEncoder(schema, base=first.encoder)
-    student = Ranker(schema, TwoTower([2]), encoder=encoder, own=own)
+    student = Ranker(schema, TwoTower([2]), encoder=encoder, unshared=unshared)
     student.trainable = shape != "frozen"
     path = export(student, ITEMS, tmp_path, verbose=0)
-    assert inspect(path).findings == []
+    assert inspect_export(path).findings == []
     assert_serves(path, student)
 
 
@@ -195,7 +195,7 @@ def test_item_features_may_have_the_names_of_inputs_of_other_signatures(tmp_path
     student = Ranker(small(item=features), TwoTower([2]))
     items = {**ITEMS, "k": [1.0, 2, 3, 4], "candidate_ids": [0.0] * 4}
     path = export(student, items, tmp_path, verbose=0)
-    assert inspect(path).findings == []
+    assert inspect_export(path).findings == []
     loaded = tf.saved_model.load(str(path))
     found = loaded.signatures["top_k"](user_id=tf.constant(["u1"]), k=tf.constant(2))
     assert found["scores"].shape == (1, 2)
@@ -315,7 +315,7 @@ def test_a_killed_export_leaves_no_version(student, tmp_path):
     assert (left / "saved_model.pb").exists()
     assert not left.name.isdecimal()
     with pytest.raises(FileNotFoundError, match="holds no SavedModel"):
-        inspect(tmp_path)
+        inspect_export(tmp_path)
     path = export(student, ITEMS, tmp_path, verbose=0)
     assert path == tmp_path / "1"
     assert_serves(path, student)

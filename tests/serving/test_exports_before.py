@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpfd import inspect, refresh, saved_scores
+from tfpfd import inspect_export, refresh, saved_scores
 
 FILE = Path(__file__).parent / "exports" / "before_signatures.tar.xz"
 """Of stack A: user_id, clicks; item_id, genres, price, of which the last two are attributes."""
@@ -36,7 +36,7 @@ def scores(path):
 
 
 def test_it_is_inspected_and_answers(base):
-    found = inspect(base)
+    found = inspect_export(base)
     assert found.findings == []
     assert "signatures" not in found.manifest
     assert found.stripped == ["affinity"]
@@ -47,9 +47,9 @@ def test_it_is_inspected_and_answers(base):
 
 def test_it_is_refreshed(base):
     version = refresh(base, {**ITEMS, "price": PRICES}, verbose=0)
-    found = inspect(version)
+    found = inspect_export(version)
     assert found.findings == []
     assert found.manifest["parent"] == 1
-    assert found.signatures == inspect(base / "1").signatures
+    assert found.signatures == inspect_export(base / "1").signatures
     assert found.manifest["warm_up_requests"] in (0, 120)
     np.testing.assert_allclose(scores(version), SCORES, rtol=1e-5)

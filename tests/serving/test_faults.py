@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 import tfpfd
-from tfpfd import inspect
+from tfpfd import inspect_export
 
 # TFPFD_KILLS=50 for a hundred kills, of exports and of refreshes.
 KILLS = int(os.environ.get("TFPFD_KILLS", "8"))
@@ -101,7 +101,7 @@ def assert_whole(base, count):
     """That versions 1 to `count` are all there is, and that each is whole and answers."""
     assert sorted(p.name for p in base.iterdir()) == sorted(str(n + 1) for n in range(count))
     for version in base.iterdir():
-        assert inspect(version).findings == []
+        assert inspect_export(version).findings == []
         loaded = tf.saved_model.load(str(version))
         found = loaded.signatures["serving_default"](user_id=tf.constant(["u1"]))
         assert np.isfinite(found["scores"]).all()

@@ -22,7 +22,7 @@ from tfpfd import (
     Sequence,
     TwoTower,
     export,
-    inspect,
+    inspect_export,
     save_version,
 )
 from tfpfd._keras import keras
@@ -269,7 +269,7 @@ def test_a_network_whose_ranker_is_gone(schema, tmp_path):
 def test_a_teacher_of_any_keras_model(schema, tmp_path):
     teacher = keras.Sequential([keras.layers.Dense(1)], name="cross")
     teacher.build((None, 2))
-    Distillation(Ranker(schema, MLP([2])), teacher)
+    Distillation(student=Ranker(schema, MLP([2])), teacher=teacher)
     message = refusal_of(Ranker(schema, Holding(teacher)), tmp_path)
     assert "student.network.t is the teacher 'cross' of a Distillation" in message
 
@@ -312,7 +312,7 @@ def test_a_weight_that_is_read_and_not_held(schema, teacher, tmp_path, monkeypat
 def test_what_is_shared_or_of_served_features_is_no_finding(schema, marked, tmp_path):
     student = Ranker(schema, Holding(SimpleNamespace()))
     teacher = Ranker(schema, MLP([4]), sees="all", encoder=student.encoder)
-    model = Distillation(student, teacher)
+    model = Distillation(student=student, teacher=teacher)
     model.compile(optimizer="adam", run_eagerly=False)
     inputs = {
         name: np.ones((4,) if feature.length is None else (4, feature.length), np.int32)
@@ -326,4 +326,4 @@ def test_what_is_shared_or_of_served_features_is_no_finding(schema, marked, tmp_
     # Another ranker of the same features, the shared encoder, a loop, and plain values.
     student.network.t.held = [Ranker(schema, MLP([2])), student.encoder, student, teacher.encoder]
     version = export(student, None, tmp_path, verbose=0)
-    assert inspect(version).findings == []
+    assert inspect_export(version).findings == []

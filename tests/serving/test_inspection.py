@@ -18,7 +18,7 @@ from tfpfd import (
     SelfAttention,
     TwoTower,
     export,
-    inspect,
+    inspect_export,
 )
 from tfpfd._keras import tf_variable
 
@@ -29,7 +29,7 @@ def body(graph):
 
 
 def test_a_good_export_is_clean(exported):
-    found = inspect(exported.path)
+    found = inspect_export(exported.path)
     assert found.findings == []
     assert found.path == exported.path
     assert found.stripped == ["affinity", "later_clicks", "left_by"]
@@ -53,10 +53,10 @@ def test_a_good_export_is_clean(exported):
 
 
 def test_a_model_is_inspected_by_its_newest_version(copied):
-    assert inspect(copied.parent).path == copied
+    assert inspect_export(copied.parent).path == copied
     shutil.copytree(copied, copied.parent / "10")
     shutil.copytree(copied, copied.parent / "9")
-    assert inspect(copied.parent).path == copied.parent / "10"
+    assert inspect_export(copied.parent).path == copied.parent / "10"
 
 
 # What the papers say can be checked: no input, variable or node of the teacher or of its features.
@@ -82,13 +82,13 @@ def test_the_variables_are_the_students_served_ones(exported):
     bias = exported.student.network.bias.numpy()
     assert bias != 0
     reader = tf.train.load_checkpoint(str(exported.path / "variables" / "variables"))
-    held = {key for key in inspect(exported.path).variables if key.startswith("weights/")}
+    held = {key for key in inspect_export(exported.path).variables if key.startswith("weights/")}
     assert held == set(expected)
     for key, values in expected.items():
         np.testing.assert_array_equal(reader.get_tensor(key), values)
     assert reader.get_tensor("bias/.ATTRIBUTES/VARIABLE_VALUE") == bias
     # Besides weights: bias, item table, and a lookup table for each vocabulary that is served.
-    others = {key.split("/.")[0] for key in inspect(exported.path).variables} - {
+    others = {key.split("/.")[0] for key in inspect_export(exported.path).variables} - {
         key.split("/.")[0] for key in expected
     }
     assert others == {
@@ -138,7 +138,7 @@ def test_a_privileged_input_of_a_signature_is_found(copied, change):
         inputs["affinity"].CopyFrom(inputs["age"])
 
     change(copied, plant)
-    assert inspect(copied).findings == [
+    assert inspect_export(copied).findings == [
         "signature 'top_k' takes ['affinity'], which are no served features",
         "privileged feature 'affinity' is named in signature 'top_k'",
     ]
@@ -151,7 +151,7 @@ def test_any_input_that_is_no_served_feature_is_found(copied, change):
 
     change(copied, plant)
     findings = ["signature 'user_embedding' takes ['other'], which are no served features"]
-    assert inspect(copied).findings == findings
+    assert inspect_export(copied).findings == findings
 
 
 def test_a_placeholder_that_no_signature_names_is_found(copied, change):
@@ -161,7 +161,7 @@ def test_a_placeholder_that_no_signature_names_is_found(copied, change):
 
     change(copied, plant)
     findings = ["placeholder 'top_k_affinity' is no input of a signature"]
-    assert inspect(copied).findings == findings
+    assert inspect_export(copied).findings == findings
 
 
 def test_a_variable_that_was_not_declared_is_found(copied, tmp_path, seal):
@@ -176,7 +176,7 @@ def test_a_variable_that_was_not_declared_is_found(copied, tmp_path, seal):
     tf.saved_model.save(module, str(extended), signatures=dict(module.good.signatures))
     shutil.copytree(copied / "assets.extra", extended / "assets.extra")
     seal(extended)
-    found = inspect(extended)
+    found = inspect_export(extended)
     key = "teacher/.ATTRIBUTES/VARIABLE_VALUE"
     assert found.variables[key] == [1, 1]
     assert f"variable '{key}' was not declared by the export" in found.findings
@@ -188,7 +188,7 @@ def test_a_variable_of_another_shape_is_found(copied):
     key = "weights/user_tower/0/.ATTRIBUTES/VARIABLE_VALUE"
     manifest["variables"][key][0] -= 4
     file.write_text(json.dumps(manifest))
-    assert inspect(copied).findings == [f"variable '{key}' was not declared by the export"]
+    assert inspect_export(copied).findings == [f"variable '{key}' was not declared by the export"]
 
 
 def test_a_lookup_table_of_a_privileged_feature_stops_the_export(strings, tmp_path, monkeypatch):
@@ -250,7 +250,7 @@ def variable_name(graph):
 )
 def test_a_privileged_name_in_the_graph_is_found(copied, plant, where, change):
     change(copied, plant)
-    findings = [f for f in inspect(copied).findings if "belongs to no signature" not in f]
+    findings = [f for f in inspect_export(copied).findings if "belongs to no signature" not in f]
     assert findings == [f"privileged feature 'affinity' is named in {where}"]
 
 
@@ -260,7 +260,7 @@ def test_a_privileged_name_in_the_assets_is_found(copied, seal):
     (assets / "affinity.txt").write_text("a\nb\n")
     (assets / "words.txt").write_bytes(b"\xff\x00back\nleft_by\n")
     seal(copied)
-    assert inspect(copied).findings == [
+    assert inspect_export(copied).findings == [
         "privileged feature 'affinity' is named in assets, as a file's name",
         "privileged feature 'left_by' is named in asset 'words.txt'",
     ]
@@ -270,18 +270,18 @@ def test_a_schema_with_privileged_features_is_found(copied, strings, seal):
     (copied / "assets.extra" / "schema.json").write_text(strings.schema.to_json())
     seal(copied)
     names = "['affinity', 'later_clicks', 'left_by']"
-    assert inspect(copied).findings == [f"the schema holds privileged features {names}"]
+    assert inspect_export(copied).findings == [f"the schema holds privileged features {names}"]
 
 
 @pytest.mark.parametrize("name", ["tfpfd.json", "schema.json"])
 def test_a_missing_manifest_or_schema_is_found(copied, name):
     (copied / "assets.extra" / name).unlink()
-    (finding,) = inspect(copied).findings
+    (finding,) = inspect_export(copied).findings
     assert finding.endswith("is missing: not an export")
 
 
 def test_other_names_are_looked_for_on_demand(copied):
-    found = inspect(copied, privileged=["clicks", "nowhere"])
+    found = inspect_export(copied, privileged=["clicks", "nowhere"])
     assert found.stripped == ["affinity", "clicks", "later_clicks", "left_by", "nowhere"]
     assert found.findings
     assert all("privileged feature 'clicks' is named in" in finding for finding in found.findings)
@@ -304,7 +304,7 @@ def test_words_of_tensorflow_are_no_findings(tmp_path, strings, behaviour):
     encoder = FeatureEncoder(schema, dim=4, behaviour=behaviour)
     student = Ranker(schema, TwoTower([4, 2]), encoder=encoder)
     items = {"item_id": ["i1"], "genres": [["war"]], "price": [1.0]}
-    found = inspect(export(student, items, tmp_path, verbose=0))
+    found = inspect_export(export(student, items, tmp_path, verbose=0))
     assert found.findings == []
     assert found.stripped == sorted(WORDS)
 
@@ -320,7 +320,7 @@ def test_words_of_tensorflow_are_found_where_only_features_are_named(copied, nam
         inputs[name].CopyFrom(inputs["age"])
 
     change(copied, plant)
-    assert inspect(copied).findings == [
+    assert inspect_export(copied).findings == [
         f"signature 'top_k' takes ['{name}'], which are no served features",
         f"privileged feature '{name}' is named in asset 'words.txt'",
     ]
@@ -333,11 +333,11 @@ def test_a_part_of_another_name_is_no_finding(tmp_path):
         privileged={"post_event": (Numeric("dwell", boundaries=(1.0,)),)},
     )
     path = export(Ranker(schema, TwoTower([2])), {"item_id": ["i1"]}, tmp_path, verbose=0)
-    assert inspect(path).findings == []
+    assert inspect_export(path).findings == []
 
 
 def test_a_notebook_shows_verdict_signatures_and_variables(strings):
-    found = inspect(strings.path)
+    found = inspect_export(strings.path)
     size = f"6 signatures, {found.bytes / 1e6:.1f} MB"
     assert repr(found) == (f"Inspection('{found.path}', {size}: nothing privileged is inside)")
     html = found._repr_html_()
@@ -354,13 +354,13 @@ def test_a_notebook_shows_verdict_signatures_and_variables(strings):
 def test_nothing_there_is_refused(tmp_path):
     for path in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(FileNotFoundError, match="holds no SavedModel"):
-            inspect(path)
+            inspect_export(path)
 
 
 def test_a_version_without_a_model_is_refused(tmp_path):
     (tmp_path / "1").mkdir()
     with pytest.raises(FileNotFoundError, match=r"saved_model\.pb: expected an export"):
-        inspect(tmp_path)
+        inspect_export(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", "half"])
@@ -369,10 +369,10 @@ def test_a_damaged_model_is_refused(copied, content):
     held = file.read_bytes()
     file.write_bytes(held[: len(held) // 2] if content == "half" else content)
     with pytest.raises(ValueError, match=f"'{copied}' can't be read as a SavedModel"):
-        inspect(copied)
+        inspect_export(copied)
 
 
 def test_missing_variables_are_refused(copied):
     shutil.rmtree(copied / "variables")
     with pytest.raises(ValueError, match="can't be read as a SavedModel"):
-        inspect(copied)
+        inspect_export(copied)

@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from tfpfd import Categorical, Ranker, Schema, TwoTower, export, inspect
+from tfpfd import Categorical, Ranker, Schema, TwoTower, export, inspect_export
 from tfpfd.serving.manifest import write_extra
 from tfpfd.version import __version__
 
@@ -31,16 +31,16 @@ def test_a_manifest_says_where_a_version_comes_from(student, tmp_path):
     assert set(manifest["packages"]) == {"tfpfd", "tensorflow", "keras"}
     assert manifest["packages"]["tfpfd"] == __version__
     assert before <= datetime.datetime.fromisoformat(manifest["created"])
-    assert inspect(path).manifest == manifest
+    assert inspect_export(path).manifest == manifest
 
 
 def test_a_parent_is_named(copied, strings):
     # As for a version that was made from the files of another.
-    written = inspect(copied).manifest
+    written = inspect_export(copied).manifest
     facts = {name: written[name] for name in ("items", "k", "table", "attributes", "stripped")}
     write_extra(copied, strings.schema.served(), facts, parent=41)
-    assert inspect(copied).manifest["parent"] == 41
-    assert inspect(copied).findings == []
+    assert inspect_export(copied).manifest["parent"] == 41
+    assert inspect_export(copied).findings == []
 
 
 @pytest.mark.parametrize("details", [{"model": object()}, {"auc": float("nan")}, "auc 0.75", 3])
@@ -60,7 +60,7 @@ def test_every_file_but_the_manifest_has_its_hash(exported):
     }
     digest = files.pop(MANIFEST)
     assert {"saved_model.pb", "assets.extra/schema.json", "assets.extra/items.parquet"} < set(files)
-    found = inspect(exported.path)
+    found = inspect_export(exported.path)
     assert found.manifest["files"] == files
     assert found.digest == digest
 
@@ -82,16 +82,16 @@ def test_one_bit_of_a_file_is_found(copied, name):
     if name == "variables/variables.index":
         # TensorFlow has a checksum of its own there.
         with pytest.raises(ValueError, match="can't be read as a SavedModel"):
-            inspect(copied)
+            inspect_export(copied)
     else:
-        assert inspect(copied).findings == [f"file '{name}' was changed after the export"]
+        assert inspect_export(copied).findings == [f"file '{name}' was changed after the export"]
 
 
 def test_a_missing_and_an_added_file_are_found(copied):
     (copied / "assets.extra" / "items.parquet").unlink()
     (copied / "assets").mkdir(exist_ok=True)
     (copied / "assets" / "more.txt").write_text("more")
-    assert inspect(copied).findings == [
+    assert inspect_export(copied).findings == [
         "file 'assets.extra/items.parquet' is missing",
         "file 'assets/more.txt' was added after the export",
     ]
@@ -162,29 +162,29 @@ def test_what_is_no_plain_file_is_found(copied, tmp_path, monkeypatch, add):
     elsewhere.mkdir()
     monkeypatch.chdir(copied.parent)
     message = add(copied, elsewhere)
-    assert message in inspect(copied).findings
+    assert message in inspect_export(copied).findings
 
 
 def test_the_version_itself_may_be_a_link(copied, tmp_path):
     (tmp_path / "in_service").symlink_to(copied)
-    assert inspect(tmp_path / "in_service").findings == []
+    assert inspect_export(tmp_path / "in_service").findings == []
 
 
 def test_a_manifest_without_hashes_is_found(copied):
-    manifest = inspect(copied).manifest
+    manifest = inspect_export(copied).manifest
     (copied / MANIFEST).write_text(json.dumps({**manifest, "files": None}))
     message = "the manifest holds no hashes of the files: they may have been changed"
-    assert inspect(copied).findings == [message]
+    assert inspect_export(copied).findings == [message]
 
 
 def test_a_rewritten_manifest_has_another_digest(copied, strings):
-    manifest = inspect(copied).manifest
+    manifest = inspect_export(copied).manifest
     (copied / MANIFEST).write_text(json.dumps({**manifest, "details": {"auc": 0.99}}))
-    assert inspect(copied).digest != inspect(strings.path).digest
+    assert inspect_export(copied).digest != inspect_export(strings.path).digest
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "\x00"])
 def test_a_damaged_manifest_is_refused(copied, content):
     (copied / MANIFEST).write_text(content)
     with pytest.raises(ValueError, match=r"tfpfd.json' (can't be read as JSON|must hold an obj)"):
-        inspect(copied)
+        inspect_export(copied)

@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpfd import MLP, FeatureEncoder, Ranker, SelfAttention, TwoTower, export, inspect, refresh
+from tfpfd import (
+    MLP,
+    FeatureEncoder,
+    Ranker,
+    SelfAttention,
+    TwoTower,
+    export,
+    inspect_export,
+    refresh,
+)
 from tfpfd._keras import keras
 from tfpfd.schema.mark import fingerprints, mark_of
 from tfpfd.serving import embed_items, saved_scores
@@ -78,7 +87,7 @@ def test_an_export_serves_what_float32_would(strings, policy, tmp_path):
         export({"a": ranker, "b": student}, None, tmp_path / "value", price="price", verbose=0),
         export(student, catalogue, tmp_path / "half", table="float16", verbose=0),
     ]
-    assert [inspect(path).findings for path in paths] == [[]] * len(paths)
+    assert [inspect_export(path).findings for path in paths] == [[]] * len(paths)
     pairs = {name: values[:USERS] for name, values in {**users, **items}.items()}
     rules = {
         "allowed_ids": [[""]] * USERS,

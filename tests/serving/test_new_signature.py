@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpfd import MLP, Ranker, TwoTower, export, inspect, refresh
+from tfpfd import MLP, Ranker, TwoTower, export, inspect_export, refresh
 from tfpfd.serving import RequestInput, Signature
 
 FILE = '''
@@ -93,7 +93,7 @@ def test_a_process_with_tensorflow_alone_serves_it(strings, path, tmp_path):
 
 
 def test_inspect_lists_it_beside_the_others(strings, path):
-    found, others = inspect(path), inspect(strings.path).signatures
+    found, others = inspect_export(path), inspect_export(strings.path).signatures
     assert found.findings == []
     own = (["of_ids: string [?]"], ["similarities: float32 [?, ?]"])
     assert found.signatures == {**others, "similar_items": own}
@@ -115,9 +115,9 @@ def test_warm_up_asks_it_for_items_of_the_catalogue(strings, path):
 
 def test_refresh_keeps_it(strings, path):
     version = refresh(path.parent, strings.catalogue().iloc[:5], verbose=0)
-    found = inspect(version)
+    found = inspect_export(version)
     assert found.findings == []
-    assert found.manifest["signatures"] == inspect(path).manifest["signatures"]
+    assert found.manifest["signatures"] == inspect_export(path).manifest["signatures"]
     answer = tf.saved_model.load(str(version)).signatures["similar_items"]
     similar = answer(of_ids=tf.constant(strings.ids[:1]))["similarities"]
     expected = similarities(strings, strings.ids[:1])[:, :5]
@@ -128,7 +128,7 @@ def test_what_the_manifest_does_not_declare_is_found(path, seal):
     manifest = json.loads((path / "assets.extra" / "tfpfd.json").read_text())
     try:
         seal(path, signatures={})
-        assert inspect(path).findings == [
+        assert inspect_export(path).findings == [
             "signature 'similar_items' takes ['of_ids'], which are no served features"
         ]
     finally:
@@ -160,14 +160,14 @@ def test_exports_without_items_have_them_too(strings, tmp_path):
     items = {name: tf.constant(values[:2]) for name, values in strings.items().items()}
     student = Ranker(strings.schema, MLP([3]))
     path = export(student, None, tmp_path / "ranker", signatures=[Doubled()], verbose=0)
-    assert inspect(path).findings == []
+    assert inspect_export(path).findings == []
     signatures = tf.saved_model.load(str(path)).signatures
     logit = signatures["score"](**raw, **items)["logit"]
     np.testing.assert_allclose(signatures["doubled"](**raw, **items)["twice"], 2 * logit)
 
     student = Ranker(strings.schema, TwoTower([3]))
     path = export(student, None, tmp_path / "side", side="user", signatures=[Length()], verbose=0)
-    assert inspect(path).findings == []
+    assert inspect_export(path).findings == []
     signatures = tf.saved_model.load(str(path)).signatures
     embedding = signatures["user_embedding"](**raw)["embedding"]
     expected = np.linalg.norm(embedding, axis=1)

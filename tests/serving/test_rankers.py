@@ -14,7 +14,7 @@ from tfpfd import (
     Sequence,
     TwoTower,
     export,
-    inspect,
+    inspect_export,
     refresh,
 )
 
@@ -58,7 +58,7 @@ def sigmoid(x):
 def test_a_ranker_gives_its_predictions(tmp_path, network):
     student = student_of(network)
     path = export(student, None, tmp_path, warm_up=False, verbose=0)
-    found = inspect(path)
+    found = inspect_export(path)
     assert found.findings == []
     assert set(found.signatures) == {"serving_default", "score"}
     assert found.stripped == ["affinity"]
@@ -79,7 +79,7 @@ def test_a_ranker_gives_its_predictions(tmp_path, network):
 def test_several_rankers_rank_by_expected_value(tmp_path):
     rankers = {"ctr": student_of(MLP([3]), 1), "cvr": student_of(TwoTower([4]), 2)}
     path = export(rankers, None, tmp_path, price="price", warm_up=False, verbose=0)
-    found = inspect(path)
+    found = inspect_export(path)
     assert found.findings == []
     assert found.manifest["rankers"] == ["ctr", "cvr"]
     assert found.manifest["price"] == "price"
@@ -107,7 +107,7 @@ def test_towers_apart_give_the_logit_together(tmp_path):
     embeddings = []
     for side in ("user", "item"):
         path = export(student, None, tmp_path / side, side=side, warm_up=False, verbose=0)
-        found = inspect(path)
+        found = inspect_export(path)
         assert found.findings == []
         assert found.manifest["bias"] == -3.0
         assert set(found.signatures) == {"serving_default", f"{side}_embedding"}

@@ -14,7 +14,7 @@ from tfpfd import (
     SelfAttention,
     TwoTower,
     export,
-    inspect,
+    inspect_export,
 )
 from tfpfd._keras import keras
 from tfpfd.layers import joined
@@ -77,7 +77,7 @@ def test_the_input_of_another_signature(copied, change):
         outputs["leak"].CopyFrom(graph.signature_def["top_k"].inputs["age"])
 
     change(copied, plant)
-    assert inspect(copied).findings == [
+    assert inspect_export(copied).findings == [
         "signature 'user_embedding' depends on placeholder 'top_k_age', which is none of its inputs"
     ]
 
@@ -92,7 +92,7 @@ def test_a_placeholder_behind_an_output(copied, change, through):
         call_of(graph, "top_k").input.append(f"{through}hidden")
 
     change(copied, plant)
-    assert inspect(copied).findings == [
+    assert inspect_export(copied).findings == [
         "signature 'top_k' depends on placeholder 'hidden', which is none of its inputs"
     ]
 
@@ -103,7 +103,7 @@ def test_a_variable_that_is_not_restored(copied, change):
         call_of(graph, "user_embedding").input.append("kernel")
 
     change(copied, plant)
-    assert inspect(copied).findings == [
+    assert inspect_export(copied).findings == [
         "signature 'user_embedding' depends on 'kernel', which the checkpoint doesn't restore"
     ]
 
@@ -134,7 +134,7 @@ def test_an_operation_whose_result_is_no_function_of_its_inputs(copied, change, 
         body_of(graph, "item_embedding").node_def.add(name="x", op=operation)
 
     change(copied, plant)
-    (finding,) = inspect(copied).findings
+    (finding,) = inspect_export(copied).findings
     assert finding.startswith(f"signature 'item_embedding' depends on operation {operation} ('x' ")
 
 
@@ -154,7 +154,7 @@ def test_an_operation_where_weights_are_restored(copied, change, operation):
 
     change(copied, plant)
     message = f"operation {operation} ('x') is none that saving and restoring need"
-    assert inspect(copied).findings == [message]
+    assert inspect_export(copied).findings == [message]
 
 
 def test_operations_of_ones_own_are_named(copied, change):
@@ -162,8 +162,8 @@ def test_operations_of_ones_own_are_named(copied, change):
         body_of(graph, "item_embedding").node_def.add(name="x", op="MyLibrary>Hash")
 
     change(copied, plant)
-    assert inspect(copied, operations=["MyLibrary>Hash"]).findings == []
-    (finding,) = inspect(copied, operations=["Other"]).findings
+    assert inspect_export(copied, operations=["MyLibrary>Hash"]).findings == []
+    (finding,) = inspect_export(copied, operations=["Other"]).findings
     assert "depends on operation MyLibrary>Hash ('x' " in finding
 
 
@@ -213,7 +213,7 @@ def test_a_network_of_ordinary_layers_is_explained(student, marked, tmp_path):
     one = Ranker(student.schema, Everything())
     inputs = {name: np.ones(2, np.int32) for name in ("user_id", "item_id")}
     one.predict(marked(student.schema, inputs), verbose=0)
-    assert inspect(export(one, None, tmp_path, warm_up=False, verbose=0)).findings == []
+    assert inspect_export(export(one, None, tmp_path, warm_up=False, verbose=0)).findings == []
 
 
 def test_an_operation_outside_of_functions(copied, change):
@@ -223,7 +223,7 @@ def test_an_operation_outside_of_functions(copied, change):
 
     change(copied, plant)
     message = "signature 'top_k' depends on operation ReadFile ('x')"
-    assert inspect(copied).findings == [message]
+    assert inspect_export(copied).findings == [message]
 
 
 def test_a_node_or_a_function_that_does_not_exist(copied, change):
@@ -232,7 +232,7 @@ def test_a_node_or_a_function_that_does_not_exist(copied, change):
         call_of(graph, "user_embedding").attr["f"].func.name = "nothing"
 
     change(copied, plant)
-    findings = inspect(copied).findings
+    findings = inspect_export(copied).findings
     assert "signature 'top_k' depends on node 'nowhere', which doesn't exist" in findings
     message = "signature 'user_embedding' depends on function 'nothing', which doesn't exist"
     assert message in findings
@@ -243,7 +243,7 @@ def test_a_node_or_a_function_that_does_not_exist(copied, change):
 
 def test_a_node_of_no_signature(copied, change):
     change(copied, lambda graph: graph.graph_def.node.add(name="auxiliary", op="NoOp"))
-    assert inspect(copied).findings == ["node 'auxiliary' belongs to no signature"]
+    assert inspect_export(copied).findings == ["node 'auxiliary' belongs to no signature"]
 
 
 def test_a_function_that_is_never_called(copied, change):
@@ -251,7 +251,9 @@ def test_a_function_that_is_never_called(copied, change):
         graph.graph_def.library.function.add().signature.name = "auxiliary_head"
 
     change(copied, plant)
-    assert inspect(copied).findings == ["function 'auxiliary_head' is called by no signature"]
+    assert inspect_export(copied).findings == [
+        "function 'auxiliary_head' is called by no signature"
+    ]
 
 
 def test_a_second_graph(copied, seal):
@@ -260,7 +262,7 @@ def test_a_second_graph(copied, seal):
     saved.meta_graphs.add().meta_info_def.tags.append("teacher")
     file.write_bytes(saved.SerializeToString())
     seal(copied)
-    assert inspect(copied).findings == ["the SavedModel holds 2 graphs: expected one"]
+    assert inspect_export(copied).findings == ["the SavedModel holds 2 graphs: expected one"]
 
 
 def test_variables_of_an_optimizer(copied, change):
@@ -268,7 +270,7 @@ def test_variables_of_an_optimizer(copied, change):
         graph.object_graph_def.nodes[0].slot_variables.add(slot_name="momentum")
 
     change(copied, plant)
-    assert inspect(copied).findings == ["the object graph holds variables of an optimizer"]
+    assert inspect_export(copied).findings == ["the object graph holds variables of an optimizer"]
 
 
 # The same by an export whose module holds too much: nothing is published.

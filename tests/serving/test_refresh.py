@@ -14,7 +14,17 @@ import pyarrow.parquet
 import pytest
 import tensorflow as tf
 
-from tfpfd import Categorical, Numeric, Ranker, Schema, Sequence, TwoTower, export, inspect, refresh
+from tfpfd import (
+    Categorical,
+    Numeric,
+    Ranker,
+    Schema,
+    Sequence,
+    TwoTower,
+    export,
+    inspect_export,
+    refresh,
+)
 from tfpfd.serving import items as items_module
 from tfpfd.serving import kept_embeddings
 
@@ -101,7 +111,7 @@ def test_items_may_be_added_removed_and_changed(student, base):
     assert version == base / "2"
     assert_serves(version, student, changed)
     assert_serves(base / "1", student, catalogue(range(9)))
-    assert inspect(version).findings == []
+    assert inspect_export(version).findings == []
     # Nothing but the item table is new.
     assert (version / "saved_model.pb").read_bytes() == (base / "1/saved_model.pb").read_bytes()
     old, new = (
@@ -117,13 +127,13 @@ def test_items_may_be_added_removed_and_changed(student, base):
 
 def test_the_manifest_names_the_parent_and_keeps_what_still_holds(base):
     version = refresh(base, catalogue([1, 2]), details={"rows": 12}, warm_up=False, verbose=0)
-    manifest = inspect(version).manifest
+    manifest = inspect_export(version).manifest
     assert manifest["parent"] == 1
-    assert inspect(base / "1").manifest["parent"] is None
+    assert inspect_export(base / "1").manifest["parent"] is None
     assert manifest["items"] == 2
     assert manifest["details"] == {"auc": 0.7, "rows": 12}
     for name in ("k", "width", "table", "attributes", "stripped"):
-        assert manifest[name] == inspect(base / "1").manifest[name]
+        assert manifest[name] == inspect_export(base / "1").manifest[name]
     table = pyarrow.parquet.read_table(version / "assets.extra/items.parquet")
     assert table["item_id"].to_pylist() == ["i1", "i2"]
 
@@ -145,7 +155,7 @@ def test_a_smaller_table_keeps_its_type(student, tmp_path, table, error):
     export(student, catalogue(range(9)), tmp_path, table=table, warm_up=False, verbose=0)
     items = catalogue(range(5, 25))
     version = refresh(tmp_path, items, warm_up=False, verbose=0)
-    assert inspect(version).findings == []
+    assert inspect_export(version).findings == []
     loaded = tf.saved_model.load(str(version))
     assert loaded.item_embeddings.dtype.name == table
     candidates = tf.constant([items["item_id"].tolist()] * 3)

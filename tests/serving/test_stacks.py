@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfpfd import inspect
+from tfpfd import inspect_export
 from tfpfd._keras import KERAS_VERSION
 
 
@@ -28,7 +28,7 @@ def test_exports_of_every_stack_answer_as_their_students(exported, tmp_path):
     for file in found:
         request, ids, logits = pickle.loads(file.read_bytes())
         version = file.parent / "1"
-        assert inspect(version).findings == []
+        assert inspect_export(version).findings == []
         loaded = tf.saved_model.load(str(version))
         signatures = loaded.signatures
         specs = signatures["serving_default"].structured_input_signature[1]

@@ -16,7 +16,7 @@ from tfpfd import (
     Sequence,
     TwoTower,
     export,
-    inspect,
+    inspect_export,
 )
 from tfpfd.serving import warm_up
 from tfpfd.serving.warm_up import BATCHES, can_warm_up
@@ -62,7 +62,7 @@ def student():
 def test_every_signature_is_asked_in_several_sizes_and_gives_finite_answers(exported):
     model, sizes = exported.loaded, {}
     found = requests(exported.path)
-    assert len(found) == inspect(exported.path).manifest["warm_up_requests"] <= 1000
+    assert len(found) == inspect_export(exported.path).manifest["warm_up_requests"] <= 1000
     for request in found:
         name = request.model_spec.signature_name
         # TensorFlow refuses a wrong name, type or shape.
@@ -150,7 +150,7 @@ def test_without_warm_up_there_is_no_file(student, tmp_path):
     path = export(student, ITEMS, tmp_path, warm_up=False, verbose=0)
     assert not (path / FILE).exists()
     assert json.loads((path / "assets.extra/tfpfd.json").read_text())["warm_up_requests"] == 0
-    assert inspect(path).findings == []
+    assert inspect_export(path).findings == []
 
 
 # Without the package.

@@ -137,7 +137,9 @@ def train(
         teacher = recipe.teacher(schema, arm.teacher, student)
         warm_up = WarmUp(recipe.weight, steps=recipe.warm_up * int(train.cardinality()))
         soft = recipe.losses.soft_labels and recipe.losses.soft_labels()
-        model = Distillation(student, teacher, weight=warm_up, distillation_loss=soft)
+        model = Distillation(
+            student=student, teacher=teacher, distillation_weight=warm_up, distillation_loss=soft
+        )
         start = recipe.warm_up
     loss = watched = None
     if recipe.losses.labels is not None:

@@ -105,7 +105,7 @@ def check_catalogue(data: CatalogueSplits) -> None:
     for part in ("train", "validation", "test"):
         of_user = raw_columns(schema.user)
         weight = () if schema.weight is None else (schema.weight,)
-        columns = dict.fromkeys((*pair, *data.keep, *of_user, *weight))
+        columns = dict.fromkeys((*pair, *data.extra_columns, *of_user, *weight))
         _check_pairs(f"data.{part}", getattr(data, part), columns, pair)
         if getattr(data, part).empty:
             raise ValueError(f"`data.{part}` must hold a row for each choice, received none")

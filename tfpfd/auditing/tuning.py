@@ -15,7 +15,7 @@ from tfpfd.evaluation.intervals import FloatArray
 
 @dataclass(frozen=True)
 class Setting:
-    """Multipliers of what the recipe says.
+    """EpsilonConstraint of what the recipe says.
 
     Args:
       learning_rate: of the learning rate.

@@ -28,12 +28,13 @@ class CatalogueSplits:
     """What users chose of a catalogue, split: the data of a coarse ranker.
 
     `train`, `validation` and `test` hold a row for each item that a user chose, with the columns
-    `user`, `item`, `keep` and the features of the user side, as of the moment of the choice, those
-    of a user in the order of time: the first of them says how the user was as a part began. No
-    row says what wasn't chosen: beside each, `drawn` items are drawn that the user wasn't shown.
+    `user`, `item`, `extra_columns` and the features of the user side, as of the moment of the
+    choice, those of a user in the order of time: the first of them says how the user was as a part
+    began. No row says what wasn't chosen: beside each, `drawn` items are drawn that the user wasn't
+    shown.
 
         CatalogueSplits(likes, later_likes, last_likes, films, schema, "user_id", "film_id",
-                        exposed=rated, privileged=cross_features, keep=["timestamp"])
+                        exposed=rated, privileged=cross_features, extra_columns=["timestamp"])
 
     Args:
       train: what students learn from.
@@ -51,9 +52,9 @@ class CatalogueSplits:
       history: the same of what users chose before `train`: the rivals learn from it too, as the
         students do where it is in their features. It counts as shown.
       privileged: makes the privileged features, one column each, of a frame with the columns
-        `user`, `item` and `keep`, in its order. Features that know the row's own choice would
-        give it away: make them of what was strictly earlier.
-      keep: columns of the rows that `privileged` reads, such as the time.
+        `user`, `item` and `extra_columns`, in its order. Features that know the row's own choice
+        would give it away: make them of what was strictly earlier.
+      extra_columns: columns of the rows that `privileged` reads, such as the time.
       drawn: items drawn beside each row.
     """
 
@@ -68,7 +69,7 @@ class CatalogueSplits:
     seen: pd.DataFrame | None = None
     history: pd.DataFrame | None = None
     privileged: MakePrivileged | None = None
-    keep: Sequence[str] = ()
+    extra_columns: Sequence[str] = ()
     drawn: int = 20
 
     def pairs(self, *names: str) -> pd.DataFrame:
@@ -101,7 +102,7 @@ class CatalogueSplits:
             self.user,
             self.item,
             self.shown_before(part),
-            self.keep,
+            self.extra_columns,
             self.drawn,
             seed=PARTS.index(part),
         )
@@ -140,7 +141,7 @@ class CatalogueSplits:
             items[raw_columns(schema.item)].iloc[place].reset_index(drop=True),
         ]
         if self.privileged is not None and schema.features("privileged"):
-            keys = rows[list(dict.fromkeys([self.user, *self.keep]))]
+            keys = rows[list(dict.fromkeys([self.user, *self.extra_columns]))]
             made = privileged_of(self.privileged, keys, items[self.item], row, place)
             frames.append(made[raw_columns(schema.features("privileged").values())])
         frame = pd.concat(frames, axis=1)
@@ -185,7 +186,7 @@ class CatalogueSplits:
             exposed=self.shown_before(part),
             drawn=self.drawn,
             privileged=self.privileged if schema.features("privileged") else None,
-            keep=self.keep,
+            extra_columns=self.extra_columns,
             batch_size=batch_size,
             shuffle=shuffle,
             seed=seed,

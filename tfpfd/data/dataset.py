@@ -28,7 +28,7 @@ def from_rows(
     shuffle: bool = False,
     seed: int | None = None,
     by_list: bool = False,
-    keep: Sequence[str] = (),
+    extra_columns: Sequence[str] = (),
     labels: Sequence[str] = (),
 ) -> tf.data.Dataset:
     """Batches of rows that fit in memory, as table rows (4 bytes a value).
@@ -62,23 +62,23 @@ def from_rows(
         most together, a longer list is a batch of its own, and lists are shuffled whole. Shuffled
         batches are as many in every epoch: nearly full where lists are much shorter than a batch,
         and a third full or more where they aren't.
-      keep: columns of numbers to pass through beside the features, such as the scores of a
+      extra_columns: columns of numbers to pass through beside the features, such as the scores of a
         teacher trained before.
       labels: columns of further labels in [0, 1], those of secondary objectives; unlike those to
-        `keep` they may be NaN, on rows without such a label.
+        `extra_columns` they may be NaN, on rows without such a label.
 
     Returns:
       A dataset of `(inputs, labels)`, or `(inputs, labels, weights)` if the schema has a weight:
       int32 `[batch]` or `[batch, length]` by feature (or what its kind is looked up to), float32
       `[batch]`, float32 `[batch]`. A row without a label has the label NaN. With `by_list` the
       inputs say under `tfpfd.data.LIST` which rows share a list, as int64 `[batch]`; columns to
-      `keep` and further `labels` are in the inputs as float32 `[batch]`.
+      `extra_columns` and further `labels` are in the inputs as float32 `[batch]`.
 
     Raises:
-      TypeError: `keep` or `labels` is one string.
+      TypeError: `extra_columns` or `labels` is one string.
       ValueError: naming the column, what was expected and what came; no row with a label of a kind;
-        `by_list` without a list key in the schema, or `keep` or `labels` naming a column that the
-        schema uses otherwise.
+        `by_list` without a list key in the schema, or `extra_columns` or `labels` naming a column
+        that the schema uses otherwise.
     """
     check_schema(schema)
     check_integer("batch_size", batch_size, least=1)
@@ -86,10 +86,10 @@ def from_rows(
     check_flag("by_list", by_list)
     if seed is not None:
         check_integer("seed", seed, least=0)
-    keep, labels = names_in("keep", keep), names_in("labels", labels)
+    extra_columns, labels = names_in("extra_columns", extra_columns), names_in("labels", labels)
     if by_list and schema.list_key is None:
         raise ValueError("`by_list` needs to know the lists: declare `list_key` in the schema")
-    columns, lists = looked_up(source, schema, keep, labels)
+    columns, lists = looked_up(source, schema, extra_columns, labels)
     if by_list and lists is not None:
         return prefetched(batches_of_lists(columns, lists, batch_size, shuffle, seed))
     # Without a word of lists: batches that cut them would make what looks at lists silently wrong.
@@ -97,14 +97,14 @@ def from_rows(
 
 
 def looked_up(
-    source: Source, schema: Schema, keep: Sequence[str] = (), labels: Sequence[str] = ()
+    source: Source, schema: Schema, extra_columns: Sequence[str] = (), labels: Sequence[str] = ()
 ) -> tuple[Any, np.ndarray | None]:
     """All rows, checked and looked up, in their order.
 
     Args:
       source: as of `from_rows`, like the others.
       schema: an adapted schema.
-      keep: columns of numbers to pass through.
+      extra_columns: columns of numbers to pass through.
       labels: columns of further labels.
 
     Returns:
@@ -116,11 +116,11 @@ def looked_up(
       TypeError: as of `from_rows`.
       ValueError: as of `from_rows`.
     """
-    names = _column_names(schema, keep, labels)
+    names = _column_names(schema, extra_columns, labels)
     parts, keys = [], []
     for raw in raw_batches(source, names):
         if rows_of(raw):
-            parts.append(_look_up(schema, raw, keep, labels))
+            parts.append(_look_up(schema, raw, extra_columns, labels))
             if schema.list_key is not None:
                 keys.append(raw[schema.list_key])
     if not parts:
@@ -137,7 +137,10 @@ def looked_up(
 
 
 def from_stream(
-    raw: tf.data.Dataset, schema: Schema, keep: Sequence[str] = (), labels: Sequence[str] = ()
+    raw: tf.data.Dataset,
+    schema: Schema,
+    extra_columns: Sequence[str] = (),
+    labels: Sequence[str] = (),
 ) -> tf.data.Dataset:
     """Batches of rows of any number, looked up while training runs.
 
@@ -149,7 +152,7 @@ def from_stream(
       raw: batches of raw columns, as dicts: `[batch]`, or for several values a row `[batch, width]`
         padded with "" or negative numbers, or ragged.
       schema: an adapted schema; `schema.served()` when `raw` has no privileged columns.
-      keep: columns of numbers to pass through; see `from_rows`.
+      extra_columns: columns of numbers to pass through; see `from_rows`.
       labels: columns of further labels; see `from_rows`.
 
     Returns:
@@ -157,19 +160,19 @@ def from_stream(
       has a list key, the inputs say under `tfpfd.data.LIST` which rows share a list.
 
     Raises:
-      ValueError: a column is missing, or of another rank or type, or `keep` or `labels` names a
-        column that the schema uses otherwise.
-      TypeError: `raw` doesn't yield dicts, or `keep` or `labels` is one string.
+      ValueError: a column is missing, or of another rank or type, or `extra_columns` or `labels`
+        names a column that the schema uses otherwise.
+      TypeError: `raw` doesn't yield dicts, or `extra_columns` or `labels` is one string.
       tf.errors.InvalidArgumentError: while it is read, naming the column, what was expected and
         what came, as `from_rows` does.
     """
     check_schema(schema)
-    keep, labels = names_in("keep", keep), names_in("labels", labels)
-    check_columns(raw.element_spec, _column_names(schema, keep, labels))
+    extra_columns, labels = names_in("extra_columns", extra_columns), names_in("labels", labels)
+    check_columns(raw.element_spec, _column_names(schema, extra_columns, labels))
 
     def look_up(batch: Any) -> tuple:
         label = _label(schema.label, batch)
-        kept = {name: _kept(name, batch) for name in keep}
+        kept = {name: _kept(name, batch) for name in extra_columns}
         further = {name: _label(name, batch) for name in labels}
         inputs = {**schema.lookup(batch), **kept, **further}
         if schema.list_key is not None:
@@ -190,21 +193,22 @@ def prefetched(batches: tf.data.Dataset) -> tf.data.Dataset:
     return batches.prefetch(2).with_options(options)
 
 
-def _column_names(schema: Schema, keep: Sequence[str], labels: Sequence[str]) -> list[str]:
+def _column_names(schema: Schema, extra_columns: Sequence[str], labels: Sequence[str]) -> list[str]:
     """Every column needed; refuses columns to pass on that would stand in another's place."""
     taken = {*raw_columns(schema.features().values()), schema.label, schema.weight, LIST}
-    for argument, names in (("keep", keep), ("labels", labels)):
+    for argument, names in (("extra_columns", extra_columns), ("labels", labels)):
         for name in names:
-            if argument == "labels" and name in keep:
+            if argument == "labels" and name in extra_columns:
                 raise ValueError(
-                    f"`labels` names '{name}', which `keep` names too: expected it in one of them"
+                    f"`labels` names '{name}', which `extra_columns` names too: expected it in one "
+                    "of them"
                 )
             if name in taken or name.startswith(SCHEMA):
                 raise ValueError(
                     f"`{argument}` names '{name}': expected columns other than features, label "
                     "and weight"
                 )
-    return list(dict.fromkeys([*schema.column_names, *keep, *labels]))
+    return list(dict.fromkeys([*schema.column_names, *extra_columns, *labels]))
 
 
 def _label(name: str, batch: Any) -> tf.Tensor:
@@ -235,13 +239,15 @@ def _numbers(name: str, batch: Any) -> tf.Tensor:
     return tf.cast(values, tf.float32)
 
 
-def _look_up(schema: Schema, raw: Any, keep: Sequence[str], further: Sequence[str]) -> tuple:
+def _look_up(
+    schema: Schema, raw: Any, extra_columns: Sequence[str], further: Sequence[str]
+) -> tuple:
     columns = schema.columns(raw, schema.features().values())
     # Now, also where a strategy calls the function that makes the data set while it traces.
     with tf.init_scope():
         ids = schema.lookup({name: tf.constant(values) for name, values in columns.items()})
         inputs = {name: rows.numpy() for name, rows in ids.items()}
-    for name in keep:
+    for name in extra_columns:
         inputs[name] = column(name, raw[name], "float", several=False, optional=False)
     for name in further:
         inputs[name], _ = check_target(raw, name, None)

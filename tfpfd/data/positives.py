@@ -35,7 +35,7 @@ def from_positives(
     exposed: pd.DataFrame | None = None,
     drawn: int = 20,
     privileged: MakePrivileged | None = None,
-    keep: Sequence[str] = (),
+    extra_columns: Sequence[str] = (),
     batch_size: int = 1024,
     shuffle: bool = False,
     seed: int = 0,
@@ -64,8 +64,8 @@ def from_positives(
       exposed: columns `user` and `item` of all that was shown so far, beside `rows`.
       drawn: items drawn for each row.
       privileged: makes the privileged features, one column each, of a frame with the columns
-        `user`, `item` and `keep`, in its order; needed if the schema has some.
-      keep: columns of `rows` that `privileged` reads, such as the time.
+        `user`, `item` and `extra_columns`, in its order; needed if the schema has some.
+      extra_columns: columns of `rows` that `privileged` reads, such as the time.
       batch_size: rows that a batch holds at most, in whole lists.
       shuffle: whether every epoch has another order of lists.
       seed: of the draw and of the order.
@@ -74,7 +74,7 @@ def from_positives(
       A dataset as `from_rows(…, by_list=True)` returns it; a list has the weight of its row.
 
     Raises:
-      TypeError: `keep` is one string.
+      TypeError: `extra_columns` is one string.
       ValueError: as of `sample_unexposed` and `from_rows`; the item of a row is not in `items`; or
         the schema has privileged features and nothing makes them.
     """
@@ -82,8 +82,8 @@ def from_positives(
     check_privileged(schema, privileged)
     check_integer("batch_size", batch_size, least=1)
     check_flag("shuffle", shuffle)
-    candidates = draw_lists(rows, items, schema, user, item, exposed, keep, drawn, seed)
-    columns = look_up_lists(rows, items, schema, user, item, candidates, privileged, keep)
+    candidates = draw_lists(rows, items, schema, user, item, exposed, extra_columns, drawn, seed)
+    columns = look_up_lists(rows, items, schema, user, item, candidates, privileged, extra_columns)
     counts = np.full(len(rows), drawn + 1)
     return prefetched(whole_lists(columns, counts, batch_size, shuffle, seed))
 
@@ -105,7 +105,7 @@ def draw_lists(
     user: str,
     item: str,
     exposed: pd.DataFrame | None,
-    keep: Sequence[str],
+    extra_columns: Sequence[str],
     drawn: int,
     seed: int,
 ) -> NDArray[np.int64]:
@@ -120,13 +120,13 @@ def draw_lists(
     """
     check_integer("drawn", drawn, least=1)
     check_integer("seed", seed, least=0)
-    keep = names_in("keep", keep)
+    extra_columns = names_in("extra_columns", extra_columns)
     if rows.empty:
         raise ValueError("`rows` must hold at least one row, received none")
     if exposed is not None and {user, item} <= set(exposed.columns) & set(rows.columns):
         # Else a row's own item could be drawn beside it, as what the user didn't choose.
         exposed = pd.concat([exposed[[user, item]], rows[[user, item]]], ignore_index=True)
-    found = draw_unexposed(rows, items, schema, user, item, exposed, keep, drawn, seed)
+    found = draw_unexposed(rows, items, schema, user, item, exposed, extra_columns, drawn, seed)
     chosen = pd.Index(items[item]).get_indexer(rows[item])
     if (chosen < 0).any():
         raise ValueError(
@@ -144,7 +144,7 @@ def look_up_lists(
     item: str,
     candidates: NDArray[np.int64],
     privileged: MakePrivileged | None,
-    keep: Sequence[str],
+    extra_columns: Sequence[str],
 ) -> ListColumns:
     """Looks up what the lists of `draw_lists` hold; the other arguments are `from_positives`'s.
 
@@ -166,7 +166,7 @@ def look_up_lists(
         targets.append(np.repeat(weights, size))
     inputs = {}
     if privileged is not None and hidden:
-        keys = rows[list(dict.fromkeys([user, *keep]))]
+        keys = rows[list(dict.fromkeys([user, *extra_columns]))]
         places = np.repeat(np.arange(len(rows)), size)
         made = privileged_of(privileged, keys, items[item], places, candidates.ravel())
         inputs = _looked_up(made, schema, hidden.values())

@@ -21,7 +21,7 @@ def sample_unexposed(
     user: str,
     item: str,
     exposed: pd.DataFrame | None = None,
-    keep: Sequence[str] = (),
+    extra_columns: Sequence[str] = (),
     per_row: int = 4,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -39,22 +39,22 @@ def sample_unexposed(
       item: column of the item's id.
       exposed: columns `user` and `item` of all that was shown so far; by default `rows`. Pass
         what was shown before training ended, not what came after.
-      keep: other columns of `rows` to keep, such as the time; those that the schema doesn't name
-        may belong to the row's item, so they are left out otherwise.
+      extra_columns: other columns of `rows` to keep, such as the time; those that the schema
+        doesn't name may belong to the row's item, so they are left out otherwise.
       per_row: how many candidates a row; drawn uniformly, with replacement.
       seed: of the draw.
 
     Returns:
-      `len(rows) * per_row` rows: the user side, the weight, the list key and `keep` of the row, the
-      drawn item's columns of `items`, and NaN as the label.
+      `len(rows) * per_row` rows: the user side, the weight, the list key and `extra_columns` of the
+      row, the drawn item's columns of `items`, and NaN as the label.
 
     Raises:
       ValueError: a column is missing, an id is missing or of another type in another frame, an
         item stands twice in `items`, `per_row` is below 1, or a user was shown every item.
     """
-    keep = names_in("keep", keep)
-    drawn = draw_unexposed(rows, items, schema, user, item, exposed, keep, per_row, seed)
-    named = {user, *raw_columns(schema.user), schema.weight, schema.list_key, *keep}
+    extra_columns = names_in("extra_columns", extra_columns)
+    drawn = draw_unexposed(rows, items, schema, user, item, exposed, extra_columns, per_row, seed)
+    named = {user, *raw_columns(schema.user), schema.weight, schema.list_key, *extra_columns}
     kept = rows[[name for name in rows.columns if name in named - set(items.columns)]]
     candidates = kept.iloc[np.repeat(np.arange(len(rows)), per_row)].reset_index(drop=True)
     features = items.iloc[drawn.ravel()].reset_index(drop=True)
@@ -68,7 +68,7 @@ def draw_unexposed(
     user: str,
     item: str,
     exposed: pd.DataFrame | None,
-    keep: Sequence[str],
+    extra_columns: Sequence[str],
     per_row: int,
     seed: int,
 ) -> np.ndarray:
@@ -82,7 +82,7 @@ def draw_unexposed(
     """
     shown = rows if exposed is None else exposed
     for name, frame, columns in (
-        ("rows", rows, {user, item, *keep}),
+        ("rows", rows, {user, item, *extra_columns}),
         ("items", items, {item, *raw_columns(schema.item)}),
         ("exposed", shown, {user, item}),
     ):

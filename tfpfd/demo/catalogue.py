@@ -129,12 +129,12 @@ class LikesTask:
         """How many likes students learn from."""
         return len(self.rows.lists["train"].users)
 
-    def parts(self, weight: Any = None, own: Collection[str] | None = ()) -> Parts:
+    def parts(self, weight: Any = None, unshared: Collection[str] | None = ()) -> Parts:
         """A new student, and teachers for it.
 
         Args:
           weight: λ, as `Distillation` takes it; None for the recipe's own.
-          own: what a teacher doesn't share, see `Parts`.
+          unshared: what a teacher doesn't share, see `Parts`.
         """
         recipe = self.recipe
 
@@ -150,7 +150,7 @@ class LikesTask:
             return FeatureEncoder(schema, features, recipe.dim, dims)
 
         weight = recipe.weight if weight is None else weight
-        return Parts(self.schema, network, encoder, weight, own, OF_LISTS.soft_labels)
+        return Parts(self.schema, network, encoder, weight, unshared, OF_LISTS.soft_labels)
 
     def fit(
         self,

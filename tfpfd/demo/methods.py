@@ -25,7 +25,7 @@ class Parts:
         whether it shall be stronger than the student's.
       encoder: makes an encoder of some features of a schema.
       weight: λ, as `Distillation` takes it.
-      own: names of the features that a teacher doesn't share with the student; None for an
+      unshared: names of the features that a teacher doesn't share with the student; None for an
         encoder of its own.
       soft_labels: makes the distillation loss; None for that of `Distillation`.
     """
@@ -36,12 +36,12 @@ class Parts:
         network: MakeNetwork,
         encoder: MakeEncoder,
         weight: Any = 0.5,
-        own: Collection[str] | None = (),
+        unshared: Collection[str] | None = (),
         soft_labels: MakeLoss | None = None,
     ) -> None:
         self.schema, self.weight = schema, weight
         self.soft_labels = soft_labels
-        self._network, self._encoder, self._own = network, encoder, own
+        self._network, self._encoder, self._own = network, encoder, unshared
         served = encoder(schema, schema.features("served"))
         self.student = Ranker(schema, network("served", False), encoder=served)
 
@@ -53,7 +53,7 @@ class Parts:
             encoder = self._encoder(self.schema, self.schema.features(sees))
             return Ranker(self.schema, network, sees=sees, encoder=encoder)
         encoder = self.student.encoder
-        return Ranker(self.schema, network, sees=sees, encoder=encoder, own=self._own)
+        return Ranker(self.schema, network, sees=sees, encoder=encoder, unshared=self._own)
 
 
 Compose = Callable[[Parts], LabelledModel]
@@ -71,7 +71,11 @@ def distilled(sees: Sees, strong: bool = False, **options: Any) -> Compose:
         teacher = parts.teacher(sees, strong)
         loss = parts.soft_labels and parts.soft_labels()
         return Distillation(
-            parts.student, teacher, weight=parts.weight, distillation_loss=loss, **options
+            student=parts.student,
+            teacher=teacher,
+            distillation_weight=parts.weight,
+            distillation_loss=loss,
+            **options,
         )
 
     return compose

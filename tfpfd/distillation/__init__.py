@@ -3,19 +3,19 @@
 from tfpfd.distillation.auc import AUC
 from tfpfd.distillation.distillation import Distillation
 from tfpfd.distillation.losses import CrossEntropy, SoftCrossEntropy
-from tfpfd.distillation.multi_task import MultiTask
+from tfpfd.distillation.multi_task import AuxiliaryTasks
 from tfpfd.distillation.out_of_fold import out_of_fold
 from tfpfd.distillation.ranker import Ranker
 from tfpfd.distillation.schedule import WarmUp
-from tfpfd.distillation.scores import ScoreColumn, score_rows
+from tfpfd.distillation.scores import PrecomputedTeacher, score_rows
 
 __all__ = [
     "AUC",
+    "AuxiliaryTasks",
     "CrossEntropy",
     "Distillation",
-    "MultiTask",
+    "PrecomputedTeacher",
     "Ranker",
-    "ScoreColumn",
     "SoftCrossEntropy",
     "WarmUp",
     "out_of_fold",

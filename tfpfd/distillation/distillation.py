@@ -13,11 +13,11 @@ from tfpfd._keras import COUNTED_ONCE, declared_inputs, freeze, keras, register
 from tfpfd.distillation.contracts import check_loss
 from tfpfd.distillation.labelled import LabelledModel
 from tfpfd.distillation.losses import SoftCrossEntropy, Term, term_of
-from tfpfd.distillation.overview import Part, features_table, parts_of_ranker
+from tfpfd.distillation.overview import Part, features_table, parts_of
 from tfpfd.distillation.parts import check_plain, name_part
 from tfpfd.distillation.privileged import remember
 from tfpfd.distillation.ranker import Ranker
-from tfpfd.distillation.schedule import WarmUp
+from tfpfd.distillation.schedule import schedule_of
 from tfpfd.distillation.schemas import check_same_features, rankers_of
 from tfpfd.distillation.scores import check_inputs
 from tfpfd.distillation.shared_weights import check_sharing
@@ -47,7 +47,7 @@ class Distillation(LabelledModel):
     >>> rows = pd.DataFrame(
     ...     {"user": ["ann", "bob"], "book": ["emma"] * 2, "shelf": ["read", "left"]}
     ... ).assign(label=[1.0, 0.0])
-    >>> model = Distillation(student=student, teacher=teacher, weight=0.5)
+    >>> model = Distillation(student=student, teacher=teacher)
     >>> model.compile(optimizer="adam", metrics=[])
     >>> history = model.fit(data.from_rows(rows, schema), epochs=2, verbose=0).history
     >>> len(history["student_loss"]), len(history["distillation_loss"])
@@ -56,7 +56,7 @@ class Distillation(LabelledModel):
     Args:
       student: the ranker that will be served.
       teacher: a ranker, or any Keras model from the same inputs to logits `[batch]`.
-      weight: λ, a number, `WarmUp`, or another registered Keras object from step to λ.
+      distillation_weight: λ, a number, `WarmUp`, or another registered Keras object from step to λ.
       distillation_loss: L_d, a Keras loss whose targets are the teacher's logits, or one of
         `tfpfd.losses` that looks at lists; by default `SoftCrossEntropy()`.
       mutual: whether the teacher learns from the student's soft labels too, with the same λ:
@@ -67,9 +67,9 @@ class Distillation(LabelledModel):
         belongs to this model, so an export of the student doesn't have it.
 
     Raises:
-      ValueError: `student` sees privileged features or is the teacher, `weight` is no number in
-        [0, 1], a frozen teacher shares weights with the student or is to learn mutually, a teacher
-        shares other than by `encoder=student.encoder`, or was made for another schema.
+      ValueError: `student` sees privileged features or is the teacher, `distillation_weight` is no
+        number in [0, 1], a frozen teacher shares weights with the student or is to learn mutually,
+        a teacher shares other than by `encoder=student.encoder`, or was made for another schema.
       TypeError: `student` is no `Ranker`, or `teacher` no Keras model.
 
     Reference:
@@ -84,9 +84,10 @@ class Distillation(LabelledModel):
 
     def __init__(
         self,
+        *,
         student: Ranker,
         teacher: keras.Model,
-        weight: float | Any = 0.5,
+        distillation_weight: float | Any = 0.5,
         distillation_loss: keras.losses.Loss | None = None,
         mutual: bool = False,
         auxiliary_head: bool = False,
@@ -129,7 +130,7 @@ class Distillation(LabelledModel):
         if not rankers_of(teacher):
             # What it reads is not known, so a student may not hold it.
             remember(f"the teacher '{teacher.name}' of a Distillation", teacher, [teacher])
-        self.weight = weight if callable(weight) else WarmUp(weight)
+        self.distillation_weight = schedule_of(distillation_weight)
         self.distillation_loss = distillation_loss or SoftCrossEntropy()
         check_loss("distillation_loss", self.distillation_loss, soft=True)
         self.terms = ("student_loss", "teacher_loss", "distillation_loss")
@@ -152,10 +153,8 @@ class Distillation(LabelledModel):
 
     def overview_parts(self) -> list[Part]:
         """Those of student and teacher, and the auxiliary head."""
-        parts = parts_of_ranker(self.student, "student")
-        teacher = Part("teacher", self.teacher)
-        known = isinstance(self.teacher, Ranker)
-        parts += parts_of_ranker(self.teacher, "teacher") if known else [teacher]
+        rankers = {"student": self.student, "teacher": self.teacher}
+        parts = [part for name, one in rankers.items() for part in parts_of(one, name)]
         return parts if self.head is None else [*parts, Part("auxiliary head", self.head)]
 
     def overview_words(self) -> Iterable[str]:
@@ -268,7 +267,7 @@ class Distillation(LabelledModel):
 
     def values(self) -> dict[str, tf.Tensor]:
         """λ."""
-        return {"distillation_weight": self.weight(tf.convert_to_tensor(self.step))}
+        return {"distillation_weight": self.distillation_weight(tf.convert_to_tensor(self.step))}
 
     def watched(self, outputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The logits of both, as far as they are known."""
@@ -281,7 +280,7 @@ class Distillation(LabelledModel):
         self.step.assign_add(1)
 
     def get_config(self) -> dict[str, Any]:
-        parts = ("student", "teacher", "weight", "distillation_loss")
+        parts = ("student", "teacher", "distillation_weight", "distillation_loss")
         serialized = {
             part: keras.utils.serialize_keras_object(getattr(self, part)) for part in parts
         }
@@ -310,9 +309,10 @@ class Distillation(LabelledModel):
         if config["frozen"]:  # Not every Keras generation writes it for a functional model.
             freeze(teacher)
         return cls(
-            student,
-            teacher,
-            weight=revive(config["weight"]),
+            student=student,
+            teacher=teacher,
+            # Its name in files from before it had this one.
+            distillation_weight=revive(config.get("distillation_weight", config.get("weight"))),
             distillation_loss=revive(config["distillation_loss"]),
             mutual=config["mutual"],
             auxiliary_head=config["auxiliary_head"],

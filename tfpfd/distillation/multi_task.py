@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfpfd._arguments import check_number
-from tfpfd._keras import keras, register
+from tfpfd._keras import keras, register_formerly
 from tfpfd.distillation.labelled import LabelledModel
 from tfpfd.distillation.losses import Term, term_of
 from tfpfd.distillation.losses.reduction import row_term
@@ -18,8 +18,8 @@ from tfpfd.distillation.targets import Targets
 from tfpfd.schema.mark import columns_of
 
 
-@register
-class MultiTask(LabelledModel):
+@register_formerly("MultiTask")
+class AuxiliaryTasks(LabelledModel):
     """Trains a student on labels and, by a head for each privileged feature, on those.
 
         L(y, f) + weight · Σ_k L_k(x*_k, h_k)
@@ -118,6 +118,6 @@ class MultiTask(LabelledModel):
         return {"name": self.name, "student": student, "weight": self.weight}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> MultiTask:
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> AuxiliaryTasks:
         student = keras.utils.deserialize_keras_object(config["student"])
         return cls(student, weight=config["weight"], name=config["name"])

@@ -26,7 +26,7 @@ def out_of_fold(
     A teacher is overconfident on its own training rows, and a student that learns from it there
     inherits the overfitting. So the labelled rows are split into folds, a teacher is fitted on
     all but one of them and scores that one. Rows without a label are scored by every teacher, and
-    get the mean. Written to a column, the result is a label store: see `ScoreColumn`.
+    get the mean. Written to a column, the result is a label store: see `PrecomputedTeacher`.
 
     Args:
       fit: trains a new teacher on rows and returns it.

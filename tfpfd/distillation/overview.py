@@ -125,6 +125,16 @@ def parts_of_ranker(ranker: Any, owner: str = "") -> list[Part]:
     return [*parts, Part(f"{before}network", ranker.network)]
 
 
+def parts_of(layer: Any, owner: str) -> list[Part]:
+    """The parts of a ranker, or a layer of another kind as a whole.
+
+    Args:
+      layer: a ranker, or another layer.
+      owner: what it is to the model that it is a part of.
+    """
+    return parts_of_ranker(layer, owner) if hasattr(layer, "encoders") else [Part(owner, layer)]
+
+
 def _encoder_by_feature(ranker: Any) -> dict[str, Any]:
     """Which of its encoders makes the vector of each feature that a ranker sees."""
     # The first one may hold what it doesn't share, too.

@@ -43,10 +43,10 @@ class Ranker(Scorer, LabelledModel):
       sees: which features it sees: `"served"`, `"all"`, or `"privileged"` ones alone.
       encoder: another ranker's encoder, which is then shared: tables and behaviour encoders are
         the same. Features that it doesn't hold get an encoder of this ranker's own.
-      own: names of features that are not shared although `encoder` holds them.
+      unshared: names of features that are not shared although `encoder` holds them.
 
     Raises:
-      ValueError: `encoder` was made for other features of the same name, `own` names a feature
+      ValueError: `encoder` was made for other features of the same name, `unshared` names a feature
         that it doesn't hold, or `network` is in use by another ranker or makes no logits `[batch]`.
       TypeError: `schema` is no schema, `encoder` no encoder, or `network` no layer, or one without
         the methods of a network, such as a `keras.Sequential` or functional model.
@@ -62,10 +62,10 @@ class Ranker(Scorer, LabelledModel):
         network: Network,
         sees: Sees = "served",
         encoder: FeatureEncoder | None = None,
-        own: Iterable[str] = (),
+        unshared: Iterable[str] = (),
         **kwargs: Any,
     ) -> None:
-        super().__init__(view_of(schema, sees, encoder, own), network, **kwargs)
+        super().__init__(view_of(schema, sees, encoder, unshared), network, **kwargs)
 
     def check_batches(self, names: Collection[str], training: bool) -> None:
         """Refuses batches without a feature that it sees; see `LabelledModel.check_batches`."""
@@ -84,6 +84,8 @@ class Ranker(Scorer, LabelledModel):
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Ranker:
         config = dict(config)
         trainable = config.pop("trainable")
+        if "own" in config:  # Its name in files from before it had this one.
+            config["unshared"] = config.pop("own")
         config["schema"] = Schema.from_dict(config["schema"])
         config["network"] = keras.utils.deserialize_keras_object(config["network"])
         if not isinstance(config["encoder"], FeatureEncoder):

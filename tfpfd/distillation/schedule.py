@@ -44,3 +44,18 @@ class WarmUp:
     def from_config(cls, config: dict[str, Any]) -> WarmUp:
         """The inverse of `get_config`, for Keras."""
         return cls(**config)
+
+
+def schedule_of(distillation_weight: Any) -> Any:
+    """What gives λ at a step, of a number or of a schedule.
+
+    Args:
+      distillation_weight: λ, in [0, 1], or an object from step to λ.
+
+    Raises:
+      ValueError: it is no number in [0, 1].
+    """
+    if callable(distillation_weight):
+        return distillation_weight
+    check_number("distillation_weight", distillation_weight, most=1)
+    return WarmUp(distillation_weight)

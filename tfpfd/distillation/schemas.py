@@ -42,7 +42,8 @@ def check_same_features(rankers: Iterable[tuple[str, Any]]) -> None:
             raise ValueError(
                 f"{owner} was made for another schema than {other}: features {names} differ, but "
                 "a batch is looked up once: expected the same vocabularies and bucket edges; the "
-                "scores of a model with others can stand in a column (see `tfpfd.ScoreColumn`)"
+                "scores of a model with others can stand in a column (see "
+                "`tfpfd.PrecomputedTeacher`)"
             )
 
 

@@ -68,7 +68,7 @@ class Scorer(RankerOverview, PredictingModel):
         self.schema = view.schema
         self.network: keras.layers.Layer = network
         self.sees = view.sees
-        self.own = view.own
+        self.unshared = view.unshared
         # Here, too, as Keras finds weights by the attributes of layers.
         self.encoder = view.encoder
         self._extra = view.extra
@@ -85,7 +85,7 @@ class Scorer(RankerOverview, PredictingModel):
             side: [(name, self.schema.fingerprints[name]) for name in names]
             for side, names in self.view.names.items()
         }
-        parts = [sides, self.own, list(getattr(self.network, "objectives", ()))]
+        parts = [sides, self.unshared, list(getattr(self.network, "objectives", ()))]
         self.schema_print = SchemaPrint(f"ranker '{self.name}'", parts)
         hidden = set(self.schema.features(self.sees)) - set(self.schema.features("served"))
         if hidden:
@@ -199,7 +199,7 @@ class Scorer(RankerOverview, PredictingModel):
             "network": keras.utils.serialize_keras_object(self._unbuilt.network),
             "sees": self.sees,
             "encoder": keras.utils.serialize_keras_object(self.encoder),
-            "own": list(self.own),
+            "unshared": list(self.unshared),
             "trainable": self.trainable,
         }
 

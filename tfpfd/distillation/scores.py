@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfpfd._keras import declared_names, keras, register
+from tfpfd._keras import declared_names, keras, register_formerly
 from tfpfd.data.scoring import SLICE, scores_of_batches
 from tfpfd.distillation.ranker import Ranker
 from tfpfd.schema import raw_batches
@@ -17,13 +17,13 @@ from tfpfd.schema.feature import raw_columns
 from tfpfd.schema.mark import columns_of
 
 
-@register
-class ScoreColumn(keras.layers.Layer):
+@register_formerly("ScoreColumn")
+class PrecomputedTeacher(keras.layers.Layer):
     """A frozen teacher whose logits were computed before and stand in a column.
 
     The asynchronous form of distillation: train a teacher, write its logits beside the rows, give
-    `tfpfd.data.from_rows` the column in `keep`, and the teacher is not even loaded. `score_rows`
-    gives the logits.
+    `tfpfd.data.from_rows` the column in `extra_columns`, and the teacher is not even loaded.
+    `score_rows` gives the logits.
 
     Args:
       column: name of the column of logits.
@@ -66,7 +66,8 @@ def check_column(column: str, names: Collection[str], what: str) -> None:
     if column not in names:
         raise ValueError(
             f"missing input '{column}': expected the column of {what}, which "
-            f"tfpfd.data.from_rows(…, keep=['{column}']) passes on, received {columns_of(names)}"
+            f"tfpfd.data.from_rows(…, extra_columns=['{column}']) passes on, received "
+            f"{columns_of(names)}"
         )
 
 

@@ -22,7 +22,7 @@ class View:
       sees: `"served"`, `"all"`, or `"privileged"` ones alone.
       encoder: the one that others may share.
       extra: encoders beside it, of the features that it doesn't hold or that aren't shared.
-      own: names of features that aren't shared although `encoder` holds them.
+      unshared: names of features that aren't shared although `encoder` holds them.
 
     Attributes:
       names: names of the features by side, of the sides that have some.
@@ -34,13 +34,13 @@ class View:
         sees: Sees,
         encoder: FeatureEncoder,
         extra: Iterable[FeatureEncoder],
-        own: Iterable[str] = (),
+        unshared: Iterable[str] = (),
     ) -> None:
         self.schema = schema
         self.sees = sees
         self.encoder = encoder
         self.extra = list(extra)
-        self.own = list(own)
+        self.unshared = list(unshared)
         sides = {side: [f.name for f in schema.sides[side]] for side in SIDES[sees]}
         self.names = {side: group for side, group in sides.items() if group}
 
@@ -73,7 +73,7 @@ class View:
         """
         seen = [name for names in self.names.values() for name in names]
         vectors: dict[str, Vectors] = {}
-        if any(name in self.encoder.features and name not in self.own for name in seen):
+        if any(name in self.encoder.features and name not in self.unshared for name in seen):
             if shared is None:
                 shared = self.encoder(inputs, training=training, repeated=True)
             vectors = dict(shared)
@@ -86,7 +86,7 @@ def view_of(
     schema: Schema,
     sees: Sees = "served",
     encoder: FeatureEncoder | None = None,
-    own: Iterable[str] = (),
+    unshared: Iterable[str] = (),
 ) -> View:
     """A view with the encoders that it needs.
 
@@ -94,10 +94,10 @@ def view_of(
       schema: an adapted schema.
       sees: as in `View`.
       encoder: another scorer's encoder, which is then shared; by default a new one.
-      own: names of features that are not shared although `encoder` holds them.
+      unshared: names of features that are not shared although `encoder` holds them.
 
     Raises:
-      ValueError: `encoder` was made for other features of the same name, `own` names a feature
+      ValueError: `encoder` was made for other features of the same name, `unshared` names a feature
         that it doesn't hold, or nothing is seen.
       TypeError: `schema` is no schema, or `encoder` no encoder.
     """
@@ -112,7 +112,7 @@ def view_of(
             f"`sees` is '{sees}', but `schema` has no privileged features: expected some, as "
             "`schema.served()` leaves them out"
         )
-    names = names_in("own", own)
+    names = names_in("unshared", unshared)
     encoder = FeatureEncoder(schema, features) if encoder is None else encoder
     _check_encoder(features, encoder, names)
     rest = [name for name in features if name not in encoder.features]
@@ -122,7 +122,7 @@ def view_of(
 
 
 def _check_encoder(
-    features: Mapping[str, Feature], encoder: FeatureEncoder, own: Iterable[str]
+    features: Mapping[str, Feature], encoder: FeatureEncoder, unshared: Iterable[str]
 ) -> None:
     held = encoder.features
     differing = [name for name in features if held.get(name, features[name]) != features[name]]
@@ -131,9 +131,9 @@ def _check_encoder(
             f"`encoder` was made for another schema: {differing} differ, expected the features of "
             "`schema`"
         )
-    unknown = [name for name in own if name not in held or name not in features]
+    unknown = [name for name in unshared if name not in held or name not in features]
     if unknown:
         raise ValueError(
-            f"`own` names {unknown}: expected features that this ranker sees and `encoder` holds, "
-            f"{sorted(set(held) & set(features))}"
+            f"`unshared` names {unknown}: expected features that this ranker sees and `encoder` "
+            f"holds, {sorted(set(held) & set(features))}"
         )

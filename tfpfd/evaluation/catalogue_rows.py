@@ -115,7 +115,7 @@ class CatalogueRows:
                     data.item,
                     data.draw(part),
                     data.privileged if part in privileged_in else None,
-                    data.keep,
+                    data.extra_columns,
                 ),
                 getattr(data, part)[data.user].to_numpy(),
             )

@@ -16,7 +16,7 @@ from tfpfd.integrations.packages import require
 from tfpfd.schema import raw_batches
 from tfpfd.schema.batches import Source, rows_of
 from tfpfd.schema.feature import raw_columns
-from tfpfd.serving import inspect
+from tfpfd.serving import inspect_export
 from tfpfd.serving.manifest import EXTRA, ITEMS, read_schema
 from tfpfd.serving.signatures.signature import concrete
 from tfpfd.serving.signatures.top_k import K
@@ -41,10 +41,10 @@ def item_table(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray]:
 
     Raises:
       FileNotFoundError: there is no SavedModel at `path`.
-      RuntimeError: the export isn't what was written: see `tfpfd.inspect`.
+      RuntimeError: the export isn't what was written: see `tfpfd.inspect_export`.
       ValueError: it has no table of items.
     """
-    found = inspect(path)
+    found = inspect_export(path)
     if found.findings:
         raise RuntimeError(f"'{found.path}' isn't what was exported: {'; '.join(found.findings)}")
     file = found.path / EXTRA / ITEMS
@@ -130,7 +130,7 @@ def scann_model(
       FileNotFoundError: see `item_table`.
       ImportError: ScaNN can't be used here.
       OSError: `out` can't be written.
-      RuntimeError: the export isn't what was written: see `tfpfd.inspect`.
+      RuntimeError: the export isn't what was written: see `tfpfd.inspect_export`.
       ValueError: a number below 1, more leaves than items, fewer than 1,000 items, or `out` is the
         export.
 

@@ -1,35 +1,35 @@
 """Several objectives: fused teachers, and the baselines beside them."""
 
 from tfpfd.objectives.aggregation import aggregate_labels
-from tfpfd.objectives.boost import Boosted
-from tfpfd.objectives.fused_towers import FusedTowers, fused
+from tfpfd.objectives.boost import RuleBoost
+from tfpfd.objectives.fused_towers import FusedTowers, fuse_scores
 from tfpfd.objectives.fusion import FusedTeachers
-from tfpfd.objectives.gating import Gate
+from tfpfd.objectives.gating import FusionGate
 from tfpfd.objectives.labels import check_objectives
 from tfpfd.objectives.mixtures import PLE, MMoE
-from tfpfd.objectives.multi_objective import MultiObjective, SeparateRankers
+from tfpfd.objectives.multi_objective import MultiTaskRanker, SeparateRankers
 from tfpfd.objectives.networks import SharedBottom
 from tfpfd.objectives.saved import SavedScorer
 from tfpfd.objectives.scalarised import Scalarised
 from tfpfd.objectives.search import FoundWeights, search_weights
-from tfpfd.objectives.weighting import Multipliers
+from tfpfd.objectives.weighting import EpsilonConstraint
 
 __all__ = [
     "PLE",
-    "Boosted",
+    "EpsilonConstraint",
     "FoundWeights",
     "FusedTeachers",
     "FusedTowers",
-    "Gate",
+    "FusionGate",
     "MMoE",
-    "MultiObjective",
-    "Multipliers",
+    "MultiTaskRanker",
+    "RuleBoost",
     "SavedScorer",
     "Scalarised",
     "SeparateRankers",
     "SharedBottom",
     "aggregate_labels",
     "check_objectives",
-    "fused",
+    "fuse_scores",
     "search_weights",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpfd._keras import freeze, infer, keras, register
+from tfpfd._keras import freeze, infer, keras, register_formerly
 from tfpfd.distillation.schemas import rankers_of
 from tfpfd.distillation.scores import check_column
 from tfpfd.objectives.frozen import Frozen, flat, part_of
@@ -16,8 +16,8 @@ from tfpfd.objectives.frozen import Frozen, flat, part_of
 Rule = str | Callable[[Mapping[str, tf.Tensor]], tf.Tensor]
 
 
-@register
-class Boosted(Frozen):
+@register_formerly("Boosted")
+class RuleBoost(Frozen):
     """A frozen scorer whose logits are raised where a rule says so.
 
         soft_i = s_i + β · r_i
@@ -25,14 +25,14 @@ class Boosted(Frozen):
     As the teacher of a `Distillation` it teaches the student a goal that has no label and needs no
     gradient, such as more new items on the first page, at training time:
 
-        new = tfpfd.Boosted(tfpfd.FusedTeachers(…), "is_new", beta=0.5)
+        new = tfpfd.RuleBoost(tfpfd.FusedTeachers(…), "is_new", beta=0.5)
 
     Args:
       scorer: a frozen scorer: `FusedTeachers` with fixed weights, a ranker with
         `trainable = False`, another Keras model from inputs to logits `[batch]` or `[batch, 1]`, or
         a string, the name of a column of scores. One that learns is refused, as it would learn the
         labels through the boost.
-      rule: name of a column of numbers `r_i` that `from_rows(…, keep=[…])` passes on, made
+      rule: name of a column of numbers `r_i` that `from_rows(…, extra_columns=[…])` passes on, made
         beforehand from whatever is known, served or not; or a function from the inputs of a batch
         to bool or numbers `[batch]`. Only a function registered with
         `keras.utils.register_keras_serializable` can be saved.
@@ -78,7 +78,7 @@ class Boosted(Frozen):
             check_column(self.rule, names, "the rule")
 
     def call(self, inputs: Mapping[str, tf.Tensor], training: bool | None = None) -> tf.Tensor:
-        """Boosted logits `[batch]`."""
+        """RuleBoost logits `[batch]`."""
         self.freeze_parts()
         logits = flat(infer(self.parts[0], inputs))
         return tf.stop_gradient(logits + self.beta * self._picked(inputs))
@@ -110,7 +110,7 @@ class Boosted(Frozen):
         return {"name": self.name, "scorer": scorer, "rule": rule, "beta": self.beta}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Boosted:
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> RuleBoost:
         scorer, rule = keras.utils.deserialize_keras_object(config["scorer"]), config["rule"]
         freeze(scorer)  # Not every Keras generation writes it for a functional model.
         if isinstance(rule, Mapping):

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfpfd._keras import freeze, keras
-from tfpfd.distillation import ScoreColumn
+from tfpfd.distillation import PrecomputedTeacher
 from tfpfd.distillation.scores import check_inputs
 
 
@@ -85,7 +85,7 @@ def part_of(argument: str, scorer: Any) -> keras.layers.Layer:
     Raises:
       TypeError: it is neither.
     """
-    layer = ScoreColumn(scorer) if isinstance(scorer, str) else scorer
+    layer = PrecomputedTeacher(scorer) if isinstance(scorer, str) else scorer
     if not isinstance(layer, keras.layers.Layer):
         raise TypeError(
             f"{argument} must be a Keras model or the name of a column of scores, received "

@@ -25,11 +25,11 @@ from tfpfd.schema import Side
 T = TypeVar("T")
 
 
-def fused(scores: Mapping[str, Any], weights: Mapping[str, float]) -> np.ndarray:
+def fuse_scores(scores: Mapping[str, Any], weights: Mapping[str, float]) -> np.ndarray:
     """Scores fused when serving, `Σ_k ω_k · s_k`.
 
     Args:
-      scores: arrays of one shape by objective, such as `predict` of a `MultiObjective` returns.
+      scores: arrays of one shape by objective, such as `predict` of a `MultiTaskRanker` returns.
       weights: ω, by objective; negative ones push down.
 
     Returns:

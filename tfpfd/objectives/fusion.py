@@ -15,7 +15,7 @@ from tfpfd.distillation.losses.reduction import check_temperature
 from tfpfd.distillation.schemas import check_same_features, rankers_of
 from tfpfd.distillation.scorer import Scorer, encoded_once
 from tfpfd.objectives.frozen import Frozen, flat, part_of
-from tfpfd.objectives.gating import Gate
+from tfpfd.objectives.gating import FusionGate
 from tfpfd.objectives.normalization import NORMALIZATIONS, Normalize, normalized
 from tfpfd.objectives.weights import checked_weights
 
@@ -31,7 +31,7 @@ class FusedTeachers(Frozen):
 
         fused = tfpfd.FusedTeachers({"book": ranker, "cancel": "cancel_score"},
                                     weights={"book": 1.0, "cancel": -0.3})
-        model = tfpfd.Distillation(student, fused, weight=1 - α,
+        model = tfpfd.Distillation(student=student, teacher=fused, distillation_weight=1 - α,
                                    distillation_loss=tfpfd.losses.SoftListwiseSoftmax(T))
         model.compile(optimizer, loss=tfpfd.losses.ListwiseSoftmax(T))
 
@@ -48,9 +48,9 @@ class FusedTeachers(Frozen):
     Args:
       teachers: by objective, a ranker, another Keras model or layer from the same inputs to
         logits `[batch]` or `[batch, 1]`, or a string, the name of a column of scores (see
-        `ScoreColumn`). Or one model, whose call returns logits by objective.
+        `PrecomputedTeacher`). Or one model, whose call returns logits by objective.
       weights: ω by objective, of the same objectives; negative ones are allowed, and may sum
-        to 0. Or a `Gate`, which learns them for each list; it alone makes this trainable.
+        to 0. Or a `FusionGate`, which learns them for each list; it alone makes this trainable.
       normalize: what s_k is made of the logits f_k of a teacher. `"logits"`: f_k / T.
         `"probabilities"`: σ(f_k / T). `"softmax"`: softmax of f_k / T over each list. `"standard"`:
         f_k minus its mean over the list, over its standard deviation there; 0 in a list of one row
@@ -76,7 +76,7 @@ class FusedTeachers(Frozen):
     def __init__(
         self,
         teachers: Mapping[str, Any] | keras.layers.Layer,
-        weights: Mapping[str, float] | Gate,
+        weights: Mapping[str, float] | FusionGate,
         normalize: Normalize = "logits",
         temperature: float = 1.0,
         **kwargs: Any,
@@ -84,7 +84,7 @@ class FusedTeachers(Frozen):
         self._check_settings(normalize, temperature)
         joint = isinstance(teachers, keras.layers.Layer)
         parts = [teachers] if joint else _layers(teachers)
-        gate = weights if isinstance(weights, Gate) else None
+        gate = weights if isinstance(weights, FusionGate) else None
         super().__init__(parts, gate, **kwargs)
         given = checked_weights(gate.prior if gate else weights)
         named = getattr(teachers, "objectives", given) if joint else teachers

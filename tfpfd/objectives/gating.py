@@ -7,15 +7,15 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpfd._keras import keras, register
+from tfpfd._keras import keras, register_formerly
 from tfpfd.data.lists import LIST
 from tfpfd.distillation.losses.lists import over_lists
 from tfpfd.layers import FeatureEncoder
 from tfpfd.objectives.weights import checked_weights
 
 
-@register
-class Gate(keras.layers.Layer):
+@register_formerly("Gate")
+class FusionGate(keras.layers.Layer):
     """Weights ω of objectives for each list, learned while the student trains.
 
         ω_k(list) = ω⁰_k · K · softmax(g(x̄))_k,    x̄ = mean of the encoded features over the list
@@ -99,6 +99,6 @@ class Gate(keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Gate:
+    def from_config(cls, config: dict[str, Any]) -> FusionGate:
         encoder = keras.utils.deserialize_keras_object(config["encoder"])
         return cls(**{**config, "encoder": encoder})

@@ -75,8 +75,8 @@ def labels_of(
     if missing:
         raise ValueError(
             f"missing labels {missing}: the primary objective is '{label}', and those of the "
-            "others are columns that `labels=` (or `keep=`) of from_rows passes on, received "
-            f"{columns_of(inputs)}"
+            "others are columns that `labels=` (or `extra_columns=`) of from_rows passes on, "
+            f"received {columns_of(inputs)}"
         )
     return {name: y if name == label else inputs[name] for name in names}
 

@@ -15,7 +15,7 @@ from tfpfd.distillation.losses import Term, term_of
 from tfpfd.distillation.schemas import rankers_of
 from tfpfd.distillation.targets import Targets
 from tfpfd.objectives.labels import ObjectiveTargets, labels_of
-from tfpfd.objectives.weighting import FixedWeights, Multipliers
+from tfpfd.objectives.weighting import EpsilonConstraint, FixedWeights
 from tfpfd.schema.prints import SchemaPrint
 
 
@@ -39,7 +39,7 @@ class ObjectivesModel(LabelledModel):
         self,
         label: str,
         objectives: Iterable[str],
-        weighting: FixedWeights | Multipliers,
+        weighting: FixedWeights | EpsilonConstraint,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -114,7 +114,9 @@ class ObjectivesModel(LabelledModel):
 
 
 def weighting_of(
-    weights: Mapping[str, float] | FixedWeights | Multipliers,
-) -> FixedWeights | Multipliers:
+    weights: Mapping[str, float] | FixedWeights | EpsilonConstraint,
+) -> FixedWeights | EpsilonConstraint:
     """Weights as numbers by objective, or what takes their place, as the latter."""
-    return weights if isinstance(weights, FixedWeights | Multipliers) else FixedWeights(weights)
+    return (
+        weights if isinstance(weights, FixedWeights | EpsilonConstraint) else FixedWeights(weights)
+    )

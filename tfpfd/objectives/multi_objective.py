@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpfd._keras import keras, register
+from tfpfd._keras import keras, register, register_formerly
 from tfpfd.distillation import Ranker
 from tfpfd.distillation.schemas import check_same_features
 from tfpfd.distillation.scorer import Scorer
@@ -15,7 +15,7 @@ from tfpfd.distillation.view import view_of
 from tfpfd.layers import FeatureEncoder
 from tfpfd.objectives.model import ObjectivesModel, weighting_of
 from tfpfd.objectives.networks import ObjectiveNetwork
-from tfpfd.objectives.weighting import FixedWeights, Multipliers
+from tfpfd.objectives.weighting import EpsilonConstraint, FixedWeights
 from tfpfd.schema import Schema, Sees
 
 
@@ -28,15 +28,15 @@ class _JointScorer(Scorer):
 _JointScorer.__name__ = "Ranker"
 
 
-@register
-class MultiObjective(ObjectivesModel):
+@register_formerly("MultiObjective")
+class MultiTaskRanker(ObjectivesModel):
     """One model with a logit for each objective, trained on all of their labels.
 
         Σ_k w_k · L(y_k, f_k)
 
-    The multi-task baseline: its scores are fused when serving (`fused`). Frozen, it is the one
-    teacher of several objectives. Labels, losses and metrics: see `ObjectivesModel`. The primary
-    objective has the name of the schema's label; those of the others are columns that
+    The multi-task baseline: its scores are fused when serving (`fuse_scores`). Frozen, it is the
+    one teacher of several objectives. Labels, losses and metrics: see `ObjectivesModel`. The
+    primary objective has the name of the schema's label; those of the others are columns that
     `tfpfd.data.from_rows(…, labels=[…])` passes on. `predict` returns logits `[rows]` by
     objective. An objective without a positive label teaches a constant, or under a loss of lists
     nothing: see `check_objectives`.
@@ -45,10 +45,10 @@ class MultiObjective(ObjectivesModel):
       schema: an adapted schema.
       network: `SharedBottom`, `MMoE`, `PLE`, or another layer from the vectors of the features
         to logits by objective; its own one.
-      weights: w, by objective, at least 0, or `Multipliers`; by default 1.
+      weights: w, by objective, at least 0, or `EpsilonConstraint`; by default 1.
       sees: as in `Ranker`.
       encoder: as in `Ranker`.
-      own: as in `Ranker`.
+      unshared: as in `Ranker`.
 
     Raises:
       TypeError: `network` is no network of several objectives.
@@ -59,10 +59,10 @@ class MultiObjective(ObjectivesModel):
         self,
         schema: Schema,
         network: ObjectiveNetwork,
-        weights: Mapping[str, float] | FixedWeights | Multipliers | None = None,
+        weights: Mapping[str, float] | FixedWeights | EpsilonConstraint | None = None,
         sees: Sees = "served",
         encoder: FeatureEncoder | None = None,
-        own: Iterable[str] = (),
+        unshared: Iterable[str] = (),
         **kwargs: Any,
     ) -> None:
         if not isinstance(network, ObjectiveNetwork):
@@ -73,7 +73,7 @@ class MultiObjective(ObjectivesModel):
         weights = dict.fromkeys(network.objectives, 1.0) if weights is None else weights
         super().__init__(schema.label, network.objectives, weighting_of(weights), **kwargs)
         # Of this name, as files have its weights under it.
-        self.ranker = _JointScorer(view_of(schema, sees, encoder, own), network, name="ranker")
+        self.ranker = _JointScorer(view_of(schema, sees, encoder, unshared), network, name="ranker")
         self.built = True
 
     @property
@@ -95,7 +95,11 @@ class MultiObjective(ObjectivesModel):
         """The arguments, of the configuration."""
         revive = keras.utils.deserialize_keras_object
         parts = {part: revive(config[part]) for part in ("network", "encoder")}
-        return {**config, **parts, "schema": Schema.from_dict(config["schema"])}
+        # `own` is the name of `unshared` in files from before it had this one.
+        unshared = config.get("unshared", config.get("own"))
+        plain = {name: value for name, value in config.items() if name != "own"}
+        schema = Schema.from_dict(config["schema"])
+        return {**plain, **parts, "schema": schema, "unshared": unshared}
 
 
 @register
@@ -104,12 +108,12 @@ class SeparateRankers(ObjectivesModel):
 
         Σ_k w_k · L(y_k, f_k)
 
-    The baseline of separate models, whose scores are fused when serving: see `fused`, and
-    `FusedTowers` for the export. Labels, metrics and `predict` as in `MultiObjective`.
+    The baseline of separate models, whose scores are fused when serving: see `fuse_scores`, and
+    `FusedTowers` for the export. Labels, metrics and `predict` as in `MultiTaskRanker`.
 
     Args:
       rankers: by objective, one of them the schema's label; with weights of their own.
-      weights: w, by objective, at least 0, or `Multipliers`; by default 1.
+      weights: w, by objective, at least 0, or `EpsilonConstraint`; by default 1.
 
     Raises:
       TypeError: one is no `Ranker`.
@@ -120,7 +124,7 @@ class SeparateRankers(ObjectivesModel):
     def __init__(
         self,
         rankers: Mapping[str, Ranker],
-        weights: Mapping[str, float] | FixedWeights | Multipliers | None = None,
+        weights: Mapping[str, float] | FixedWeights | EpsilonConstraint | None = None,
         **kwargs: Any,
     ) -> None:
         check_rankers(rankers)
@@ -131,7 +135,7 @@ class SeparateRankers(ObjectivesModel):
         if len(set(ids)) < len(ids):
             raise ValueError(
                 "`rankers` share weights: expected an encoder and a network of its own in each, or "
-                "a MultiObjective model"
+                "a MultiTaskRanker model"
             )
         # A list: not all that Keras saves by names can hold any name of a column.
         self.rankers = list(rankers.values())

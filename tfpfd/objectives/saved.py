@@ -27,7 +27,7 @@ class _Loaded:
 class SavedScorer(keras.layers.Layer):
     """A frozen scorer that runs a signature of a SavedModel, whatever wrote it.
 
-    Its inputs are inputs of the batch: numbers that `from_rows(…, keep=[…])` passes on, as
+    Its inputs are inputs of the batch: numbers that `from_rows(…, extra_columns=[…])` passes on, as
     float32, or table rows, as int32, for a model that was exported behind the lookup. A signature
     of raw features, such as those of `tfpfd.export`, takes strings and 64-bit ids, which a batch
     doesn't hold: score the rows once into a column with `tfpfd.saved_scores` in place of it.
@@ -84,7 +84,7 @@ class SavedScorer(keras.layers.Layer):
                 raise ValueError(
                     f"input '{name}' of the signature '{self.signature}' takes "
                     f"{spec.dtype.name}, which a batch doesn't hold: score the rows into a column "
-                    "(see `tfpfd.saved_scores` and `tfpfd.ScoreColumn`)"
+                    "(see `tfpfd.saved_scores` and `tfpfd.PrecomputedTeacher`)"
                 )
         if output not in (outputs if output or len(outputs) > 1 else [None]):
             raise ValueError(
@@ -97,7 +97,7 @@ class SavedScorer(keras.layers.Layer):
         if missing:
             raise ValueError(
                 f"missing inputs {missing} of '{self.directory}': expected columns that "
-                f"`keep` of from_rows passes on, received {columns_of(names)}"
+                f"`extra_columns` of from_rows passes on, received {columns_of(names)}"
             )
 
     def call(self, inputs: Mapping[str, tf.Tensor], training: bool | None = None) -> tf.Tensor:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfpfd._keras import keras, register
 from tfpfd.distillation import Ranker
 from tfpfd.objectives.model import ObjectivesModel, weighting_of
-from tfpfd.objectives.weighting import FixedWeights, Multipliers
+from tfpfd.objectives.weighting import EpsilonConstraint, FixedWeights
 
 
 @register
@@ -19,11 +19,11 @@ class Scalarised(ObjectivesModel):
 
         Σ_k w_k · L(y_k, f)
 
-    or, with `Multipliers` for weights, the primary loss under bounds on the others (the
+    or, with `EpsilonConstraint` for weights, the primary loss under bounds on the others (the
     ε-constraint method):
 
         model = Scalarised(ranker, weights={"booked": 1.0, "kept": 0.3})
-        model = Scalarised(ranker, weights=Multipliers(bounds={"kept": 0.6}, rate=0.01))
+        model = Scalarised(ranker, weights=EpsilonConstraint(bounds={"kept": 0.6}, rate=0.01))
 
     A high label means a high score in every objective, so of a cancellation the label is that it
     stayed away. The ranker is an ordinary one, and `tfpfd.export(model.ranker, …)` serves it.
@@ -31,8 +31,8 @@ class Scalarised(ObjectivesModel):
 
     Args:
       ranker: the one that will be served.
-      weights: w, by objective, at least 0; or `Multipliers`, whose objectives are those that it
-        bounds beside the primary one.
+      weights: w, by objective, at least 0; or `EpsilonConstraint`, whose objectives are those that
+        it bounds beside the primary one.
 
     Raises:
       TypeError: `ranker` is no `Ranker`.
@@ -44,7 +44,7 @@ class Scalarised(ObjectivesModel):
     def __init__(
         self,
         ranker: Ranker,
-        weights: Mapping[str, float] | FixedWeights | Multipliers,
+        weights: Mapping[str, float] | FixedWeights | EpsilonConstraint,
         **kwargs: Any,
     ) -> None:
         if not isinstance(ranker, Ranker):

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpfd._keras import COUNTED_ONCE, keras, register
+from tfpfd._keras import COUNTED_ONCE, keras, register, register_formerly
 from tfpfd._replicas import summed
 from tfpfd.distillation.losses import Term
 from tfpfd.objectives.weights import check_finite, check_shares
@@ -55,8 +55,8 @@ class FixedWeights(keras.layers.Layer):
         return {**super().get_config(), "weights": dict(self.values)}
 
 
-@register
-class Multipliers(keras.layers.Layer):
+@register_formerly("Multipliers")
+class EpsilonConstraint(keras.layers.Layer):
     """The ε-constraint method: losses are kept below bounds by Lagrange multipliers.
 
         min_θ L_1   subject to   L_k ≤ ε_k

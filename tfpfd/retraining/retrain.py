@@ -14,7 +14,7 @@ import tensorflow as tf
 from tfpfd._arguments import names_in
 from tfpfd._keras import keras
 from tfpfd.data import from_rows
-from tfpfd.distillation import Distillation, Ranker, ScoreColumn, score_rows
+from tfpfd.distillation import Distillation, PrecomputedTeacher, Ranker, score_rows
 from tfpfd.distillation.servable import check_servable
 from tfpfd.retraining.lineage import Version, check_details, save_version
 from tfpfd.retraining.new_ids import carry_over, enlarged, relearned
@@ -35,7 +35,7 @@ def retrain(
     distillation_loss: keras.losses.Loss | None = None,
     teachers: Mapping[str, Ranker] | None = None,
     scorer: keras.layers.Layer | None = None,
-    keep: Sequence[str] = (),
+    extra_columns: Sequence[str] = (),
     schema: Schema | None = None,
     warm_start: bool = False,
     batch_size: int = 1024,
@@ -71,9 +71,9 @@ def retrain(
       teachers: rankers that are plugged in again. Each scores the rows, looked up with its own
         schema, into a column of its name.
       scorer: a frozen Keras layer from a batch to soft labels, logits `[batch]`. Beside the
-        features and the columns in `keep` it finds the previous version's logits under
+        features and the columns in `extra_columns` it finds the previous version's logits under
         `"previous"` and each teacher's under its name. By default the previous version's.
-      keep: columns of numbers in `data` and `validation` for the scorer.
+      extra_columns: columns of numbers in `data` and `validation` for the scorer.
       schema: an adapted schema for the student, if features or bucket edges change. By default
         the served features of the previous version, with the vocabularies of `data`: an id that
         `data` doesn't hold any more is out of vocabulary.
@@ -104,7 +104,7 @@ def retrain(
       "Multi-objective Learning to Rank by Model Distillation", KDD 2024 (arXiv 2407.07181), on
       self-distillation.
     """
-    keep = names_in("keep", keep)
+    extra_columns = names_in("extra_columns", extra_columns)
     version = _version(previous)
     teachers = _checked_teachers(teachers, scorer)
     if scorer is not None and scorer.trainable:
@@ -123,7 +123,7 @@ def retrain(
         schema = (enlarged if warm_start else relearned)(known, data)
     for rows in (data, validation):
         if rows is not None:
-            check_columns(dict(rows.items()), [*schema.column_names, *keep])
+            check_columns(dict(rows.items()), [*schema.column_names, *extra_columns])
     # So that each later version still knows what an export of it must not hold.
     hidden = [one.schema.unserved for one in (last, *teachers.values())]
     stripped = dict.fromkeys(name for group in (schema.stripped, *hidden) for name in group)
@@ -139,7 +139,12 @@ def retrain(
             "`make_student` must make the student of the schema that it is given, received one "
             "of another schema"
         )
-    model = Distillation(student, scorer or ScoreColumn(PREVIOUS), weight, distillation_loss)
+    model = Distillation(
+        student=student,
+        teacher=scorer or PrecomputedTeacher(PREVIOUS),
+        distillation_weight=weight,
+        distillation_loss=distillation_loss,
+    )
     check_servable(student)
     if warm_start:
         carry_over(last, student)
@@ -160,9 +165,14 @@ def retrain(
     def batches(rows: pd.DataFrame, shuffle: bool) -> tf.data.Dataset:
         rankers = {PREVIOUS: last, **teachers}
         scores = {name: score_rows(ranker, rows) for name, ranker in rankers.items()}
-        columns = [*scores, *keep]
+        columns = [*scores, *extra_columns]
         return from_rows(
-            rows.assign(**scores), schema, batch_size, shuffle, by_list=by_list, keep=columns
+            rows.assign(**scores),
+            schema,
+            batch_size,
+            shuffle,
+            by_list=by_list,
+            extra_columns=columns,
         )
 
     train = batches(data, shuffle=True)

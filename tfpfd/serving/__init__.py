@@ -2,7 +2,7 @@
 
 from tfpfd.serving.embeddings import saved_embeddings
 from tfpfd.serving.export import export
-from tfpfd.serving.inspection import Inspection, inspect
+from tfpfd.serving.inspection import Inspection, inspect_export
 from tfpfd.serving.items import embed_items
 from tfpfd.serving.ranker_module import ServedRankers
 from tfpfd.serving.refresh import refresh
@@ -19,7 +19,7 @@ __all__ = [
     "Towers",
     "embed_items",
     "export",
-    "inspect",
+    "inspect_export",
     "refresh",
     "saved_embeddings",
     "saved_scores",

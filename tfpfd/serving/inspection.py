@@ -105,7 +105,7 @@ class Inspection:
         return "nothing privileged is inside"
 
 
-def inspect(
+def inspect_export(
     path: str | os.PathLike, privileged: Iterable[str] = (), operations: Iterable[str] = ()
 ) -> Inspection:
     """Reads an export and looks for anything privileged in it.

@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfpfd.schema import Schema
-from tfpfd.serving.inspection import inspect
+from tfpfd.serving.inspection import inspect_export
 from tfpfd.serving.manifest import EXTRA, write_extra
 from tfpfd.versions.store import new_version
 
@@ -48,7 +48,7 @@ def publish(
         (directory / EXTRA).mkdir()
         facts = write(directory)
         write_extra(directory, schema, facts, details=details, parent=parent, warm_up=warm_up)
-        findings = inspect(directory, operations=operations).findings
+        findings = inspect_export(directory, operations=operations).findings
         if findings:
             raise RuntimeError(f"the export was not published: {'; '.join(findings)}")
     return published[0]

@@ -14,7 +14,7 @@ import tensorflow as tf
 from tfpfd._arguments import names_in
 from tfpfd.schema.batches import Source
 from tfpfd.serving.checkpoint import check_weights, write_emptied
-from tfpfd.serving.inspection import inspect
+from tfpfd.serving.inspection import inspect_export
 from tfpfd.serving.item_writing import write_items
 from tfpfd.serving.kept_embeddings import KeptEmbeddings
 from tfpfd.serving.manifest import EXTRA
@@ -72,7 +72,7 @@ def refresh(
             "which is a version itself"
         )
     operations = names_in("operations", operations)
-    found = inspect(base, operations=operations)
+    found = inspect_export(base, operations=operations)
     schema = found.schema
     if schema is None:
         raise FileNotFoundError(f"'{found.path}' is no export of tfpfd: {found.findings[0]}")

@@ -33,7 +33,7 @@ def saved_scores(path: str | Path, rows: Source) -> np.ndarray:
     teaches without being loaded, whatever its vocabularies.
 
         rows["book_score"] = tfpfd.saved_scores("saved_models/book", rows)
-        batches = tfpfd.data.from_rows(rows, schema, keep=["book_score"])
+        batches = tfpfd.data.from_rows(rows, schema, extra_columns=["book_score"])
         fused = tfpfd.FusedTeachers({"book": "book_score", …}, weights={"book": 1.0, …})
 
     The item side is computed from the rows too, so an item need not be in the export's table.

@@ -7,7 +7,7 @@ from experiments.objectives import methods
 from experiments.objectives.methods import METHODS
 from experiments.objectives.shared import Fitted, Shared
 from experiments.objectives.task import Training
-from tfpfd import Distillation, FusedTeachers, MultiObjective, Scalarised, SeparateRankers
+from tfpfd import Distillation, FusedTeachers, MultiTaskRanker, Scalarised, SeparateRankers
 from tfpfd._keras import keras
 from tfpfd.data.scoring import SLICE
 from tfpfd.distillation.losses import ListwiseSoftmax
@@ -42,9 +42,9 @@ def untrained(tiny):
         ("its teachers", None, 3, 3, False),
         ("frozen, fused", None, 3, 3, True),
         ("separate", SeparateRankers, 1, 3, True),
-        ("shared bottom", MultiObjective, 1, 1, True),
-        ("MMoE", MultiObjective, 1, 1, True),
-        ("PLE", MultiObjective, 1, 1, True),
+        ("shared bottom", MultiTaskRanker, 1, 1, True),
+        ("MMoE", MultiTaskRanker, 1, 1, True),
+        ("PLE", MultiTaskRanker, 1, 1, True),
         ("one model", Scalarised, 1, 1, False),
     ],
 )
@@ -65,7 +65,7 @@ def test_the_student_learns_from_the_rankers_that_others_fuse(untrained):
     assert isinstance(model.teacher, FusedTeachers)
     assert model.teacher.parts == [*untrained.teachers.values()]
     assert model.teacher.weights_of == untrained.task.omega(0.5)
-    assert model.weight.weight == untrained.task.recipe.weight
+    assert model.distillation_weight.weight == untrained.task.recipe.weight
     assert not model.teacher.trainable
     METHODS["distilled, gated"](untrained, 0.5)
     assert untrained.made[-1].teacher.trainable

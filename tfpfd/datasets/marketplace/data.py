@@ -174,7 +174,7 @@ class Marketplace:
             exposed=self.exposed_until_training,
             seen=self.validation[["user_id", "item_id"]],
             privileged=lambda rows: self.features(rows)[names],
-            keep=("day",),
+            extra_columns=("day",),
             drawn=drawn,
         )
 

@@ -98,6 +98,6 @@ def catalogue_of(
         seen=ratings.loc[ratings["part"] == 2, pairs],
         history=likes.loc[before & ~recent, pairs] if since else None,
         privileged=of_past,
-        keep=(ORDER,),
+        extra_columns=(ORDER,),
         drawn=drawn,
     )
