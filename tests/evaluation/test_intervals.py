@@ -179,7 +179,7 @@ def test_one_value_has_no_interval():
 
 def test_missing_scipy_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy.special", None)
-    with pytest.raises(ImportError, match=r"intervals need SciPy: pip install 'tfpfd\[demo\]'"):
+    with pytest.raises(ImportError, match=r"intervals need SciPy: pip install 'tfpfd\[audit\]'"):
         confidence_interval([1.0, 2.0, 3.0])
 
 

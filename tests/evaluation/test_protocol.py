@@ -241,7 +241,7 @@ class TestPointwise:
 
     def test_without_scikit_learn(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "sklearn", None)
-        with pytest.raises(ImportError, match=r"scikit-learn: pip install 'tfpfd\[demo\]'$"):
+        with pytest.raises(ImportError, match=r"scikit-learn: pip install 'tfpfd\[audit\]'$"):
             compared(rows(effects), {"base": np.full(800, 0.5)})
 
     @pytest.mark.parametrize(
