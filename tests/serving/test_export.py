@@ -232,7 +232,7 @@ STEPS = {
     "warm-up": (MANIFEST, "write_warm_up"),
     "variables": (MANIFEST, "variable_shapes"),
     "manifest": (MANIFEST, "digests"),
-    "inspect": (PUBLISH, "inspect"),
+    "inspect": (PUBLISH, "inspect_export"),
     "move": (os, "rename"),
 }
 
@@ -261,7 +261,7 @@ def test_an_interruption_leaves_nothing_but_earlier_versions(
         monkeypatch.setattr(MODULE, "can_warm_up", lambda wanted: True)
         monkeypatch.setattr(MODULE, "write_items", lambda *args: {"items": 4})
         monkeypatch.setattr(
-            PUBLISH, "inspect", lambda directory, **_: type("Clean", (), {"findings": []})
+            PUBLISH, "inspect_export", lambda directory, **_: type("Clean", (), {"findings": []})
         )
     reads_nothing = SimpleNamespace(graph=SimpleNamespace(captures=[]))
     functions = {"item_embedding": reads_nothing}
