@@ -401,6 +401,8 @@ class TestErrors:
 
     def test_without_scipy(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "scipy", None)
-        with pytest.raises(ImportError, match=r"scores of items need SciPy: pip install 'tfpfd\[audit"):
+        with pytest.raises(
+            ImportError, match=r"scores of items need SciPy: pip install 'tfpfd\[audit"
+        ):
             made()
         assert len(made(until=None).features(LOG)) == len(LOG)
