@@ -256,7 +256,7 @@ def test_lists_are_asked_for(normalize):
 
 
 def test_a_missing_column_of_scores_is_named():
-    with pytest.raises(ValueError, match=r"'cancel'.*keep"):
+    with pytest.raises(ValueError, match=r"'cancel'.*extra_columns"):
         columns()({"book": tf.constant([1.0])})
 
 

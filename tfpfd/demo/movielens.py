@@ -62,8 +62,8 @@ OF_RECENT = Setting(
     "Students learn from what each user liked in the last tenth of their ratings before the test, "
     "about 6 likes a user; older ones are in the history that they see, the last 50 of a user. The "
     "teacher sees besides what tables of the older log say of a pair: item-kNN and EASE scores and "
-    "co-counts. Where all of the log may be learned from, that is better than this teacher; so is a "
-    "base that learns from each step of the histories in its rows (docs/evidence/demo.md).",
+    "co-counts. Where all of the log may be learned from, that beats this teacher; so does a base "
+    "that learns from each step of the histories in its rows (docs/evidence/demo.md).",
     RECENT,
     ARMS,
     seeds=5,
