@@ -74,7 +74,7 @@ def test_a_frozen_teacher_cannot_learn_mutually(make):
 @pytest.mark.parametrize("network", [MLP, TwoTower])
 def test_soft_labels_reach_the_head_and_not_the_students_own_logit(headed, inputs_of, network):
     """With λ = 1 the weights between the shared part and the student's logit get no gradient."""
-    model = headed(network([4, 3], batch_norm=False), weight=1.0)
+    model = headed(network([4, 3], batch_norm=False), distillation_weight=1.0)
     found = gradients(model, inputs_of(8), np.ones(8, np.float32))
     assert all(np.abs(found[id(w)]).max() > 0 for w in model.head.trainable_variables)
     if network is MLP:
@@ -86,7 +86,7 @@ def test_soft_labels_reach_the_head_and_not_the_students_own_logit(headed, input
 
 
 def test_the_distillation_loss_is_that_of_the_head(headed, inputs_of, means_of):
-    model = headed(weight=0.4)
+    model = headed(distillation_weight=0.4)
     inputs, labels = inputs_of(5), np.array([1, 0, 1, 0, 0], np.float32)
     out = {name: value.numpy() for name, value in model(inputs).items()}
     terms = means_of(model, model(inputs), Targets(tf.constant(labels), None))
