@@ -43,6 +43,7 @@ class Schema:
     """Declares every feature once: its kind, and the side on which it is known.
 
     >>> import pandas as pd
+    >>> from tfpfd import Categorical, Numeric, Schema, Sequence
     >>> rows = pd.DataFrame(
     ...     {
     ...         "user": ["ann", "bob", "ann"],
