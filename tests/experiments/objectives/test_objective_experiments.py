@@ -6,14 +6,14 @@ import pytest
 from experiments.document import write_report
 from experiments.objectives.boost import BETAS, Boost, read_off
 from experiments.objectives.methods import RATE
-from experiments.objectives.multi_objective import MultiTaskRanker
+from experiments.objectives.multi_objective import MultiObjective
 from experiments.objectives.shared import BOUND, TRIALS
 from experiments.results import FinishedCells
 
 
 def test_what_the_paper_claims_stands_beside_what_was_found(tmp_path):
     """The student is 2 % better than the system, and takes 12 s beside 10 s of its teachers."""
-    experiment = MultiTaskRanker()
+    experiment = MultiObjective()
     results = FinishedCells(tmp_path, experiment, 2)
     ndcg = {"distilled": 0.51, "shared bottom": 0.5}
     seconds = {"distilled": 22.0, "frozen, fused": 10.0, "shared bottom": 8.0}
@@ -34,7 +34,7 @@ def test_what_the_paper_claims_stands_beside_what_was_found(tmp_path):
 
 def test_the_student_alone_is_timed_by_the_seeds_that_have_its_teachers(tmp_path):
     """The second seed, ten times as slow, isn't finished: its distillation has no pair yet."""
-    experiment = MultiTaskRanker()
+    experiment = MultiObjective()
     results = FinishedCells(tmp_path, experiment, 2)
     seconds = {"distilled": 22.0, "frozen, fused": 10.0, "shared bottom": 8.0}
     for cell in results.cells:
@@ -48,13 +48,13 @@ def test_the_student_alone_is_timed_by_the_seeds_that_have_its_teachers(tmp_path
 
 def test_what_stands_for_something_to_avoid_is_said_where_there_is_such(tmp_path):
     for source, said in (("marketplace", True), ("kuairand", False)):
-        experiment = MultiTaskRanker(source)
+        experiment = MultiObjective(source)
         text = experiment.report(FinishedCells(tmp_path / source, experiment, 1))[1].text
         assert ("purchases that were kept stand for it" in text) == said
 
 
 def test_settings_hold_what_a_search_and_bounds_depend_on():
-    settings = MultiTaskRanker("marketplace").settings()
+    settings = MultiObjective("marketplace").settings()
     assert (settings["trials"], settings["bound"], settings["rate"]) == (TRIALS, BOUND, RATE)
 
 
@@ -95,7 +95,7 @@ def test_what_serving_does_not_reach_is_said(tmp_path):
 
 @pytest.mark.usefixtures("_eager")
 def test_cells_are_trained_and_measured(tiny):
-    experiment = MultiTaskRanker("marketplace")
+    experiment = MultiObjective("marketplace")
     experiment.task = tiny
     cell = {"method": "distilled", "trade_off": 0.5, "seed": 1}
     found = experiment.run(cell)
