@@ -26,9 +26,9 @@ class FeatureEncoder(keras.layers.Layer):
     """Makes a vector of each feature; one table a vocabulary, for all features and sequences of it.
 
     Single values are embedded, several values averaged, sequences encoded by `behaviour`; what
-    another kind does is its own (see `tfpfd.schema.Feature`). Rankers
-    that are given the same encoder share its tables and its behaviour encoders, and `Distillation`
-    runs it once a batch for all of them.
+    another kind does is its own (see `tfpfd.schema.Feature`). Rankers that are given the same
+    encoder share its tables and its behaviour encoders, and `Distillation` runs it once a batch for
+    all of them.
 
     Args:
       schema: an adapted schema.

@@ -23,4 +23,5 @@ class Embedding(Signature[Towers]):
     def answer(
         self, model: Towers, features: dict[str, tf.Tensor], request: dict[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
+        """As of `Signature`."""
         return {"embedding": model.embedding(self.sides[0], features)}

@@ -19,6 +19,7 @@ class Rank(Signature[ServedRankers]):
     def answer(
         self, model: ServedRankers, features: dict[str, tf.Tensor], request: dict[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
+        """As of `Signature`."""
         found = {name: tf.sigmoid(logit) for name, logit in model.logits(features).items()}
         value = tf.reduce_prod(tf.stack(list(found.values())), axis=0)
         if model.price is not None:

@@ -17,5 +17,6 @@ class Score(Signature[ServedRankers]):
     def answer(
         self, model: ServedRankers, features: dict[str, tf.Tensor], request: dict[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
+        """As of `Signature`."""
         (logit,) = model.logits(features).values()
         return {"logit": logit, "probability": tf.sigmoid(logit)}

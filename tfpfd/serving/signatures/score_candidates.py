@@ -24,6 +24,7 @@ class ScoreCandidates(Signature[ServedCatalogue]):
     name = "score_candidates"
 
     def inputs(self, schema: Schema, attributes: Iterable[str]) -> dict[str, RequestInput]:
+        """As of `Signature`."""
         dtype = schema.raw_spec(item_id_of(schema)).dtype
         return {CANDIDATES: RequestInput((None, None), dtype, sample="item_ids")}
 
@@ -33,6 +34,7 @@ class ScoreCandidates(Signature[ServedCatalogue]):
         features: dict[str, tf.Tensor],
         request: dict[str, tf.Tensor],
     ) -> dict[str, tf.Tensor]:
+        """As of `Signature`."""
         rows = model.item_rows.lookup(request[CANDIDATES])
         vectors = model.table.vectors(tf.maximum(rows, 0))
         scores = tf.einsum("bd,bnd->bn", model.embedding("user", features), vectors)

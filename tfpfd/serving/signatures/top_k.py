@@ -20,6 +20,7 @@ class TopK(Signature[ServedCatalogue]):
     name = "top_k"
 
     def inputs(self, schema: Schema, attributes: Iterable[str]) -> dict[str, RequestInput]:
+        """As of `Signature`."""
         # A request may hold one number, or one a row, which TF Serving's rows and batches need.
         return {K: RequestInput(None, tf.int32, sample="k")}
 
@@ -29,6 +30,7 @@ class TopK(Signature[ServedCatalogue]):
         features: dict[str, tf.Tensor],
         request: dict[str, tf.Tensor],
     ) -> dict[str, tf.Tensor]:
+        """As of `Signature`."""
         return _best(model, features, request[K])
 
 
@@ -43,6 +45,7 @@ class DefaultTopK(Signature[ServedCatalogue]):
         features: dict[str, tf.Tensor],
         request: dict[str, tf.Tensor],
     ) -> dict[str, tf.Tensor]:
+        """As of `Signature`."""
         return _best(model, features, tf.constant(model.k))
 
 

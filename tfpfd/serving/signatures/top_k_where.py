@@ -24,6 +24,7 @@ class TopKWhere(Signature[ServedCatalogue]):
     name = "top_k_where"
 
     def inputs(self, schema: Schema, attributes: Iterable[str]) -> dict[str, RequestInput]:
+        """As of `Signature`."""
         # What rules ask of attributes is missing in samples: such a rule doesn't hold.
         rules = {
             name: RequestInput(
@@ -41,6 +42,7 @@ class TopKWhere(Signature[ServedCatalogue]):
         features: dict[str, tf.Tensor],
         request: dict[str, tf.Tensor],
     ) -> dict[str, tf.Tensor]:
+        """As of `Signature`."""
         user, rows = model.embedding("user", features), model.table.rows
         met = [features[name] for name in history_of(model.schema)]
         passes = passing(model.attributes, model.item_rows, rows, request, met)
