@@ -73,7 +73,8 @@ class Scorer(RankerOverview, PredictingModel):
         self.encoder = view.encoder
         self._extra = view.extra
         self.view = view
-        build_network(self.network, view.shapes)
+        # A teacher is never run by sides.
+        build_network(self.network, view.shapes, view.crossing if view.sees == "served" else ())
         self.built = True
         self.note_name()
 
