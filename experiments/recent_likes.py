@@ -13,7 +13,7 @@ from experiments.catalogue import CatalogueSource, CatalogueTask
 from experiments.cells import Cell, Metrics
 from experiments.comparison import MethodExperiment, difference_table, metric_table
 from experiments.experiment import Section
-from experiments.methods import CONTROLS, METHODS, treatment_of
+from experiments.methods import CONTROLS, TRAINED, treatment_of
 from experiments.results import FinishedCells
 from experiments.task import Measures
 from tfpfd.datasets import movielens_100k
@@ -104,7 +104,7 @@ class RecentLikes(MethodExperiment):
         """Trains a method on the likes of a size."""
         seed, name = int(cell["seed"]), str(cell["method"])
         self.task = task = self._of(str(cell["size"]))
-        found = self.train({**METHODS, **CONTROLS}[name], seed, treatment_of(name))
+        found = self.train(TRAINED[name], seed, treatment_of(name))
         return {**found, "likes": float(task.likes)}
 
     def report(self, results: FinishedCells) -> list[Section]:

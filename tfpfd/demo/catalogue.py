@@ -51,6 +51,7 @@ class CatalogueRecipe:
       lists: a batch.
       epochs: of every training.
       weight: λ, where an experiment doesn't vary it.
+      auxiliary_weight: of auxiliary tasks.
     """
 
     last: float = 0.8
@@ -63,6 +64,7 @@ class CatalogueRecipe:
     lists: int = 64
     epochs: int = 4
     weight: float = 0.5
+    auxiliary_weight: float = 0.1
 
     def __post_init__(self) -> None:
         if not 0.1 <= self.last <= 0.8:
@@ -143,7 +145,15 @@ class LikesTask:
             return FeatureEncoder(schema, features, recipe.dim, dims)
 
         weight = recipe.weight if weight is None else weight
-        return Parts(self.schema, network, encoder, weight, unshared, OF_LISTS.soft_labels)
+        return Parts(
+            self.schema,
+            network,
+            encoder,
+            weight,
+            unshared,
+            OF_LISTS.soft_labels,
+            recipe.auxiliary_weight,
+        )
 
     def fit(
         self,
