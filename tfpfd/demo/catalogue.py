@@ -75,7 +75,7 @@ class CatalogueRecipe:
 
 
 WHOLE = CatalogueRecipe(weight=0.3)
-RECENT = CatalogueRecipe(last=0.1, drawn=100, scale=5.0, epochs=5, weight=0.7)
+RECENT = CatalogueRecipe(last=0.1, drawn=100, scale=4.0, epochs=4, weight=0.7)
 
 
 @dataclass(frozen=True, eq=False)
