@@ -75,7 +75,9 @@ class CatalogueRecipe:
 
 
 WHOLE = CatalogueRecipe(weight=0.3)
-RECENT = CatalogueRecipe(last=0.1, drawn=100, scale=4.0, epochs=4, weight=0.7)
+RECENT = CatalogueRecipe(
+    last=0.1, drawn=100, scale=4.0, epochs=4, weight=0.7, auxiliary_weight=10.0
+)
 
 
 @dataclass(frozen=True, eq=False)
