@@ -22,7 +22,7 @@ from common import add_clock, clock_of, machine, report, side_by_side
 
 import tfpfd
 from tfpfd.serving import embed_items
-from tfpfd.serving.items import BATCH
+from tfpfd.serving.item_embeddings import BATCH
 from tfpfd.serving.manifest import EXTRA, WARM_UP
 
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from experiments.cells import Cell
-from experiments.comparison import marked
 from experiments.experiment import Section
-from experiments.results import FinishedCells
+from experiments.finished_cells import FinishedCells
+from experiments.grid import Cell
+from experiments.method_comparison import marked
 from tfpfd.evaluation import Comparison, Interval
 from tfpfd.evaluation.intervals import level
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments import rivals
+from experiments import base_rivals
 from experiments.catalogue import CatalogueSource, CatalogueTask
-from experiments.cells import Cell, Metrics
-from experiments.comparison import MethodExperiment, difference_table, metric_table
 from experiments.experiment import Section
+from experiments.finished_cells import FinishedCells
+from experiments.grid import Cell, Metrics
+from experiments.method_comparison import MethodExperiment, difference_table, metric_table
+from experiments.method_task import Measures
 from experiments.methods import CONTROLS, METHODS, treatment_of
-from experiments.results import FinishedCells
-from experiments.task import Measures
 from tfpfd.datasets import movielens_100k
 from tfpfd.demo.catalogue import RECENT, WHOLE, CatalogueRecipe
 from tfpfd.evaluation import confidence_interval
@@ -110,7 +110,7 @@ class RecentLikes(MethodExperiment):
     def report(self, results: FinishedCells) -> list[Section]:
         """Metrics by size, and what each method gains over the baseline and both controls."""
         measures = self.measures
-        figure = _draw(results, measures, rivals.read(results.directory))
+        figure = _draw(results, measures, base_rivals.read(results.directory))
         rows: dict[str, Cell] = {
             f"{size}: {method}": {"size": size, "method": method} for size, method in GRID
         }

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from experiments.task import Measures, MethodTask, exchanged
+from experiments.method_task import Measures, MethodTask, exchanged
 from tfpfd._keras import keras
 from tfpfd.data.catalogue import PARTS
 from tfpfd.data.scoring import SLICE
@@ -22,7 +22,7 @@ from tfpfd.demo.catalogue import RESAMPLES
 from tfpfd.demo.methods import MakeNetwork, Parts
 from tfpfd.distillation import Ranker
 from tfpfd.distillation.early_stopping import fit_early_stopped
-from tfpfd.distillation.labelled import LabelledModel
+from tfpfd.distillation.labelled_model import LabelledModel
 from tfpfd.evaluation import evaluate_rows, multiplicities
 from tfpfd.evaluation.measured_rivals import Rivals
 from tfpfd.evaluation.row_rivals import row_rivals

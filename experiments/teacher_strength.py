@@ -6,18 +6,18 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
-from experiments.cells import Cell, Metrics
-from experiments.comparison import (
+from experiments.coarse_and_fine import COARSE, FINE
+from experiments.experiment import Section
+from experiments.finished_cells import FinishedCells
+from experiments.grid import Cell, Metrics
+from experiments.method_comparison import (
     MethodExperiment,
     difference_table,
     metric_table,
 )
-from experiments.experiment import Section
+from experiments.method_task import Measures, MethodSource, MethodTask
 from experiments.methods import CONTROLS, METHODS, treatment_of
-from experiments.results import FinishedCells
 from experiments.rows_task import RowsRecipe, RowsSource
-from experiments.task import Measures, MethodSource, MethodTask
-from experiments.tasks import COARSE, FINE
 from tfpfd._keras import keras
 from tfpfd.data.splits import SplitRows
 from tfpfd.datasets import marketplace, mediator

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from experiments.cells import Cell, Metrics
-from experiments.comparison import (
+from experiments.coarse_and_fine import COARSE
+from experiments.experiment import Section
+from experiments.finished_cells import FinishedCells
+from experiments.grid import Cell, Metrics
+from experiments.method_comparison import (
     MethodExperiment,
     difference_table,
     draw_differences,
     metric_table,
 )
-from experiments.experiment import Section
 from experiments.methods import METHODS
-from experiments.results import FinishedCells
-from experiments.tasks import COARSE
 from tfpfd.distillation import WarmUp
 
 BASELINE: Cell = {"method": "baseline", "warm_up": 0.0}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from experiments.objectives.task import ObjectiveSource
+from experiments.objectives.objective_task import ObjectiveSource
 from experiments.rows_task import RowsRecipe
 from tfpfd.datasets import kuairand, marketplace
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfpfd import Categorical, Numeric, Schema, Sequence
 from tfpfd.data import LIST, from_rows, from_stream
-from tfpfd.schema.mark import SCHEMA as SCHEMA_KEY
+from tfpfd.schema.batch_fingerprints import SCHEMA as SCHEMA_KEY
 
 SCHEMA = Schema(
     user=(

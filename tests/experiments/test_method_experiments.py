@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from experiments.all_methods import CoarseCTR, FineCVR
-from experiments.document import write_report
-from experiments.results import FinishedCells
+from experiments.coarse_and_fine import COARSE, fine_network
+from experiments.finished_cells import FinishedCells
+from experiments.markdown_report import write_report
 from experiments.rows_task import RowsRecipe, RowsTask
 from experiments.sharing import Sharing
-from experiments.tasks import COARSE, fine_network
 from experiments.teacher_strength import TeacherStrength
 from experiments.warm_up import WarmUpExperiment
 from tfpfd.datasets import marketplace

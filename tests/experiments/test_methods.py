@@ -1,7 +1,7 @@
 import pytest
 
+from experiments.coarse_and_fine import coarse_network, fine_network
 from experiments.methods import CONTROLS, METHODS, treatment_of
-from experiments.tasks import coarse_network, fine_network
 from tfpfd import MLP, AuxiliaryTasks, Distillation, FeatureEncoder
 from tfpfd.demo.methods import Parts
 

@@ -14,7 +14,7 @@ import tfpfd
 from tfpfd import MLP, Categorical, Distillation, Numeric, Ranker, Schema, Sequence, TwoTower
 from tfpfd._keras import keras
 from tfpfd.data import from_rows, from_stream
-from tfpfd.data.once import ONCE
+from tfpfd.data.common_features import ONCE
 from tfpfd.data.table_rows import TableRows
 from tfpfd.evaluation.target_encoding import ServedFeatures
 from tfpfd.layers import FeatureEncoder

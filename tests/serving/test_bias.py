@@ -16,7 +16,7 @@ from tfpfd import (
     refresh,
     saved_scores,
 )
-from tfpfd.serving.table import UNKNOWN_SCORE
+from tfpfd.serving.item_table import UNKNOWN_SCORE
 
 IDS = [f"i{n}" for n in range(7)]
 SCHEMA = Schema(

@@ -19,7 +19,7 @@ from tfpfd import (
     refresh,
 )
 from tfpfd._keras import keras
-from tfpfd.schema.mark import fingerprints, mark_of
+from tfpfd.schema.batch_fingerprints import fingerprints, mark_of
 from tfpfd.serving import embed_items, saved_scores
 
 USERS, ITEMS = 5, 11

@@ -25,7 +25,7 @@ from tfpfd import (
     inspect_export,
     refresh,
 )
-from tfpfd.serving import items as items_module
+from tfpfd.serving import item_embeddings as items_module
 from tfpfd.serving import kept_embeddings
 
 MODULE = sys.modules[refresh.__module__]
@@ -173,7 +173,7 @@ KILLED = """
 import os, signal, sys
 import pandas as pd
 from tfpfd import refresh
-from tfpfd.serving import items
+from tfpfd.serving import item_embeddings
 items.BATCH = 4
 def batches():
     rows = pd.read_parquet(sys.argv[2])

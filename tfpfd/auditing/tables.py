@@ -50,8 +50,8 @@ def sizes(results: Results) -> pd.DataFrame:
     for share, size in results.sizes.items():
         base = size.students["base"]
         rows[f"{share:.0%}"] = {
-            results.task.labelled: f"{size.labelled:,}",
-            results.task.unlabelled: f"{size.unlabelled:,}",
+            results.measures.labelled: f"{size.labelled:,}",
+            results.measures.unlabelled: f"{size.unlabelled:,}",
             f"base {title_of(metric)}": cell(base, metric),
             **{
                 arm: _marked(gain(size.students[arm], base, metric))
@@ -100,9 +100,9 @@ def search(results: Results) -> pd.DataFrame:
 def settings(results: Results) -> pd.DataFrame:
     """How the arms were trained."""
     rows = {
-        f"training {results.task.labelled}": f"{results.largest.labelled:,}",
-        f"training {results.task.unlabelled}": f"{results.largest.unlabelled:,}",
-        f"test {results.task.test}": f"{results.test_rows:,}",
+        f"training {results.measures.labelled}": f"{results.largest.labelled:,}",
+        f"training {results.measures.unlabelled}": f"{results.largest.unlabelled:,}",
+        f"test {results.measures.test}": f"{results.test_rows:,}",
         "test users": f"{results.test_users:,}",
         **{name: str(value) for name, value in results.settings.items()},
     }

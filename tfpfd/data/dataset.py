@@ -10,15 +10,15 @@ import tensorflow as tf
 
 from tfpfd._arguments import check_flag, check_integer, names_in
 from tfpfd.data.epochs import orders
-from tfpfd.data.lists import LIST, hashed, numbered
+from tfpfd.data.list_ids import LIST, hashed, numbered
 from tfpfd.data.whole_lists import batches_of_lists
 from tfpfd.schema import Schema, raw_batches
+from tfpfd.schema.batch_fingerprints import SCHEMA
 from tfpfd.schema.batches import Source, check_columns, rows_of
 from tfpfd.schema.columns import column
 from tfpfd.schema.feature import raw_columns
-from tfpfd.schema.mark import SCHEMA
+from tfpfd.schema.label_checks import LABELS, WEIGHTS, check_target, checked
 from tfpfd.schema.schema import check_schema
-from tfpfd.schema.validation import LABELS, WEIGHTS, check_target, checked
 
 
 def from_rows(

@@ -17,7 +17,7 @@ from tfpfd.data.catalogue import CatalogueSplits
 from tfpfd.data.table_rows import Treatment
 from tfpfd.demo.methods import Parts
 from tfpfd.distillation import Ranker
-from tfpfd.distillation.labelled import LabelledModel
+from tfpfd.distillation.labelled_model import LabelledModel
 from tfpfd.evaluation import multiplicities
 from tfpfd.evaluation.catalogue_rivals import catalogue_rivals
 from tfpfd.evaluation.catalogue_rows import CatalogueRows, asked_of

@@ -7,7 +7,7 @@ from typing import Any
 
 from tfpfd._keras import keras
 from tfpfd.distillation import Distillation, Ranker
-from tfpfd.distillation.labelled import LabelledModel
+from tfpfd.distillation.labelled_model import LabelledModel
 from tfpfd.layers import FeatureEncoder
 from tfpfd.schema import Schema, Sees
 

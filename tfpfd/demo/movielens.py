@@ -33,7 +33,7 @@ from tfpfd.distillation import Distillation, Ranker
 from tfpfd.evaluation.comparison import Comparison
 from tfpfd.evaluation.differences import Metrics, stacked
 from tfpfd.serving import export
-from tfpfd.serving.rules import ALLOWED, BLOCKED, NO_HISTORY
+from tfpfd.serving.request_rules import ALLOWED, BLOCKED, NO_HISTORY
 
 SERVE = Path(__file__).with_name("serve.py")
 

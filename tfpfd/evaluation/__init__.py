@@ -12,7 +12,7 @@ from tfpfd.evaluation.intervals import (
     user_bootstrap,
 )
 from tfpfd.evaluation.irreproducibility import Irreproducibility, irreproducibility
-from tfpfd.evaluation.lists import list_attention, list_exposure, list_ndcg, mean_over_lists
+from tfpfd.evaluation.list_metrics import list_attention, list_exposure, list_ndcg, mean_over_lists
 from tfpfd.evaluation.metrics import (
     auc,
     evaluate_rows,
@@ -28,7 +28,7 @@ from tfpfd.evaluation.ranking import (
     recall_at_k,
 )
 from tfpfd.evaluation.rivals import BiasModel, CatalogueRival, ease, item_knn, popularity
-from tfpfd.evaluation.sources import Embeddings
+from tfpfd.evaluation.score_sources import Embeddings
 
 __all__ = [
     "BiasModel",

@@ -13,15 +13,7 @@ import pandas as pd
 
 from tfpfd._arguments import check_flag, names_in
 from tfpfd.evaluation.catalogue import evaluate_catalogue, names_and_lengths
-from tfpfd.evaluation.comparison import Comparison
-from tfpfd.evaluation.differences import stacked
-from tfpfd.evaluation.intervals import FloatArray, multiplicities
-from tfpfd.evaluation.metrics import evaluate_rows
-from tfpfd.evaluation.pairs import pairs_of
-from tfpfd.evaluation.pointwise import Rows, pointwise_rivals
-from tfpfd.evaluation.retrieval import retrieval_rivals
-from tfpfd.evaluation.rivals import CatalogueRival, history_of
-from tfpfd.evaluation.seeds import (
+from tfpfd.evaluation.compared_models import (
     Catalogue,
     check_names,
     check_scores,
@@ -29,14 +21,22 @@ from tfpfd.evaluation.seeds import (
     scorers_of,
     scores_of_rows,
 )
-from tfpfd.evaluation.sources import source_of
+from tfpfd.evaluation.comparison import Comparison
+from tfpfd.evaluation.differences import stacked
+from tfpfd.evaluation.intervals import FloatArray, multiplicities
+from tfpfd.evaluation.metrics import evaluate_rows
+from tfpfd.evaluation.pointwise import Rows, pointwise_rivals
+from tfpfd.evaluation.retrieval import retrieval_rivals
+from tfpfd.evaluation.rivals import CatalogueRival, history_of
+from tfpfd.evaluation.score_sources import source_of
+from tfpfd.evaluation.user_item_pairs import pairs_of
 from tfpfd.schema import Schema
 from tfpfd.schema.schema import check_schema
 
 if TYPE_CHECKING:
     from scipy import sparse
 
-    from tfpfd.evaluation.pairs import ItemsOfUsers
+    from tfpfd.evaluation.user_item_pairs import ItemsOfUsers
 
 POINTWISE, RETRIEVAL = ("bias", "logistic", "trees"), ("popularity", "item_knn", "ease")
 

@@ -13,21 +13,21 @@ import numpy as np
 import tensorflow as tf
 
 from tfpfd.schema.adapt import learn
+from tfpfd.schema.batch_fingerprints import check_mark, fingerprints
 from tfpfd.schema.batches import Source
-from tfpfd.schema.feature import Feature, raw_columns
-from tfpfd.schema.lookup import Lookup
-from tfpfd.schema.mark import check_mark, fingerprints
-from tfpfd.schema.overview import features_html, names_by_side
-from tfpfd.schema.plain import fields_of, plain_of
-from tfpfd.schema.validation import (
+from tfpfd.schema.declaration_checks import (
     check_columns_named,
     check_declarations,
-    check_target,
     features_of,
     groups_of,
     refuse_columns,
     refuse_what_is_known,
 )
+from tfpfd.schema.feature import Feature, raw_columns
+from tfpfd.schema.label_checks import check_target
+from tfpfd.schema.lookup import Lookup
+from tfpfd.schema.overview import features_html, names_by_side
+from tfpfd.schema.schema_json import fields_of, plain_of
 
 Side = Literal["user", "item", "privileged"]
 Sees = Literal["served", "all", "privileged"]

@@ -21,13 +21,13 @@ from tfpfd.serving.export_plan import (
     ranker_plan,
     tower_plan,
 )
+from tfpfd.serving.item_table import TableType
 from tfpfd.serving.item_writing import write_items
 from tfpfd.serving.kept_embeddings import KeptEmbeddings
 from tfpfd.serving.publish import publish
 from tfpfd.serving.signatures import Signature
 from tfpfd.serving.student_checks import check_reads
-from tfpfd.serving.table import TableType
-from tfpfd.serving.warm_up import can_warm_up
+from tfpfd.serving.warmup_requests import can_warm_up
 from tfpfd.versions.manifest import checked_details
 from tfpfd.versions.store import check_writable
 
@@ -71,8 +71,8 @@ def export(
     - `top_k`: user features and `k`, one number or one a row, of which the largest counts → the
       same; at most the whole catalogue;
     - `top_k_where`: user features, `k` and the rules of the request → the same, of the items that
-      they let through: see `tfpfd.serving.rules.rule_inputs`. Where those are fewer than `k`, the
-      rest is filled with the id "" or -1 and the lowest float;
+      they let through: see `tfpfd.serving.request_rules.rule_inputs`. Where those are fewer than
+      `k`, the rest is filled with the id "" or -1 and the lowest float;
     - `user_embedding`: user features → `embedding`;
     - `item_embedding`: item features → `embedding`;
     - `score_candidates`: user features and `candidate_ids` `[batch, n]` → `scores` `[batch, n]`,

@@ -14,10 +14,10 @@ import pyarrow.parquet
 
 from tfpfd.schema import Schema
 from tfpfd.serving.checkpoint import variable_shapes
+from tfpfd.serving.item_table import TABLE_TYPES
 from tfpfd.serving.signatures import request_samples
 from tfpfd.serving.signatures.signature import SAMPLES
-from tfpfd.serving.table import TABLE_TYPES
-from tfpfd.serving.warm_up import write_warm_up
+from tfpfd.serving.warmup_requests import write_warm_up
 from tfpfd.versions.manifest import checked_details, digest_of, origin, write_record
 
 EXTRA, MANIFEST, SCHEMA, ITEMS = "assets.extra", "tfpfd.json", "schema.json", "items.parquet"

@@ -19,7 +19,7 @@ from tfpfd.serving.item_writing import write_items
 from tfpfd.serving.kept_embeddings import KeptEmbeddings
 from tfpfd.serving.manifest import EXTRA
 from tfpfd.serving.publish import publish
-from tfpfd.serving.warm_up import can_warm_up
+from tfpfd.serving.warmup_requests import can_warm_up
 from tfpfd.versions.lock import alone_in
 from tfpfd.versions.manifest import checked_details
 from tfpfd.versions.store import check_writable

@@ -5,15 +5,15 @@ import pytest
 
 from experiments.objectives import methods
 from experiments.objectives.methods import METHODS
-from experiments.objectives.shared import Fitted, Shared
-from experiments.objectives.task import Training
+from experiments.objectives.objective_task import Training
+from experiments.objectives.seed_models import Fitted, SeedModels
 from tfpfd import Distillation, FusedTeachers, MultiTaskRanker, Scalarised, SeparateRankers
 from tfpfd._keras import keras
 from tfpfd.data.scoring import SLICE
 from tfpfd.distillation.losses import ListwiseSoftmax
 
 
-class Untrained(Shared):
+class Untrained(SeedModels):
     """Compiles what would be trained, and holds it."""
 
     def __init__(self, task, seed):
