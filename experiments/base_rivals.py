@@ -14,7 +14,8 @@ from tfpfd._files import write_whole
 from tfpfd.evaluation import confidence_interval
 from tfpfd.evaluation.intervals import level
 from tfpfd.evaluation.measured_rivals import Rivals
-from tfpfd.evaluation.titles import RIVALS, title_of
+from tfpfd.evaluation.rivals import title_of_rival
+from tfpfd.evaluation.titles import title_of
 
 FILE = "rivals.npz"
 
@@ -65,16 +66,16 @@ def section(experiment: Experiment, results: FinishedCells) -> list[Section]:
     sentences, rows = [], []
     for rival, found in rivals.metrics.items():
         levels = {title_of(m): level(confidence_interval(found[m])) for m in names}
-        rows.append({"": RIVALS[rival], **levels})
+        rows.append({"": title_of_rival(rival), **levels})
     for base, cell in experiment.bases().items():
         of_seeds = {m: [*results.values(m, **cell).values()] for m in names}
         if not all(of_seeds.values()):
             continue
         values = {m: np.stack(found) for m, found in of_seeds.items()}
         standing = rivals.beside({"base": values}, names[0]).standing
-        sentences.append(standing.sentence(f"The {base}", RIVALS[standing.rival]))
+        sentences.append(standing.sentence(f"The {base}", title_of_rival(standing.rival)))
         levels = {title_of(m): level(confidence_interval(values[m])) for m in names}
         rows.append({"": base, **levels})
-    chosen = ", ".join(f"{RIVALS[r]}: {s}" for r, s in rivals.settings.items() if s)
+    chosen = ", ".join(f"{title_of_rival(r)}: {s}" for r, s in rivals.settings.items() if s)
     sentences.append(f"{experiment.about_rivals} Chosen on validation rows: {chosen}.".strip())
     return [Section("Base and rivals", "\n\n".join(sentences), pd.DataFrame(rows))]

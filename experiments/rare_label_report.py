@@ -16,11 +16,12 @@ from experiments.grid import Cell
 from experiments.method_comparison import marked
 from tfpfd.evaluation import Comparison, Interval
 from tfpfd.evaluation.intervals import level
+from tfpfd.evaluation.rivals import POINTWISE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-RIVALS = ("bias", "logistic", "trees")
+RIVALS = tuple(POINTWISE)
 BASELINE = "baseline"
 TAUGHT = ("PFD", "LUPI", "MTL")
 """Methods that privileged features have a part in."""

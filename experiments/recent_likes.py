@@ -19,7 +19,7 @@ from experiments.methods import CONTROLS, METHODS, treatment_of
 from tfpfd.datasets import movielens_100k
 from tfpfd.demo.catalogue import RECENT, WHOLE, CatalogueRecipe
 from tfpfd.evaluation import confidence_interval
-from tfpfd.evaluation.titles import RIVALS
+from tfpfd.evaluation.rivals import title_of_rival
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -152,7 +152,9 @@ def _draw(results: FinishedCells, measures: Measures, known: Rivals) -> Figure:
             )
         for line, (rival, values) in zip((":", "-.", "--"), known.metrics.items(), strict=False):
             mean = confidence_interval(values[metric]).mean
-            axes.axhline(mean, color="tab:red", linestyle=line, linewidth=1, label=RIVALS[rival])
+            axes.axhline(
+                mean, color="tab:red", linestyle=line, linewidth=1, label=title_of_rival(rival)
+            )
         axes.set_xscale("log")
         axes.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
         axes.minorticks_off()

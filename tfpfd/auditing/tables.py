@@ -8,7 +8,8 @@ from tfpfd.auditing.results import Results
 from tfpfd.evaluation import Interval, confidence_interval
 from tfpfd.evaluation.differences import CONTROLS, Metrics, compare, gain
 from tfpfd.evaluation.intervals import level, number
-from tfpfd.evaluation.titles import ABOUT, RIVALS, title_of
+from tfpfd.evaluation.rivals import title_of_rival
+from tfpfd.evaluation.titles import ABOUT, title_of
 
 
 def cell(metrics: Metrics, metric: str) -> str:
@@ -113,7 +114,7 @@ def rivals(results: Results) -> pd.DataFrame:
     """The base and its rivals: test metrics, and the rivals' minus the base's."""
     found = results.comparison
     assert found is not None  # There are rivals.
-    names = {"base": "base", **{name: RIVALS[name] for name in found.rivals}}
+    names = {"base": "base", **{name: title_of_rival(name) for name in found.rivals}}
     rows = {}
     for name, shown in names.items():
         levels = {title_of(metric): cell(found.values[name], metric) for metric in found.metrics}

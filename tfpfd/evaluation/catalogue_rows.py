@@ -21,7 +21,7 @@ from tfpfd.evaluation.catalogue import evaluate_catalogue, names_and_lengths
 from tfpfd.evaluation.compared_models import Catalogue
 from tfpfd.evaluation.intervals import FloatArray
 from tfpfd.evaluation.list_metrics import list_ndcg, mean_over_lists
-from tfpfd.evaluation.rivals import history_of
+from tfpfd.evaluation.rivals.catalogue_rival import history_of
 from tfpfd.evaluation.score_sources import Embeddings
 from tfpfd.schema import Schema
 
