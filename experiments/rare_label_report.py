@@ -14,6 +14,7 @@ from experiments.experiment import Section
 from experiments.finished_cells import FinishedCells
 from experiments.grid import Cell
 from experiments.method_comparison import marked
+from experiments.methods import SHUFFLED_TASKS
 from tfpfd.evaluation import Comparison, Interval
 from tfpfd.evaluation.intervals import level
 from tfpfd.evaluation.rivals import POINTWISE
@@ -25,8 +26,6 @@ RIVALS = tuple(POINTWISE)
 BASELINE = "baseline"
 TAUGHT = ("PFD", "LUPI", "MTL")
 """Methods that privileged features have a part in."""
-SHUFFLED_TASKS = "MTL shuffled"
-"""The control of MTL: its heads predict privileged features of other rows."""
 COLORS = {
     BASELINE: "tab:blue",
     "self": "tab:orange",

@@ -15,7 +15,7 @@ from experiments.finished_cells import FinishedCells
 from experiments.grid import Cell, Metrics
 from experiments.method_comparison import MethodExperiment, difference_table, metric_table
 from experiments.method_task import Measures
-from experiments.methods import CONTROLS, METHODS, treatment_of
+from experiments.methods import CONTROLS, TRAINED, treatment_of
 from tfpfd.datasets import movielens_100k
 from tfpfd.demo.catalogue import RECENT, WHOLE, CatalogueRecipe
 from tfpfd.evaluation import confidence_interval
@@ -104,7 +104,7 @@ class RecentLikes(MethodExperiment):
         """Trains a method on the likes of a size."""
         seed, name = int(cell["seed"]), str(cell["method"])
         self.task = task = self._of(str(cell["size"]))
-        found = self.train({**METHODS, **CONTROLS}[name], seed, treatment_of(name))
+        found = self.train(TRAINED[name], seed, treatment_of(name))
         return {**found, "likes": float(task.likes)}
 
     def report(self, results: FinishedCells) -> list[Section]:
