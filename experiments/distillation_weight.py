@@ -45,7 +45,7 @@ class DistillationWeight(MethodExperiment):
     def run(self, cell: Cell) -> Metrics:
         """Trains a method with a λ."""
         method = METHODS[str(cell["method"])]
-        return self.train(method, int(cell["seed"]), weight=float(cell["weight"]))
+        return self.train(method, int(cell["seed"]), distillation_weight=float(cell["weight"]))
 
     def report(self, results: FinishedCells) -> list[Section]:
         """The student over λ."""

@@ -56,11 +56,13 @@ class MethodTask(ABC):
         """Gradient steps of an epoch."""
 
     @abstractmethod
-    def parts(self, weight: Any = None, unshared: Collection[str] | None = ()) -> Parts:
+    def parts(
+        self, distillation_weight: Any = None, unshared: Collection[str] | None = ()
+    ) -> Parts:
         """A new student, and teachers for it.
 
         Args:
-          weight: λ, as `Distillation` takes it; None for the task's own.
+          distillation_weight: λ, as `Distillation` takes it; None for the task's own.
           unshared: what a teacher doesn't share, see `Parts`.
         """
 
@@ -114,7 +116,7 @@ class MethodSource(Protocol):
 
     @property
     def recipe(self) -> Any:
-        """A dataclass of sizes and steps, with λ as its `weight`."""
+        """A dataclass of sizes and steps, with λ as its `distillation_weight`."""
 
     def load(self, path: Path | None) -> Any:
         """Gives the data, from the path of a copy on this machine or None."""

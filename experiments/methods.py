@@ -10,7 +10,7 @@ from tfpfd.distillation.labelled_model import LabelledModel
 
 def multi_task(parts: Parts) -> LabelledModel:
     """The student on labels and, by auxiliary heads, on privileged features."""
-    return AuxiliaryTasks(parts.student, parts.auxiliary_weight)
+    return AuxiliaryTasks(parts.student, parts.task_weight)
 
 
 METHODS: dict[str, Compose] = {

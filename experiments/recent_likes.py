@@ -37,7 +37,9 @@ COLORS = {
 }
 SIZES: dict[str, CatalogueRecipe] = {
     "the last tenth": RECENT,
-    "the last fifth": CatalogueRecipe(last=0.2, drawn=100, scale=5.0, epochs=3, weight=0.5),
+    "the last fifth": CatalogueRecipe(
+        last=0.2, drawn=100, scale=5.0, epochs=3, distillation_weight=0.5
+    ),
     "all": WHOLE,
 }
 """What students learn from; sizes and epochs were chosen for each as for `CatalogueRecipe`."""

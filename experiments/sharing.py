@@ -76,7 +76,7 @@ class Sharing(MethodExperiment):
         first = self.fit(teacher, seed)
         freeze(teacher)
         model = Distillation(
-            student=parts.student, teacher=teacher, distillation_weight=parts.weight
+            student=parts.student, teacher=teacher, distillation_weight=parts.distillation_weight
         )
         second = self.fit(model, seed)
         return self.measured(model, {name: first[name] + second[name] for name in first})

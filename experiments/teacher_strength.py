@@ -53,7 +53,13 @@ COMPARED = ("baseline", "self", "shuffled", "PFD", "LUPI")
 
 
 RECIPE = RowsRecipe(
-    dim=2, embedding_l2=0.01, learning_rate=0.01, batch_size=500, epochs=40, patience=6, weight=0.9
+    dim=2,
+    embedding_l2=0.01,
+    learning_rate=0.01,
+    batch_size=500,
+    epochs=40,
+    patience=6,
+    distillation_weight=0.9,
 )
 
 

@@ -47,8 +47,8 @@ class WarmUpExperiment(MethodExperiment):
         """Trains the baseline, or PFD with a warm-up."""
         seed = int(cell["seed"])
         steps = int(float(cell["warm_up"]) * self.task.steps)
-        weight = WarmUp(self.of_source.recipe.weight, steps)
-        return self.train(METHODS[str(cell["method"])], seed, weight=weight)
+        weight = WarmUp(self.of_source.recipe.distillation_weight, steps)
+        return self.train(METHODS[str(cell["method"])], seed, distillation_weight=weight)
 
     def report(self, results: FinishedCells) -> list[Section]:
         """Metrics by length, and differences from none."""

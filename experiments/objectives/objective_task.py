@@ -184,7 +184,7 @@ class ObjectiveTask:
 
     def distillation(self, teacher: keras.layers.Layer) -> Distillation:
         """A new student that learns from labels and from the soft labels of a teacher."""
-        weight, loss = self.recipe.weight, SoftListwiseSoftmax()
+        weight, loss = self.recipe.distillation_weight, SoftListwiseSoftmax()
         return Distillation(
             student=self.ranker(),
             teacher=teacher,

@@ -109,13 +109,13 @@ def small(data, **settings):
 @pytest.fixture(scope="module")
 def helpful():
     """Few labels, many rows without one, a small teacher on strong privileged features."""
-    return run(simulated(250, 4750), seeds=3, sees="privileged", weight=0.9, epochs=12)
+    return run(simulated(250, 4750), seeds=3, sees="privileged", distillation_weight=0.9, epochs=12)
 
 
 @pytest.fixture(scope="module")
 def useless():
     """The same rows, but the privileged features are noise."""
-    return run(simulated(noise_only=True), weight=0.5, epochs=6)
+    return run(simulated(noise_only=True), distillation_weight=0.5, epochs=6)
 
 
 def test_features_that_help_are_said_to(helpful):

@@ -191,7 +191,10 @@ def other_schema(data):
         (other_schema, "`schema`"),
         (lambda data: {"student": make_wide_student}, "`networks`"),
         (lambda data: {"epochs": 3}, "`epochs`: expected 3, found 2"),
-        (lambda data: {"weight": 0.7}, "`weight`: expected 0.7, found 0.5"),
+        (
+            lambda data: {"distillation_weight": 0.7},
+            "`distillation_weight`: expected 0.7, found 0.5",
+        ),
         (lambda data: {"metric": "log_loss"}, "`metric`"),
         (lambda data: {"sees": "privileged"}, "`sees`"),
         (lambda data: {"multipliers": (4.0,)}, "`multipliers`"),

@@ -14,7 +14,7 @@ def student(schema):
 
 @pytest.fixture
 def model(student):
-    model = AuxiliaryTasks(student, weight=0.5)
+    model = AuxiliaryTasks(student, task_weight=0.5)
     model.compile(keras.optimizers.Adagrad(0.1), run_eagerly=True)
     return model
 
@@ -57,7 +57,7 @@ def test_weight_0_is_the_student_alone(schema, batches_of):
     for multi in (False, True):
         keras.utils.set_random_seed(1)
         student = Ranker(schema, MLP([4], batch_norm=False), encoder=FeatureEncoder(schema, dim=3))
-        model = AuxiliaryTasks(student, weight=0.0) if multi else student
+        model = AuxiliaryTasks(student, task_weight=0.0) if multi else student
         model.compile(keras.optimizers.SGD(0.1), run_eagerly=True)
         model.fit(batches_of(16, 4), verbose=0)
         weights.append(student.get_weights())
@@ -103,8 +103,10 @@ def test_refusals(schema, student):
         AuxiliaryTasks(keras.layers.Dense(1))
     with pytest.raises(ValueError, match="must see served features, received one with sees='all'"):
         AuxiliaryTasks(Ranker(schema, MLP([2]), sees="all"))
-    with pytest.raises(ValueError, match="`weight` must be a finite number from 0 on, received -1"):
-        AuxiliaryTasks(student, weight=-1)
+    with pytest.raises(
+        ValueError, match="`task_weight` must be a finite number from 0 on, received -1"
+    ):
+        AuxiliaryTasks(student, task_weight=-1)
     plain = Schema(
         user=[Numeric("age", boundaries=(1.0,))], item=[Categorical("i", vocabulary=("a",))]
     )

@@ -198,7 +198,7 @@ class TestPointwise:
             for name, part in data.items()
         }
         base = {"base": np.full(800, 0.5)}
-        schema = dataclasses.replace(SCHEMA, weight="weight")
+        schema = dataclasses.replace(SCHEMA, sample_weight="weight")
         found = compare_pointwise(
             **both, schema=schema, models=base, item_key="item", metrics=["auc"]
         )

@@ -174,8 +174,8 @@ def test_rivals_of_rows_are_those_of_the_protocol(rows):
 @pytest.mark.usefixtures("_eager")
 def test_a_method_is_trained_and_measured(task):
     keras.utils.set_random_seed(0)
-    model = METHODS["PFD"](task.parts(weight=0.25))
-    assert model.distillation_weight.weight == 0.25
+    model = METHODS["PFD"](task.parts(distillation_weight=0.25))
+    assert model.distillation_weight.distillation_weight == 0.25
     before = [weight.numpy() for weight in model.student.trainable_weights]
     epochs = []
     count = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: epochs.append(epoch))

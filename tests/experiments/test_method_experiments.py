@@ -128,7 +128,7 @@ def test_a_warm_up_is_a_share_of_the_steps_of_an_epoch(rows, monkeypatch):
     assert [one.steps for one in weights] == [
         int(epochs * rows.steps) for epochs in (0, 0, 0.5, 1, 2)
     ]
-    assert {one.weight for one in weights} == {0.5}
+    assert {one.distillation_weight for one in weights} == {0.5}
 
 
 @pytest.mark.usefixtures("_eager")

@@ -3,17 +3,17 @@ import pytest
 import tensorflow as tf
 
 from tfpfd._keras import keras
-from tfpfd.optimizers import LinearWarmUp, RowWiseAdagrad
+from tfpfd.optimizers import LinearWarmup, RowWiseAdagrad
 
 
 def test_rises_linearly_and_stays():
-    schedule = LinearWarmUp(0.01, steps=4)
+    schedule = LinearWarmup(0.01, steps=4)
     rates = [float(schedule(tf.constant(step))) for step in range(6)]
     np.testing.assert_allclose(rates, [0.0025, 0.005, 0.0075, 0.01, 0.01, 0.01], rtol=1e-6)
 
 
 def test_an_optimizer_follows_it_and_keeps_it():
-    optimizer = RowWiseAdagrad(LinearWarmUp(0.1, steps=2))
+    optimizer = RowWiseAdagrad(LinearWarmup(0.1, steps=2))
     again = RowWiseAdagrad.from_config(optimizer.get_config())
     for one in (optimizer, again):
         variable = tf.Variable([0.0]) if not hasattr(keras, "ops") else keras.Variable([0.0])
@@ -29,4 +29,4 @@ def test_an_optimizer_follows_it_and_keeps_it():
 @pytest.mark.parametrize(("rate", "steps"), [(0, 1), (-1.0, 1), (0.1, 0), (0.1, 2.5)])
 def test_refusals(rate, steps):
     with pytest.raises(ValueError, match=r"`rate` must be above 0|`steps` must be an integer"):
-        LinearWarmUp(rate, steps)
+        LinearWarmup(rate, steps)

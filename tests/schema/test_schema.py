@@ -75,7 +75,7 @@ def schemas(draw):
         item=served[cut:],
         privileged=privileged,
         label=label,
-        weight=draw(st.none() | free),
+        sample_weight=draw(st.none() | free),
         list_key=draw(st.none() | names.filter(lambda name: name != label)),
     )
 

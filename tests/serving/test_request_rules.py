@@ -53,7 +53,7 @@ class Served:
             items,
             base,
             attributes=["brand", "tags", "price"],
-            warm_up=False,
+            warmup_requests=False,
             verbose=0,
         )
         self.loaded = tf.saved_model.load(str(path))

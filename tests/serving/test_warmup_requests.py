@@ -19,7 +19,7 @@ from tfpfd import (
     inspect_export,
 )
 from tfpfd.serving import warmup_requests
-from tfpfd.serving.warmup_requests import BATCHES, can_warm_up
+from tfpfd.serving.warmup_requests import BATCHES, can_write_warmup_requests
 
 needed = pytest.mark.skipif(
     importlib.util.find_spec("tensorflow_serving") is None,
@@ -147,7 +147,7 @@ def test_a_request_of_the_real_messages_is_answered_alike(strings):
 
 @needed
 def test_without_warm_up_there_is_no_file(student, tmp_path):
-    path = export(student, ITEMS, tmp_path, warm_up=False, verbose=0)
+    path = export(student, ITEMS, tmp_path, warmup_requests=False, verbose=0)
     assert not (path / FILE).exists()
     assert json.loads((path / "assets.extra/tfpfd.json").read_text())["warm_up_requests"] == 0
     assert inspect_export(path).findings == []
@@ -162,16 +162,16 @@ def absent(monkeypatch):
 
 
 def test_warm_up_on_demand_needs_the_package(absent, student, tmp_path):
-    message = r'`warm_up=True` needs tensorflow-serving-api.*pip install "tfpfd\[serving\]"'
+    message = r'`warmup_requests=True` needs tensorflow-serving-api.*pip install "tfpfd\[serving\]"'
     with pytest.raises(ImportError, match=message):
-        export(student, ITEMS, tmp_path / "model", warm_up=True, verbose=0)
+        export(student, ITEMS, tmp_path / "model", warmup_requests=True, verbose=0)
     assert not (tmp_path / "model").exists()
 
 
 def test_without_the_package_an_export_says_what_it_lacks(absent, student, tmp_path, capsys):
-    assert can_warm_up(None) is can_warm_up(False) is False
+    assert can_write_warmup_requests(None) is can_write_warmup_requests(False) is False
     path = export(student, ITEMS, tmp_path, verbose=1)
     assert not (path / FILE).exists()
     assert 'pip install "tfpfd[serving]"' in capsys.readouterr().out
-    export(student, ITEMS, tmp_path, warm_up=False, verbose=1)
+    export(student, ITEMS, tmp_path, warmup_requests=False, verbose=1)
     assert "tfpfd[serving]" not in capsys.readouterr().out

@@ -38,7 +38,7 @@ def audit(
     sizes: Sequence[float] = (1.0,),
     sees: Sees = "all",
     learning_rate: float = 2e-3,
-    weight: float = 0.5,
+    distillation_weight: float = 0.5,
     warm_up: int = 1,
     epochs: int = 20,
     patience: int = 3,
@@ -116,7 +116,7 @@ def audit(
       sizes: shares of the training rows to train with, ascending; the verdict goes by the last.
       sees: what the distilled student's teacher sees, `"all"` or `"privileged"` features alone.
       learning_rate: of Adam.
-      weight: λ.
+      distillation_weight: λ.
       warm_up: epochs before the teacher counts.
       epochs: at most.
       patience: epochs without a better validation loss before training stops.
@@ -150,7 +150,14 @@ def audit(
     schema = kind.adapted(data)
     check_makers(make_student, make_teacher, schema, sees, kind.check_student)
     recipe = Recipe(
-        make_student, make_teacher, learning_rate, weight, warm_up, epochs, patience, kind.losses
+        make_student,
+        make_teacher,
+        learning_rate,
+        distillation_weight,
+        warm_up,
+        epochs,
+        patience,
+        kind.losses,
     )
     settings = settings_for(make_student, multipliers)
     arms = arms_of(sees)
@@ -188,7 +195,7 @@ def audit(
         settings={
             "seeds": seeds,
             "teacher sees": sees,
-            "λ": weight,
+            "λ": distillation_weight,
             "warm-up (epochs)": warm_up,
             "learning rate": tuned.recipe.learning_rate,
             "rows a batch": batch_size,

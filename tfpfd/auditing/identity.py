@@ -30,7 +30,7 @@ def identity(trainings: ArmTrainings, sees: Sees, resamples: int) -> dict[str, A
       Arguments as they are, rows, schema and networks as digests, by name.
     """
     recipe = trainings.recipe
-    numbers = ("learning_rate", "weight", "warm_up", "epochs", "patience")
+    numbers = ("learning_rate", "distillation_weight", "warm_up", "epochs", "patience")
     return {
         "metric": trainings.metric,
         "sees": sees,

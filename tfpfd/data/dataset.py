@@ -177,9 +177,9 @@ def from_stream(
         inputs = {**schema.lookup(batch), **kept, **further}
         if schema.list_key is not None:
             inputs[LIST] = hashed(schema.list_key, batch[schema.list_key])
-        if schema.weight is None:
+        if schema.sample_weight is None:
             return inputs, label
-        return inputs, label, _weight(schema.weight, batch)
+        return inputs, label, _weight(schema.sample_weight, batch)
 
     return prefetched(raw.map(look_up, num_parallel_calls=tf.data.AUTOTUNE))
 
@@ -195,7 +195,7 @@ def prefetched(batches: tf.data.Dataset) -> tf.data.Dataset:
 
 def _column_names(schema: Schema, extra_columns: Sequence[str], labels: Sequence[str]) -> list[str]:
     """Every column needed; refuses columns to pass on that would stand in another's place."""
-    taken = {*raw_columns(schema.features().values()), schema.label, schema.weight, LIST}
+    taken = {*raw_columns(schema.features().values()), schema.label, schema.sample_weight, LIST}
     for argument, names in (("extra_columns", extra_columns), ("labels", labels)):
         for name in names:
             if argument == "labels" and name in extra_columns:

@@ -160,8 +160,10 @@ def look_up_lists(
     labels[:, 0] = 1
     targets = [labels.ravel()]
     size = candidates.shape[1]
-    if schema.weight is not None:
-        _, weights = check_target(rows.assign(**{schema.label: 1.0}), schema.label, schema.weight)
+    if schema.sample_weight is not None:
+        _, weights = check_target(
+            rows.assign(**{schema.label: 1.0}), schema.label, schema.sample_weight
+        )
         assert weights is not None  # The schema has one.
         targets.append(np.repeat(weights, size))
     inputs = {}

@@ -22,7 +22,7 @@ from tfpfd.schema.batch_fingerprints import columns_of
 class AuxiliaryTasks(LabelledModel):
     """Trains a student on labels and, by a head for each privileged feature, on those.
 
-        L(y, f) + weight · Σ_k L_k(x*_k, h_k)
+        L(y, f) + task_weight · Σ_k L_k(x*_k, h_k)
 
     Hard sharing: a head is one dense layer on what the student's logit is made of (the last hidden
     layer of an `MLP`, the products of a `TwoTower`). L_k is the squared error for a numeric
@@ -33,12 +33,12 @@ class AuxiliaryTasks(LabelledModel):
 
     Args:
       student: the ranker that will be served.
-      weight: of the sum of the heads' losses; the paper chose it from .01 to 2.
+      task_weight: of the sum of the heads' losses; the paper chose it from .01 to 2.
 
     Raises:
       TypeError: `student` is no `Ranker`.
       ValueError: `student` sees privileged features, its schema has none, or one
-        that can't be predicted, or `weight` is negative.
+        that can't be predicted, or `task_weight` is negative.
 
     Reference:
       The baseline "MTL" of Xu et al., "Privileged Features Distillation at Taobao
@@ -49,7 +49,7 @@ class AuxiliaryTasks(LabelledModel):
     prefixes = ("student_",)
     served = "student"
 
-    def __init__(self, student: Ranker, weight: float = 0.1, **kwargs: Any) -> None:
+    def __init__(self, student: Ranker, task_weight: float = 0.1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not isinstance(student, Ranker):
             raise TypeError(f"`student` must be a Ranker, received {student!r}")
@@ -57,13 +57,13 @@ class AuxiliaryTasks(LabelledModel):
             raise ValueError(
                 f"`student` must see served features, received one with sees='{student.sees}'"
             )
-        check_number("weight", weight)
+        check_number("task_weight", task_weight)
         check_plain("`student`", student)
         self._features = {f.name: f for f in student.schema.sides["privileged"]}
         if not self._features:
             raise ValueError("`student` has a schema without privileged features to predict")
         self.student = student
-        self.weight = float(weight)
+        self.task_weight = float(task_weight)
         self.heads = []
         for name, feature in self._features.items():
             width = feature.target_width(student.schema.features())
@@ -107,7 +107,7 @@ class AuxiliaryTasks(LabelledModel):
 
     def loss_of(self, means: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """The weighted sum of the terms; see the class."""
-        return means["student_loss"] + self.weight * means["auxiliary_loss"]
+        return means["student_loss"] + self.task_weight * means["auxiliary_loss"]
 
     def watched(self, outputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The student's logits."""
@@ -115,9 +115,11 @@ class AuxiliaryTasks(LabelledModel):
 
     def get_config(self) -> dict[str, Any]:
         student = keras.utils.serialize_keras_object(self.student)
-        return {"name": self.name, "student": student, "weight": self.weight}
+        return {"name": self.name, "student": student, "task_weight": self.task_weight}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> AuxiliaryTasks:
         student = keras.utils.deserialize_keras_object(config["student"])
-        return cls(student, weight=config["weight"], name=config["name"])
+        # Its name in files from before it had this one.
+        task_weight = config["task_weight" if "task_weight" in config else "weight"]
+        return cls(student, task_weight, name=config["name"])

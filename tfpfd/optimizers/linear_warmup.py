@@ -7,11 +7,11 @@ from typing import Any
 import tensorflow as tf
 
 from tfpfd._arguments import check_integer
-from tfpfd._keras import keras, register
+from tfpfd._keras import keras, register_formerly
 
 
-@register
-class LinearWarmUp(keras.optimizers.schedules.LearningRateSchedule):
+@register_formerly("LinearWarmUp")
+class LinearWarmup(keras.optimizers.schedules.LearningRateSchedule):
     """`rate · min(1, (step + 1) / steps)`.
 
     "Privileged Features Distillation at Taobao Recommendations" trains with it: up to 0.01 over

@@ -34,13 +34,17 @@ def groups_of(privileged: Any) -> dict[str, tuple[Feature, ...]]:
     return {kind: features_of(kind, group) for kind, group in privileged.items()}
 
 
-def check_columns_named(label: str, weight: str | None, list_key: str | None) -> None:
+def check_columns_named(label: str, sample_weight: str | None, list_key: str | None) -> None:
     """Refuses names that are none; see `Schema` for the arguments."""
-    for argument, name in (("label", label), ("weight", weight), ("list_key", list_key)):
+    for argument, name in (
+        ("label", label),
+        ("sample_weight", sample_weight),
+        ("list_key", list_key),
+    ):
         named = isinstance(name, str) and name != ""
         if not named and (name is not None or argument == "label"):
             raise ValueError(f"`{argument}` must be the name of a column, received {name!r}")
-    if label in (weight, list_key):
+    if label in (sample_weight, list_key):
         raise ValueError(
             f"duplicate name '{label}': expected a name to be used once, but the label has it "
             "already"

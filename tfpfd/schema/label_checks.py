@@ -15,9 +15,9 @@ WEIGHTS = "finite values of at least 0"
 
 
 def check_target(
-    raw: Mapping[str, Any], label: str, weight: str | None
+    raw: Mapping[str, Any], label: str, sample_weight: str | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Checks the columns `label` and `weight` of a batch.
+    """Checks the columns `label` and `sample_weight` of a batch.
 
     Returns:
       Labels `[rows]`, NaN on rows without one, and weights `[rows]` or None; float32.
@@ -32,12 +32,12 @@ def check_target(
             f"label column '{label}': expected {LABELS}, received {outside.sum()} outside, such as "
             f"{labels[outside][0]}"
         )
-    if weight is None:
+    if sample_weight is None:
         return labels, None
-    weights = column(weight, raw[weight], "float", several=False, optional=False)
+    weights = column(sample_weight, raw[sample_weight], "float", several=False, optional=False)
     if (weights < 0).any():
         raise ValueError(
-            f"weight column '{weight}': expected {WEIGHTS}, received {(weights < 0).sum()} "
+            f"weight column '{sample_weight}': expected {WEIGHTS}, received {(weights < 0).sum()} "
             f"negative, such as {weights[weights < 0][0]}"
         )
     return labels, weights

@@ -27,7 +27,9 @@ def plain_of(fields: Mapping[str, Any]) -> dict[str, Any]:
         "user": plain(fields["user"]),
         "item": plain(fields["item"]),
         "privileged": hidden,
-        **{name: fields[name] for name in ("label", "weight", "list_key")},
+        "label": fields["label"],
+        "weight": fields["sample_weight"],
+        "list_key": fields["list_key"],
         **({"stripped": list(fields["stripped"])} if fields["stripped"] else {}),
     }
 
@@ -48,7 +50,7 @@ def fields_of(plain: Any) -> dict[str, Any]:
         "item": features(plain["item"]),
         "privileged": {kind: features(group) for kind, group in plain["privileged"].items()},
         "label": plain["label"],
-        "weight": plain["weight"],
+        "sample_weight": plain["weight"],
         "list_key": plain["list_key"],
         "stripped": tuple(plain.get("stripped", ())),
     }

@@ -20,7 +20,7 @@ BATCHES, DRAWS, CANDIDATES = (1, 2, 8, 32), 5, 100
 """Rows of a request, how often each is drawn, and how many ids a row asks for at most."""
 
 
-def can_warm_up(wanted: bool | None) -> bool:
+def can_write_warmup_requests(wanted: bool | None) -> bool:
     """Whether to write warm-up requests.
 
     Args:
@@ -32,13 +32,13 @@ def can_warm_up(wanted: bool | None) -> bool:
     installed = importlib.util.find_spec("tensorflow_serving") is not None
     if wanted and not installed:
         raise ImportError(
-            "`warm_up=True` needs tensorflow-serving-api, whose messages TF Serving replays: "
-            'pip install "tfpfd[serving]"'
+            "`warmup_requests=True` needs tensorflow-serving-api, whose messages TF Serving "
+            'replays: pip install "tfpfd[serving]"'
         )
     return installed if wanted is None else wanted
 
 
-def write_warm_up(
+def write_warmup_requests(
     file: Path,
     directory: Path,
     schema: Schema,

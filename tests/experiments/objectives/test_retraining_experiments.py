@@ -46,7 +46,7 @@ def task(tiny):
 def test_settings_tell_data_and_recipes_apart(kind):
     settings = kind("marketplace").settings()
     assert settings["data"] == "marketplace"
-    assert settings["recipe"]["weight"] == 0.8
+    assert settings["recipe"]["distillation_weight"] == 0.8
     assert settings["omega"] == {"cancelled": -0.3, "rated_well": 0.5}
     with pytest.raises(ValueError, match="needs the folder of its files: `kuairand:PATH`"):
         kind("kuairand").prepare()

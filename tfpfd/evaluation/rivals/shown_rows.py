@@ -50,7 +50,7 @@ class Rows:
           ValueError: naming the column, what was expected and what came.
         """
         features = schema.features("served").values()
-        others = (schema.label, schema.weight, user_key, item_key)
+        others = (schema.label, schema.sample_weight, user_key, item_key)
         names = dict.fromkeys([*raw_columns(features), *filter(None, others)])
         if frame.empty:
             raise ValueError(f"`{name}` must have rows, received none")
@@ -66,7 +66,7 @@ class Rows:
         if weights is not None:
             if not weights[kept].any():
                 raise ValueError(
-                    f"weight column '{schema.weight}' of `{name}`: expected one above 0, "
+                    f"weight column '{schema.sample_weight}' of `{name}`: expected one above 0, "
                     "received zeros"
                 )
             weights = weights[kept].astype(np.float64) / weights[kept].mean()
