@@ -12,10 +12,10 @@ from tfpfd.layers.dcn import DCN
 from tfpfd.layers.deep_fm import DeepFM
 from tfpfd.layers.dot_interaction import DotInteraction
 from tfpfd.layers.encoded import Encoded, joined
+from tfpfd.layers.encoded_once import Repeated
 from tfpfd.layers.encoder import FeatureEncoder
 from tfpfd.layers.mlp import MLP
 from tfpfd.layers.network import Network
-from tfpfd.layers.repeated import Repeated
 from tfpfd.layers.tables import Tables
 from tfpfd.layers.target_attention import TargetAttention
 from tfpfd.layers.transformer import Transformer

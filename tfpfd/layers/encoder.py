@@ -11,23 +11,23 @@ import tensorflow as tf
 from tfpfd._arguments import check_integer, check_number, names_in
 from tfpfd._keras import freeze, keras, register
 from tfpfd.layers.behaviour import MeanPooling
-from tfpfd.layers.behaviours import (
+from tfpfd.layers.encoded_once import Repeated, Vectors, every_row
+from tfpfd.layers.encoder_inputs import checked_inputs, parts_of
+from tfpfd.layers.feature_behaviours import (
     attends,
     candidates_of,
     check_behaviour,
     make_behaviour,
     with_candidate,
 )
-from tfpfd.layers.encoder_inputs import checked_inputs, parts_of
-from tfpfd.layers.repeated import Repeated, Vectors, every_row
 from tfpfd.layers.tables import Tables, gathered
 from tfpfd.schema import Feature, Schema
-from tfpfd.schema.embedded import Embedded
+from tfpfd.schema.batch_fingerprints import columns_of
 from tfpfd.schema.feature import tables_of
-from tfpfd.schema.mark import columns_of
-from tfpfd.schema.prints import SchemaPrint
 from tfpfd.schema.schema import check_schema
 from tfpfd.schema.table_feature import masked_mean
+from tfpfd.schema.table_requests import Embedded
+from tfpfd.schema.weights_fingerprint import WeightsFingerprint
 
 
 @register
@@ -110,7 +110,7 @@ class FeatureEncoder(keras.layers.Layer):
         self.built = True
         # Rows of its tables come by feature. TensorFlow's checkpoints find it by this attribute.
         of = [(name, schema.fingerprints[name]) for name in names]
-        self.schema_print = SchemaPrint(f"encoder '{self.name}'", of)
+        self.schema_print = WeightsFingerprint(f"encoder '{self.name}'", of)
 
     def _new_tables(self) -> list[Tables]:
         by_width: dict[int, dict[str, int]] = {}

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import tensorflow as tf
 
-from tfpfd.data.once import once_of
+from tfpfd.data.common_features import common_features_of
 from tfpfd.schema import Feature
 
 Given: TypeAlias = "Mapping[str, Mapping[str, tf.Tensor]]"
@@ -55,7 +55,7 @@ def parts_of(
       last those of all rows, and None.
     """
     left = dict(given)
-    for group in once_of(inputs):
+    for group in common_features_of(inputs):
         common = {name: x for name, x in left.items() if group.names.issuperset(x)}
         if common:
             left = {name: x for name, x in left.items() if name not in common}

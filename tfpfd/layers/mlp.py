@@ -8,7 +8,7 @@ from tfpfd._keras import keras, register
 from tfpfd.layers.deep import Deep
 from tfpfd.layers.dense import sum_of_sides
 from tfpfd.layers.encoded import Shapes, joined, joined_width
-from tfpfd.layers.repeated import EncodedOnce, has_own_way, is_repeated
+from tfpfd.layers.encoded_once import EncodedOnce, has_own_way, is_repeated
 
 
 @register

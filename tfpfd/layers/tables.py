@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpfd._keras import keras, register, tf_variable
-from tfpfd.schema.embedded import Asked, Embedded
+from tfpfd.schema.table_requests import Asked, Embedded
 
 
 @register
