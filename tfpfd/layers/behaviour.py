@@ -34,7 +34,8 @@ class MeanPooling(keras.layers.Layer):
 class SelfAttention(keras.layers.Layer):
     """Multi-head self-attention over a sequence, mean-pooled over the mask.
 
-        mean_i [head_1(x)_i, head_2(x)_i, …] W,  head(x)_i = Σ_j softmax_j(⟨Q x_i, K x_j⟩ / √d) V x_j
+        mean_i [head_1(x)_i, head_2(x)_i, …] W + b
+        head(x)_i = Σ_j softmax_j(⟨Q x_i, K x_j⟩ / √d) V x_j
 
     The behaviour encoder of "Privileged Features Distillation at Taobao Recommendations", which
     has 4 heads, dimension 32 and length 50. It has no position encoding, so the order of the
