@@ -18,7 +18,6 @@ from tfpfd.data.catalogue import PARTS
 from tfpfd.data.scoring import SLICE
 from tfpfd.data.splits import SplitRows, user_key_of
 from tfpfd.data.table_rows import TableRows, Treatment
-from tfpfd.demo.catalogue import RESAMPLES
 from tfpfd.demo.methods import MakeNetwork, Parts
 from tfpfd.distillation import Ranker
 from tfpfd.distillation.early_stopping import fit_early_stopped
@@ -103,7 +102,7 @@ class RowsTask(MethodTask):
     @cached_property
     def resamples(self) -> np.ndarray:
         """Multiplicities of the test users, the same for every ranker."""
-        return multiplicities(len(np.unique(self.users)), RESAMPLES)
+        return multiplicities(len(np.unique(self.users)))
 
     @property
     def privileged(self) -> list[str]:

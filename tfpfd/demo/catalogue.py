@@ -26,7 +26,6 @@ from tfpfd.schema import Schema, Sees
 from tfpfd.schema.feature import tables_of
 
 METRICS = ("recall@50", "ndcg@10")
-RESAMPLES = 200
 
 T = TypeVar("T", bound="LikesTask")
 
@@ -117,7 +116,7 @@ class LikesTask:
     @cached_property
     def resamples(self) -> np.ndarray:
         """Multiplicities of the test users, the same for every ranker."""
-        return multiplicities(len(self.rows.asked["test"].users), RESAMPLES)
+        return multiplicities(len(self.rows.asked["test"].users))
 
     @property
     def likes(self) -> int:
@@ -215,5 +214,5 @@ def rivals_of(chosen: CatalogueSplits, data: CatalogueSplits) -> Rivals:
       data: see `splits_of`.
     """
     asked = {"validation": asked_of(chosen, "validation"), "test": asked_of(data, "test")}
-    resamples = {part: multiplicities(len(one.users), RESAMPLES) for part, one in asked.items()}
+    resamples = {part: multiplicities(len(one.users)) for part, one in asked.items()}
     return catalogue_rivals(chosen, asked, resamples, METRICS, learned=data.pairs("train"))
