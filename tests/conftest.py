@@ -46,8 +46,8 @@ def means_of():
     """A function from a compiled model and a batch to the mean of each term, and the loss."""
 
     def means_of(model, outputs, targets):
-        means = {name: term.mean for name, term in model.costs(outputs, targets).items()}
-        return {"loss": model.loss_of(means), **means, **model.values()}
+        means = {name: term.mean for name, term in model._costs(outputs, targets).items()}
+        return {"loss": model._loss_of(means), **means, **model._values()}
 
     return means_of
 

@@ -75,9 +75,9 @@ class Scorer(RankerOverview, PredictingModel):
         self.seen = seen
         build_network(self.network, seen.shapes)
         self.built = True
-        self.note_name()
+        self._note_name()
 
-    def note_name(self) -> None:
+    def _note_name(self) -> None:
         """Tells what remembers this scorer by its name."""
         # TensorFlow's checkpoints find it by this attribute.
         # Columns of its kernels come by side and feature, its last ones by objective.
@@ -139,13 +139,13 @@ class Scorer(RankerOverview, PredictingModel):
         Raises:
           ValueError: a feature is missing in `inputs`.
         """
-        found = self.encode_once(inputs, training, shared, sides)
+        found = self._encode_once(inputs, training, shared, sides)
         return {
             side: {name: every_row(vectors) for name, vectors in features.items()}
             for side, features in found.items()
         }
 
-    def encode_once(
+    def _encode_once(
         self,
         inputs: Mapping[str, tf.Tensor],
         training: bool | None = None,
@@ -165,7 +165,7 @@ class Scorer(RankerOverview, PredictingModel):
     ) -> EncodedOnce:
         """The vectors as the network takes them."""
         repeated = getattr(self.network, "takes_repeated", False)
-        return (self.encode_once if repeated else self.encode)(inputs, training, shared)
+        return (self._encode_once if repeated else self.encode)(inputs, training, shared)
 
     def call(
         self,
@@ -176,7 +176,7 @@ class Scorer(RankerOverview, PredictingModel):
         """Logits float32 `[batch]`, or by objective; the arguments are those of `encode`."""
         return _float32(self.network(self._read(inputs, training, shared), training=training))
 
-    def call_with_representation(
+    def _call_with_representation(
         self,
         inputs: Mapping[str, tf.Tensor],
         training: bool | None = None,

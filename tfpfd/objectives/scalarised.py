@@ -39,7 +39,7 @@ class Scalarised(ObjectivesModel):
       ValueError: a weight is negative or not finite, or all are 0.
     """
 
-    served = "ranker"
+    _served = "ranker"
 
     def __init__(
         self,
