@@ -16,7 +16,7 @@ from experiments.method_comparison import (
     metric_table,
 )
 from experiments.method_task import Measures, MethodSource, MethodTask
-from experiments.methods import CONTROLS, METHODS, treatment_of
+from experiments.methods import TRAINED, treatment_of
 from experiments.rows_task import RowsRecipe, RowsSource
 from tfpfd._keras import keras
 from tfpfd.data.splits import SplitRows
@@ -136,7 +136,7 @@ class TeacherStrength(MethodExperiment):
         """Trains a method on the rows of a strength and a seed."""
         seed, name = int(cell["seed"]), str(cell["method"])
         self.task = self._task_of(float(cell["strength"]), seed)
-        return self.train({**METHODS, **CONTROLS}[name], seed, treatment_of(name))
+        return self.train(TRAINED[name], seed, treatment_of(name))
 
     def report(self, results: FinishedCells) -> list[Section]:
         """Gains over the baseline by strength, and how good the teacher is."""

@@ -119,7 +119,9 @@ def test_of_real_data_what_sees_no_privileged_features_is_trained_once(tasks, mo
 def test_a_warm_up_is_a_share_of_the_steps_of_an_epoch(rows, monkeypatch):
     weights = []
     monkeypatch.setattr(
-        WarmUpExperiment, "train", lambda self, compose, seed, weight: weights.append(weight)
+        WarmUpExperiment,
+        "train",
+        lambda self, compose, seed, distillation_weight: weights.append(distillation_weight),
     )
     experiment = WarmUpExperiment("marketplace")
     experiment.task = rows

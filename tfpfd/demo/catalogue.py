@@ -74,7 +74,9 @@ class CatalogueRecipe:
 
 
 WHOLE = CatalogueRecipe(distillation_weight=0.3)
-RECENT = CatalogueRecipe(last=0.1, drawn=100, scale=5.0, epochs=5, distillation_weight=0.7)
+RECENT = CatalogueRecipe(
+    last=0.1, drawn=100, scale=4.0, epochs=4, distillation_weight=0.7, task_weight=10.0
+)
 
 
 @dataclass(frozen=True, eq=False)
