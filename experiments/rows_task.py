@@ -23,7 +23,7 @@ from tfpfd.distillation import Ranker
 from tfpfd.distillation.early_stopping import fit_early_stopped
 from tfpfd.distillation.labelled_model import LabelledModel
 from tfpfd.evaluation import evaluate_rows, multiplicities
-from tfpfd.evaluation.measured_rivals import Rivals
+from tfpfd.evaluation.measured_rivals import MeasuredRivals
 from tfpfd.evaluation.row_rivals import row_rivals
 from tfpfd.evaluation.titles import METRICS
 from tfpfd.layers import FeatureEncoder
@@ -163,7 +163,7 @@ class RowsTask(MethodTask):
         """As of `MethodTask`: on the test rows, as students are."""
         return {"teacher_auc": self.evaluate(teacher)["auc"]}
 
-    def rivals(self) -> Rivals:
+    def rivals(self) -> MeasuredRivals:
         """As of `MethodTask`: biases, logistic regression and boosted trees, chosen by AUC."""
         return row_rivals(
             self.data,

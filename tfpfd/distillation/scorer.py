@@ -72,7 +72,7 @@ class Scorer(RankerOverview, PredictingModel):
         # Here, too, as Keras finds weights by the attributes of layers.
         self.encoder = seen.encoder
         self._extra = seen.extra
-        self.seen = seen
+        self._seen = seen
         build_network(self.network, seen.shapes)
         self.built = True
         self._note_name()
@@ -83,7 +83,7 @@ class Scorer(RankerOverview, PredictingModel):
         # Columns of its kernels come by side and feature, its last ones by objective.
         sides = {
             side: [(name, self.schema.fingerprints[name]) for name in names]
-            for side, names in self.seen.names.items()
+            for side, names in self._seen.names.items()
         }
         parts = [sides, self.unshared, list(getattr(self.network, "objectives", ()))]
         self.schema_print = WeightsFingerprint(f"ranker '{self.name}'", parts)
@@ -104,12 +104,12 @@ class Scorer(RankerOverview, PredictingModel):
         Args:
           names: of the batch's inputs.
         """
-        self._check_names(self.seen.names, names)
+        self._check_names(self._seen.names, names)
         features = self.schema.features(self.sees)
         self.schema.check_inputs(f"ranker '{self.name}'", names, features, required=True)
 
     def _check_names(self, sides: Iterable[Side], names: Collection[str]) -> None:
-        wanted = [name for side in sides for name in self.seen.names[side]]
+        wanted = [name for side in sides for name in self._seen.names[side]]
         missing = [name for name in wanted if name not in names]
         if missing:
             raise ValueError(
@@ -153,9 +153,9 @@ class Scorer(RankerOverview, PredictingModel):
         sides: Iterable[Side] | None = None,
     ) -> EncodedOnce:
         """As `encode`, but a vector that groups of rows have in common is there once a group."""
-        wanted = list(self.seen.names if sides is None else sides)
+        wanted = list(self._seen.names if sides is None else sides)
         self._check_names(wanted, inputs)
-        return self.seen.encode(inputs, training, shared, wanted)
+        return self._seen.encode(inputs, training, shared, wanted)
 
     def _read(
         self,

@@ -130,7 +130,7 @@ class _SeenByAll(SeenFeatures):
     @property
     def shapes(self) -> Shapes:
         """Of the vectors of all rankers."""
-        return _placed([ranker.seen.shapes for ranker in self._rankers])
+        return _placed([ranker._seen.shapes for ranker in self._rankers])
 
     def encode(
         self,

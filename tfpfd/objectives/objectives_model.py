@@ -102,13 +102,13 @@ class ObjectivesModel(LabelledModel):
         config = dict(config)
         trainable = config.pop("trainable")
         config["weights"] = keras.utils.deserialize_keras_object(config["weights"])
-        model = cls(**cls.revived(config))
+        model = cls(**cls._revived(config))
         if not trainable:
             freeze(model)
         return model
 
     @classmethod
-    def revived(cls, config: dict[str, Any]) -> dict[str, Any]:
+    def _revived(cls, config: dict[str, Any]) -> dict[str, Any]:
         """The arguments of a subclass, of its configuration."""
         raise NotImplementedError
 

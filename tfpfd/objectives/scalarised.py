@@ -70,6 +70,6 @@ class Scalarised(ObjectivesModel):
         return {**super().get_config(), "ranker": ranker}
 
     @classmethod
-    def revived(cls, config: dict[str, Any]) -> dict[str, Any]:
+    def _revived(cls, config: dict[str, Any]) -> dict[str, Any]:
         """The arguments, of the configuration."""
         return {**config, "ranker": keras.utils.deserialize_keras_object(config["ranker"])}

@@ -14,6 +14,7 @@ from tfpfd.schema.feature import Feature
 from tfpfd.schema.id_feature import IdFeature
 from tfpfd.schema.kind_arguments import check_optional, check_positive, check_unique
 from tfpfd.schema.kinds import register_kind
+from tfpfd.schema.learner import Learner
 from tfpfd.schema.table_feature import PADDING_ROWS
 from tfpfd.schema.vocabulary import VocabularyLearner, hash_table
 
@@ -161,7 +162,7 @@ class Categorical(IdFeature):
         """Whether it has a vocabulary that is no other feature's."""
         return bool(self.vocabulary)
 
-    def learner(self) -> VocabularyLearner:
+    def learner(self) -> Learner:
         """Counts values."""
         return VocabularyLearner(self.min_count, self.max_size)
 
