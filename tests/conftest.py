@@ -10,7 +10,7 @@ from tfpfd import Categorical, Numeric, Schema, Sequence
 from tfpfd._keras import keras
 from tfpfd.datasets import movielens_100k
 from tfpfd.layers import joined
-from tfpfd.schema.batch_fingerprints import fingerprints, mark_of
+from tfpfd.schema.batch_fingerprints import fingerprint_key, fingerprints
 
 KUAIRAND = Path(__file__).resolve().parents[1] / "../shared/data/kuairand-pure"
 
@@ -84,7 +84,7 @@ def marked():
 
     def marked(schema, columns):
         count = len(next(iter(columns.values())))
-        mark = mark_of(fingerprints(schema.features().values(), schema.vocabularies))
+        mark = fingerprint_key(fingerprints(schema.features().values(), schema.vocabularies))
         return {**columns, mark: np.zeros([count, 0], np.int32)}
 
     return marked

@@ -12,7 +12,7 @@ from tfpfd._keras import keras, register_formerly
 from tfpfd.distillation.labelled_model import LabelledModel
 from tfpfd.distillation.losses import Term, term_of
 from tfpfd.distillation.losses.reduction import row_term
-from tfpfd.distillation.model_parts import check_plain
+from tfpfd.distillation.model_parts import check_part
 from tfpfd.distillation.ranker import Ranker
 from tfpfd.distillation.targets import Targets
 from tfpfd.schema.batch_fingerprints import columns_of
@@ -58,7 +58,7 @@ class AuxiliaryTasks(LabelledModel):
                 f"`student` must see served features, received one with sees='{student.sees}'"
             )
         check_number("task_weight", task_weight)
-        check_plain("`student`", student)
+        check_part("`student`", student)
         self._features = {f.name: f for f in student.schema.sides["privileged"]}
         if not self._features:
             raise ValueError("`student` has a schema without privileged features to predict")

@@ -13,7 +13,7 @@ from tfpfd._keras import COUNTED_ONCE, declared_inputs, freeze, keras, register
 from tfpfd.distillation.fitting_losses import check_loss
 from tfpfd.distillation.labelled_model import LabelledModel
 from tfpfd.distillation.losses import SoftCrossEntropy, Term, term_of
-from tfpfd.distillation.model_parts import check_plain, name_part
+from tfpfd.distillation.model_parts import check_part, name_part
 from tfpfd.distillation.overview import Part, features_table, parts_of
 from tfpfd.distillation.precomputed_teacher import check_inputs
 from tfpfd.distillation.privileged import remember
@@ -114,8 +114,8 @@ class Distillation(LabelledModel):
             )
         check_flag("mutual", mutual)
         check_flag("auxiliary_head", auxiliary_head)
-        check_plain("`student`", student)
-        check_plain("`teacher`", teacher)
+        check_part("`student`", student)
+        check_part("`teacher`", teacher)
         check_same_features(
             [("`student`", student), *(("`teacher`", ranker) for ranker in rankers_of(teacher))]
         )

@@ -12,7 +12,7 @@ _GIVEN_BY_KERAS = re.compile(r"(ranker|student|teacher)(_\d+)?")
 _OWN = ("tfpfd.", "keras.", "tf_keras.")
 
 
-def check_plain(owner: str, ranker: Any) -> None:
+def check_part(owner: str, ranker: Any) -> None:
     """Refuses a part of a model whose class changes how it is trained, which nobody would call.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
-from tfpfd._arguments import plain
+from tfpfd._arguments import without_numpy
 from tfpfd.schema.feature import Feature
 from tfpfd.schema.id_feature import IdFeature
 from tfpfd.schema.kind_arguments import check_optional, check_positive, check_unique
@@ -100,7 +100,7 @@ class Categorical(IdFeature):
                 f"`vocabulary` of feature '{self.name}' must be a tuple, "
                 f"received {self.vocabulary!r}"
             )
-        vocabulary = tuple(map(plain, self.vocabulary))
+        vocabulary = tuple(map(without_numpy, self.vocabulary))
         for value in vocabulary:
             # Empty strings and negative integers are how a missing value is written.
             if self.dtype == "string":
