@@ -73,8 +73,10 @@ def test_a_row_without_steps_is_finite_and_so_are_its_slopes(name, policy):
     keras.mixed_precision.set_global_policy(policy)
     try:
         layer = ENCODERS[name]()
-        steps = tf.constant(STEPS * 30, layer.compute_dtype)
-        candidate = tf.constant(CANDIDATE * 30, layer.compute_dtype)
+        # Its sum has no softmax, and float16 ends at 65,504.
+        scale = 3 if name == "target attention" else 30
+        steps = tf.constant(STEPS * scale, layer.compute_dtype)
+        candidate = tf.constant(CANDIDATE * scale, layer.compute_dtype)
         beside = {"candidate": candidate} if getattr(layer, "attends", False) else {}
         for valid in (VALID, np.zeros_like(VALID)):
             with tf.GradientTape() as tape:
