@@ -149,7 +149,7 @@ def test_fine_rankers_are_exported(tmp_path):
     """All of them in one, each with its probability."""
     cells = {f"{n}_{e}": (n, e) for n, e in CELLS if n in FINE}
     made = {name: trained(*cell) for name, cell in cells.items()}
-    path = export(made, None, tmp_path, warm_up=False, verbose=0)
+    path = export(made, None, tmp_path, warmup_requests=False, verbose=0)
     assert inspect_export(path).findings == []
     raw = SCHEMA.served().columns(ROWS, SCHEMA.served().features().values())
     signature = tf.saved_model.load(str(path)).signatures["rank"]
@@ -175,8 +175,8 @@ def test_towers_are_exported_and_refreshed(network, tmp_path):
     fused = FusedTowers(made, dict.fromkeys(made, 0.5))
     expected = sum(logits(one) for one in made.values()) / 2
     for path in (
-        export(fused, ITEMS, tmp_path, k=2, warm_up=False, verbose=0),
-        refresh(tmp_path, ITEMS, warm_up=False, verbose=0),
+        export(fused, ITEMS, tmp_path, k=2, warmup_requests=False, verbose=0),
+        refresh(tmp_path, ITEMS, warmup_requests=False, verbose=0),
     ):
         assert inspect_export(path).findings == []
         known = np.array([film in ITEMS["film"] for film in ROWS["film"]])
