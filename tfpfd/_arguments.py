@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import numbers
 from collections.abc import Iterable
@@ -13,6 +14,12 @@ import numpy as np
 def plain(value: Any) -> Any:
     """What a NumPy scalar stands for in Python, and anything else as it is."""
     return value.item() if isinstance(value, np.generic) else value
+
+
+def shown(value: Any) -> str:
+    """A value in a message of one line: of a frame, an array or a long list its type alone."""
+    text = repr(plain(value))
+    return text if len(text) <= 80 and "\n" not in text else f"a {type(value).__name__}"
 
 
 def check_integer(name: str, value: Any, least: int) -> None:
@@ -44,6 +51,36 @@ def check_flag(name: str, value: Any) -> None:
     """Refuses anything but True and False: a string such as "no" would be true."""
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"`{name}` must be True or False, received {value!r}")
+
+
+def check_takes(name: str, function: Any, *arguments: str, makes: str) -> None:
+    """Refuses what can't be called with these arguments, before anything is.
+
+    Args:
+      name: of the argument that holds the function.
+      function: its value.
+      arguments: what it is called with, by what a message calls them.
+      makes: what it is to return, for the message.
+
+    Raises:
+      TypeError: naming the argument.
+    """
+    expected = f"`{name}` must be a function of ({', '.join(arguments)}) that returns {makes}"
+    if not callable(function):
+        raise TypeError(f"{expected}, received {shown(function)}")
+    try:
+        takes = inspect.signature(function)
+    except ValueError:  # Some that are written in C don't say.
+        return
+    try:
+        takes.bind(*arguments)
+    except TypeError:
+        called = getattr(function, "__name__", type(function).__name__)
+        takes = takes.replace(
+            parameters=[p.replace(annotation=p.empty) for p in takes.parameters.values()],
+            return_annotation=takes.empty,
+        )
+        raise TypeError(f"{expected}, received {called}{takes}") from None
 
 
 def names_in(argument: str, names: Iterable[str]) -> list[str]:

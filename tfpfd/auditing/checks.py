@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tfpfd._arguments import check_integer
+from tfpfd._arguments import check_integer, check_takes, shown
 from tfpfd.auditing.arms import MakeStudent, MakeTeacher
-from tfpfd.data.catalogue import CatalogueSplits
-from tfpfd.data.frames import check_same_type, require_columns, require_every_id
+from tfpfd.auditing.same_rows import refuse_same_rows
+from tfpfd.data.catalogue import PARTS, CatalogueSplits
+from tfpfd.data.frames import check_frame
 from tfpfd.data.splits import SplitRows, user_key_of
 from tfpfd.distillation import Ranker
 from tfpfd.schema import Schema, Sees
-from tfpfd.schema.feature import raw_columns
+from tfpfd.schema.schema import check_schema
 
 
 def check_arguments(
@@ -60,15 +61,14 @@ def check_rows(data: SplitRows) -> None:
       TypeError: it has no `schema`, `train`, `validation` or `test`.
       ValueError: naming the part and the column, what was expected and what came.
     """
-    lacking = [
-        part for part in ("schema", "train", "validation", "test") if not hasattr(data, part)
-    ]
+    lacking = [part for part in ("schema", *PARTS) if not hasattr(data, part)]
     if lacking:
         raise TypeError(
             "`data` must have a `schema` and the frames `train`, `validation` and `test`, as what "
             f"`tfpfd.datasets` returns; received a {type(data).__name__} without {lacking}"
         )
     schema = data.schema
+    check_schema(schema)
     _check_privileged(schema)
     user_key = user_key_of(data)
     if user_key is None:
@@ -76,14 +76,16 @@ def check_rows(data: SplitRows) -> None:
             "`data` has no `user_key`, and `data.schema` no `list_key`: expected the column of the "
             "user id, as intervals are over users"
         )
-    for part in ("train", "validation", "test"):
+    item_key = getattr(data, "item_key", None)
+    for part in PARTS:
         rows = getattr(data, part)
-        named = dict.fromkeys((*schema.column_names, user_key))
+        check_frame(f"data.{part}", rows)
+        named = dict.fromkeys((*schema.column_names, user_key, *([item_key] if item_key else [])))
         missing = [name for name in named if name not in rows]
         if missing:
             raise ValueError(
-                f"`data.{part}` misses the columns {missing}, which the schema or `user_key` "
-                f"names; received {sorted(map(str, rows.columns))}"
+                f"`data.{part}` misses the columns {missing}, which the schema, `user_key` or "
+                f"`item_key` names; received {sorted(map(str, rows.columns))}"
             )
         users = rows[user_key]
         if users.isna().any():
@@ -92,43 +94,20 @@ def check_rows(data: SplitRows) -> None:
                 f"{users.isna().sum()} missing"
             )
         _check_labels(part, schema.label, rows[schema.label])
+    refuse_same_rows(data)
 
 
 def check_catalogue(data: CatalogueSplits) -> None:
     """Refuses what users chose of a catalogue, if arms can't be trained on it or compared.
 
     Raises:
-      ValueError: naming the frame and the column, what was expected and what came.
+      ValueError: nothing privileged is in the schema, a part is empty, or two are the same.
     """
-    schema, pair = data.schema, (data.user, data.item)
-    _check_privileged(schema)
-    for part in ("train", "validation", "test"):
-        of_user = raw_columns(schema.user)
-        weight = () if schema.weight is None else (schema.weight,)
-        columns = dict.fromkeys((*pair, *data.extra_columns, *of_user, *weight))
-        _check_pairs(f"data.{part}", getattr(data, part), columns, pair)
+    _check_privileged(data.schema)
+    for part in PARTS:
         if getattr(data, part).empty:
             raise ValueError(f"`data.{part}` must hold a row for each choice, received none")
-    for name in ("exposed", "seen", "history"):
-        if getattr(data, name) is not None:
-            _check_pairs(f"data.{name}", getattr(data, name), pair, pair)
-    of_item = raw_columns(schema.item)
-    columns = dict.fromkeys((data.item, *of_item))
-    _check_pairs("data.items", data.items, columns, (data.item,))
-    for name in ("validation", "test", "exposed", "seen", "history"):
-        if (frame := getattr(data, name)) is not None:
-            for column in pair:
-                check_same_type(f"data.{name}", frame[column], "data.train", data.train[column])
-    check_same_type("data.items", data.items[data.item], "data.train", data.train[data.item])
-    check_integer("data.drawn", data.drawn, least=1)
-
-
-def _check_pairs(
-    name: str, frame: pd.DataFrame, columns: Collection[str], ids: Collection[str]
-) -> None:
-    require_columns(name, frame, columns)
-    for column in ids:
-        require_every_id(name, frame, column)
+    refuse_same_rows(data)
 
 
 def _check_privileged(schema: Schema) -> None:
@@ -176,12 +155,8 @@ def check_makers(
       TypeError: one is no function, or made no `Ranker`.
       ValueError: the ranker sees other features, or as of `check_student`.
     """
-    for name, maker in (("make_student", make_student), ("make_teacher", make_teacher)):
-        if not callable(maker):
-            raise TypeError(
-                f"`{name}` must be a function that makes a ranker, received a "
-                f"{type(maker).__name__}"
-            )
+    check_takes("make_student", make_student, "schema", makes="a tfpfd.Ranker")
+    check_takes("make_teacher", make_teacher, "schema", "sees", "student", makes="a tfpfd.Ranker")
     for wanted in dict.fromkeys(("served", sees)):
         student = make_student(schema)
         _check_ranker("make_student(schema)", student, "served")
@@ -194,7 +169,7 @@ def check_makers(
 
 def _check_ranker(call: str, ranker: Any, sees: Sees) -> None:
     if not isinstance(ranker, Ranker):
-        raise TypeError(f"`{call}` must return a tfpfd.Ranker, received {ranker!r}")
+        raise TypeError(f"`{call}` must return a tfpfd.Ranker, received {shown(ranker)}")
     if ranker.sees != sees:
         raise ValueError(
             f"`{call}` must return a ranker with sees='{sees}', received one with "

@@ -190,10 +190,15 @@ class PastFeatures:
 
     def _checked_cuts(self, until: Any, times: NDArray) -> NDArray:
         listed = list(until) if pd.api.types.is_list_like(until) else [until]
+        if not listed:
+            raise ValueError(
+                "`until` must be a moment or ascending ones, received none; leave it out (None) "
+                "for features of categories alone"
+            )
         kind, cuts = moments("until", pd.Series(listed, name="moment"))
         if kind != self._kind:
             raise ValueError(f"`until` must hold {self._kind} as the events do, received {kind}")
-        if not len(cuts) or (np.diff(cuts) <= 0).any():
+        if (np.diff(cuts) <= 0).any():
             raise ValueError(f"`until` must be a moment or ascending ones, received {until!r}")
         if not (times < cuts[0]).any():
             raise ValueError(f"`until` must have events before it, received {listed[0]!r}")

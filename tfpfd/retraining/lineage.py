@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from tfpfd._files import path_in
 from tfpfd._html import html_of, html_table, shown
 from tfpfd._keras import KERAS_VERSION, keras
 from tfpfd.distillation import Ranker
@@ -127,7 +128,7 @@ class Version:
           FileNotFoundError: there is no version, or one without its record.
           ValueError: the record can't be read.
         """
-        return cls._of(newest(Path(path), RECORD, "version", first=0))
+        return cls._of(newest(path_in("path", path), RECORD, "version", first=0))
 
     @classmethod
     def _of(cls, path: Path) -> Version:
@@ -179,7 +180,7 @@ def save_version(
         stands both in `metrics` and in `details`, or there is no version `parent`.
     """
     check_servable(student)
-    base = Path(path)
+    base = path_in("path", path)
     check_writable(base)
     numbers = {
         name: float(value) if math.isfinite(value) else None
@@ -240,7 +241,7 @@ def lineage(path: str | os.PathLike) -> pd.DataFrame:
       FileNotFoundError: there is no version, or one without its record.
       ValueError: a record can't be read.
     """
-    found = versions(Path(path))
+    found = versions(path_in("path", path))
     if not found:
         raise FileNotFoundError(
             f"'{path}' holds no version: expected versions in directories named 0, 1, …"

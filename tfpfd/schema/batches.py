@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -99,13 +100,19 @@ def _opened(source: Source) -> Source:
     """`source`, or the files that it is the path of."""
     if not (isinstance(source, str) or hasattr(source, "__fspath__")):
         return source
+    expected = "expected the path of a Parquet file or of a folder of them, received"
     try:
-        return pa.dataset.dataset(source)
+        opened = pa.dataset.dataset(os.fspath(source))
     except FileNotFoundError:
-        raise FileNotFoundError(
-            f"expected the path of a Parquet file or of a folder of them, received '{source}', "
-            "where there is none"
+        raise FileNotFoundError(f"{expected} '{source}', where there is none") from None
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        raise ValueError(
+            f"{expected} '{source}', which is no Parquet; read other formats by pandas, such as "
+            "`pandas.read_csv`, and give the frame"
         ) from None
+    if not opened.files:
+        raise FileNotFoundError(f"{expected} '{source}', which holds none")
+    return opened
 
 
 def _batches(source: Source, columns: list[str], size: int) -> Iterator[Raw]:
