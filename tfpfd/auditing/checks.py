@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+import numbers
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tfpfd._arguments import check_integer, check_takes, shown
+from tfpfd._arguments import check_above_0, check_integer, check_number, check_takes, shown
 from tfpfd.auditing.arms import MakeStudent, MakeTeacher
 from tfpfd.auditing.same_rows import refuse_same_rows
 from tfpfd.data.catalogue import PARTS, CatalogueSplits
@@ -30,27 +32,43 @@ def check_arguments(
     if not isinstance(seeds, int | np.integer) or seeds < 2:
         raise ValueError(
             f"`seeds` must be an integer of at least 2, as one training can't tell a gain from "
-            f"luck, received {seeds!r}"
+            f"luck, received {shown(seeds)}"
         )
-    if not sizes or list(sizes) != sorted(set(sizes)) or not 0 < min(sizes) <= max(sizes) <= 1:
-        raise ValueError(f"`sizes` must be ascending shares in (0, 1], received {sizes!r}")
+    shares = _numbers_in(sizes)
+    if not shares or shares != sorted(set(shares)) or not 0 < min(shares) <= max(shares) <= 1:
+        raise ValueError(f"`sizes` must be ascending shares in (0, 1], received {shown(sizes)}")
     if sees not in ("all", "privileged"):
         raise ValueError(f"`sees` must be 'all' or 'privileged', received {sees!r}")
-    if any(factor <= 0 or factor == 1 for factor in multipliers):
+    factors = _numbers_in(multipliers)
+    if factors is None or not all(0 < factor < math.inf and factor != 1 for factor in factors):
         raise ValueError(
-            f"`multipliers` must be above 0 and other than 1, received {multipliers!r}"
+            "`multipliers` must be numbers above 0 and other than 1, () for none, received "
+            f"{shown(multipliers)}"
         )
 
 
-def check_budget(warm_up: Any, epochs: Any, patience: Any, batch_size: Any) -> None:
-    """Refuses epochs and batches that nothing can be trained with; raises as `check_arguments`."""
+def _numbers_in(given: Any) -> list[float] | None:
+    """The numbers of a list; None of anything else."""
+    if not isinstance(given, Iterable) or isinstance(given, str):
+        return None
+    held = list(given)
+    numeric = all(isinstance(one, numbers.Real) and not isinstance(one, bool) for one in held)
+    return held if numeric else None
+
+
+def check_budget(
+    learning_rate: Any, weight: Any, warm_up: Any, epochs: Any, patience: Any, batch_size: Any
+) -> None:
+    """Refuses what nothing can be trained with; raises as `check_arguments`."""
+    check_above_0("learning_rate", learning_rate)
+    check_number("weight", weight, most=1)
     least = {"warm_up": (warm_up, 0), "epochs": (epochs, 1), "patience": (patience, 0)}
     for name, (value, lowest) in {**least, "batch_size": (batch_size, 1)}.items():
         check_integer(name, value, least=lowest)
     if warm_up >= epochs:
         raise ValueError(
-            f"`warm_up` must be below `epochs`, or no teacher would count, received {warm_up} of "
-            f"{epochs}"
+            "`epochs` must be more than those of `warm_up` (1 where it isn't given), or no teacher "
+            f"would count, received {epochs} with {warm_up} of warm-up"
         )
 
 

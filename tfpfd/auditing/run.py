@@ -6,6 +6,7 @@ import dataclasses
 import os
 from collections.abc import Sequence
 
+from tfpfd._arguments import check_integer
 from tfpfd.auditing.arms import MakeStudent, MakeTeacher, Recipe, arms_of
 from tfpfd.auditing.bench import Bench, cell_name
 from tfpfd.auditing.catalogue_bench import CatalogueBench
@@ -143,7 +144,8 @@ def audit(
     task: type[Bench] = CatalogueBench if isinstance(data, CatalogueSplits) else RowsBench
     check_arguments(seeds, sizes, sees, multipliers)
     metric = task.primary(metric)
-    check_budget(warm_up, epochs, patience, batch_size)
+    check_integer("resamples", resamples, least=1)
+    check_budget(learning_rate, weight, warm_up, epochs, patience, batch_size)
     task.check_data(data)
     schema = task.adapted(data)
     check_makers(make_student, make_teacher, schema, sees, task.check_student)
