@@ -26,7 +26,7 @@ class CatalogueTask(LikesTask, MethodTask):
         {name: TITLES[name] for name in METRICS},
         {"teacher_ndcg": "teacher's NDCG in lists"},
         drawn=METRICS,
-        rivals="Rivals learn from all likes before the test, whatever students learn from.",
+        rivals="Rivals learn from the likes that students learn from.",
     )
 
     @property

@@ -13,6 +13,7 @@ import pandas as pd
 from experiments.cells import Cell
 from experiments.comparison import marked
 from experiments.experiment import Section
+from experiments.methods import SHUFFLED_TASKS
 from experiments.results import FinishedCells
 from tfpfd.evaluation import Comparison, Interval
 from tfpfd.evaluation.intervals import level
@@ -24,8 +25,6 @@ RIVALS = ("bias", "logistic", "trees")
 BASELINE = "baseline"
 TAUGHT = ("PFD", "LUPI", "MTL")
 """Methods that privileged features have a part in."""
-SHUFFLED_TASKS = "MTL shuffled"
-"""The control of MTL: its heads predict privileged features of other rows."""
 COLORS = {
     BASELINE: "tab:blue",
     "self": "tab:orange",

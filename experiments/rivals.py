@@ -63,6 +63,7 @@ def section(experiment: Experiment, results: FinishedCells) -> list[Section]:
         return []
     names = list(next(iter(rivals.metrics.values())))
     sentences, rows = [], []
+    caveats: list[str] = []
     for rival, found in rivals.metrics.items():
         levels = {title_of(m): level(confidence_interval(found[m])) for m in names}
         rows.append({"": RIVALS[rival], **levels})
@@ -71,10 +72,12 @@ def section(experiment: Experiment, results: FinishedCells) -> list[Section]:
         if not all(of_seeds.values()):
             continue
         values = {m: np.stack(found) for m, found in of_seeds.items()}
-        standing = rivals.beside({"base": values}, names[0]).standing
+        beside = rivals.beside({"base": values}, names[0])
+        standing, caveats = beside.standing, beside.caveats
         sentences.append(standing.sentence(f"The {base}", RIVALS[standing.rival]))
         levels = {title_of(m): level(confidence_interval(values[m])) for m in names}
         rows.append({"": base, **levels})
     chosen = ", ".join(f"{RIVALS[r]}: {s}" for r, s in rivals.settings.items() if s)
+    sentences += caveats
     sentences.append(f"{experiment.about_rivals} Chosen on validation rows: {chosen}.".strip())
     return [Section("Base and rivals", "\n\n".join(sentences), pd.DataFrame(rows))]

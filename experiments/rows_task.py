@@ -45,6 +45,7 @@ class RowsRecipe:
       epochs: at most.
       patience: epochs without a better validation log loss before training stops.
       weight: λ, where an experiment doesn't vary it.
+      auxiliary_weight: of auxiliary tasks.
     """
 
     dim: int = 4
@@ -54,6 +55,7 @@ class RowsRecipe:
     epochs: int = 16
     patience: int = 2
     weight: float = 0.5
+    auxiliary_weight: float = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,8 +121,16 @@ class RowsTask(MethodTask):
         def encoder(schema: Schema, features: Collection[str]) -> FeatureEncoder:
             return FeatureEncoder(schema, features, self.recipe.dim, l2=self.recipe.embedding_l2)
 
-        weight = self.recipe.weight if weight is None else weight
-        return Parts(self.schema, self.network, encoder, weight, unshared)
+        recipe = self.recipe
+        weight = recipe.weight if weight is None else weight
+        return Parts(
+            self.schema,
+            self.network,
+            encoder,
+            weight,
+            unshared,
+            auxiliary_weight=recipe.auxiliary_weight,
+        )
 
     def fit(
         self,

@@ -13,7 +13,7 @@ from experiments.task import exchanged
 from experiments.tasks import COARSE, FINE, fine_network
 from tfpfd._keras import keras
 from tfpfd.datasets import MovieLens, marketplace
-from tfpfd.demo.catalogue import RECENT, WHOLE, LikesTask
+from tfpfd.demo.catalogue import METRICS, RECENT, WHOLE, LikesTask
 from tfpfd.demo.methods import alone
 from tfpfd.evaluation import compare_pointwise, compare_retrieval, multiplicities
 from tfpfd.layers import TwoTower
@@ -88,13 +88,19 @@ def test_shares_that_the_log_does_not_have_are_refused(last):
         replace(RECENT, last=last)
 
 
-def test_rivals_of_a_catalogue_know_all_likes_before_the_test(films, catalogue):
-    found, whole = catalogue.rivals(), CatalogueTask.of(films, small(WHOLE)).rivals()
+def test_rivals_of_a_catalogue_learn_from_the_likes_that_students_learn_from(films):
+    """Item-kNN of a few likes scores what was liked together in these alone."""
+    recent = CatalogueTask.of(films, small(RECENT))
+    found = recent.rivals()
     assert list(found.metrics) == ["popularity", "item_knn", "ease"]
-    for name, values in found.metrics.items():
-        assert set(values) == set(catalogue.measures.students)
-        for metric in values:
-            np.testing.assert_array_equal(values[metric], whole.metrics[name][metric])
+    assert all(set(values) == set(recent.measures.students) for values in found.metrics.values())
+    learned = recent.data.pairs("train")
+    count = learned["film_id"].value_counts().reindex(range(FILMS), fill_value=0).to_numpy(float)
+    expected = recent.rows.asked["test"].measure(
+        np.tile(count, (USERS, 1)), METRICS, recent.resamples
+    )
+    for metric, values in expected.items():
+        np.testing.assert_allclose(found.metrics["popularity"][metric], values)
 
 
 @pytest.mark.parametrize("recipe", [RECENT, WHOLE])
@@ -122,9 +128,10 @@ def test_vocabularies_are_those_of_what_is_learned_from(films):
     assert not {0, 1, 2} & set(known)
 
 
-def test_rivals_of_a_catalogue_are_those_of_the_protocol(films, catalogue):
+def test_rivals_of_a_catalogue_are_those_of_the_protocol(films):
     """Every user has likes in the test here, so none is left out of the comparison."""
-    data, users = catalogue.data, catalogue.rows.asked["test"].users
+    whole = CatalogueTask.of(films, small(WHOLE))
+    data, users = whole.chosen, whole.rows.asked["test"].users
     assert len(users) == USERS
 
     def of_users(*names):
@@ -138,7 +145,7 @@ def test_rivals_of_a_catalogue_are_those_of_the_protocol(films, catalogue):
         {"base": np.tile(np.arange(FILMS, dtype=float), (USERS, 1))},
         seen=of_users("exposed", "seen"),
     )
-    found = catalogue.rivals()
+    found = whole.rivals()
     assert dict(found.settings) == dict(expected.settings)
     for name, values in expected.rivals.items():
         for metric, one in values.items():

@@ -28,6 +28,7 @@ class Parts:
       unshared: names of the features that a teacher doesn't share with the student; None for an
         encoder of its own.
       soft_labels: makes the distillation loss; None for that of `Distillation`.
+      auxiliary_weight: as `AuxiliaryTasks` takes it.
     """
 
     def __init__(
@@ -38,8 +39,10 @@ class Parts:
         weight: Any = 0.5,
         unshared: Collection[str] | None = (),
         soft_labels: MakeLoss | None = None,
+        auxiliary_weight: float = 0.1,
     ) -> None:
         self.schema, self.weight = schema, weight
+        self.auxiliary_weight = auxiliary_weight
         self.soft_labels = soft_labels
         self._network, self._encoder, self._own = network, encoder, unshared
         served = encoder(schema, schema.features("served"))
