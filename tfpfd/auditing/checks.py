@@ -18,6 +18,7 @@ from tfpfd.data.frames import check_frame
 from tfpfd.data.splits import SplitRows, user_key_of
 from tfpfd.distillation import Ranker
 from tfpfd.schema import Schema, Sees
+from tfpfd.schema.batches import on_default
 from tfpfd.schema.schema import check_schema
 
 
@@ -104,6 +105,7 @@ def check_rows(data: SplitRows) -> None:
             raise ValueError(
                 f"`data.{part}` misses the columns {missing}, which the schema, `user_key` or "
                 f"`item_key` names; received {sorted(map(str, rows.columns))}"
+                f"{on_default(missing)}"
             )
         users = rows[user_key]
         if users.isna().any():

@@ -156,8 +156,8 @@ class Results:
             )
         if size.seeds == 2:
             warnings.append(
-                "Two seeds give intervals of up to 12.7 standard errors: expected `seeds` (--seeds) "
-                "of 3 or more where the verdict matters."
+                "Two seeds give intervals of up to 12.7 standard errors: expected `seeds` "
+                "(--seeds) of 3 or more where the verdict matters."
             )
         if self.metric not in self.metrics:
             warnings.append(

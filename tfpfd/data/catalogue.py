@@ -10,7 +10,7 @@ import pandas as pd
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tfpfd._arguments import check_integer, check_takes, names_in
+from tfpfd._arguments import check_integer, names_in
 from tfpfd.data.frames import (
     check_column_name,
     check_same_type,
@@ -92,7 +92,7 @@ class CatalogueSplits:
         object.__setattr__(self, "extra_columns", names_in("extra_columns", self.extra_columns))
         check_integer("drawn", self.drawn, least=1)
         if self.privileged is not None:
-            check_takes("privileged", self.privileged, "frame", makes="a frame of features")
+            check_privileged(self.schema, self.privileged)
         self._check_frames()
 
     def _check_frames(self) -> None:

@@ -10,8 +10,9 @@ import pandas as pd
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tfpfd._arguments import check_flag, check_integer, names_in, plain
+from tfpfd._arguments import check_flag, check_integer, check_takes, names_in, plain
 from tfpfd.data.dataset import prefetched
+from tfpfd.data.frames import check_frame
 from tfpfd.data.unexposed import draw_unexposed
 from tfpfd.data.whole_lists import ListColumns, whole_lists
 from tfpfd.schema import Schema, raw_batches
@@ -89,13 +90,15 @@ def from_positives(
 
 
 def check_privileged(schema: Schema, privileged: MakePrivileged | None) -> None:
-    """Refuses a schema with privileged features that nothing makes."""
+    """Refuses a schema with privileged features that nothing makes, and what is no function."""
     hidden = schema.features("privileged")
     if hidden and privileged is None:
         raise ValueError(
             f"`privileged` must make the schema's privileged features {list(hidden)} of the drawn "
             "items too: expected a function, or `schema.served()`, received None"
         )
+    if privileged is not None:
+        check_takes("privileged", privileged, "frame", makes="a frame of features")
 
 
 def draw_lists(
@@ -202,6 +205,7 @@ def privileged_of(
         asked = keys.iloc[row[some]].reset_index(drop=True)
         asked[ids.name] = ids.to_numpy()[place[some]]
         made.append(make(asked))
+        check_frame("privileged(frame)", made[-1])
         if len(made[-1]) != len(asked):
             raise ValueError(
                 f"`privileged` must make a row for each of {len(asked)}, received {len(made[-1])}"

@@ -48,13 +48,19 @@ def check_columns(batch: Any, columns: Collection[str]) -> None:
     _check_names(list(batch), columns)
 
 
+def on_default(names: Collection[str]) -> str:
+    """Of names with that of the label in them, which few have chosen themselves, whose it is."""
+    label = "label"
+    return "; the label is in 'label' unless the schema says `label=`" if label in names else ""
+
+
 def _check_names(names: list[str], columns: Collection[str]) -> None:
     missing = [name for name in columns if name not in names]
     if missing:
         raise ValueError(
             f"missing column{'s' if len(missing) > 1 else ''} {', '.join(map(repr, missing))}: "
             "expected all that the schema or an argument names, received the columns "
-            f"{sorted(map(str, names))}"
+            f"{sorted(map(str, names))}{on_default(missing)}"
         )
     twice = next((name for name in columns if names.count(name) > 1), None)
     if twice is not None:

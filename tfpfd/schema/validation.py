@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfpfd.schema.batches import on_default
 from tfpfd.schema.columns import column
 from tfpfd.schema.feature import Feature, raw_columns
 
@@ -49,7 +50,7 @@ def check_columns_named(label: str, weight: str | None, list_key: str | None) ->
     if label in (weight, list_key):
         raise ValueError(
             f"duplicate name '{label}': expected a name to be used once, but the label has it "
-            "already"
+            f"already{on_default([label])}"
         )
 
 
@@ -77,7 +78,7 @@ def check_declarations(
             what = "the label or the weight" if name in targets else "a feature"
             raise ValueError(
                 f"duplicate name '{name}': expected a name to be used once, but {what} has it "
-                "already"
+                f"already{on_default([name])}"
             )
         taken.add(name)
     known = {feature.name: feature for feature in (*served, *hidden)}
