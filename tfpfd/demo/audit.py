@@ -143,7 +143,8 @@ def read_rows(folder: Path, schema: Path | None) -> Splits:
             f"'{folder}' misses {missing}: expected train.parquet, validation.parquet and "
             f"test.parquet, or one of the built-in datasets {known()}"
         )
-    return Splits(*map(_read_parquet, paths.values()), read)
+    train, validation, test = map(_read_parquet, paths.values())
+    return Splits(train, validation, test, read)
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
