@@ -167,7 +167,9 @@ def audit_rows(
     sees: Annotated[
         str | None, typer.Option(help="what the teacher sees: all (the default) or privileged")
     ] = None,
-    weight: Annotated[float | None, typer.Option(help="λ, the share of the soft labels")] = None,
+    distillation_weight: Annotated[
+        float | None, typer.Option(help="λ, the share of the soft labels")
+    ] = None,
     learning_rate: Annotated[float | None, typer.Option(help="of Adam")] = None,
     epochs: Annotated[int | None, typer.Option(help="at most")] = None,
     out: Annotated[Path, typer.Option(help="where the report goes")] = Path("audit"),
@@ -178,7 +180,12 @@ def audit_rows(
 
     console = Console()
     try:
-        given = {"sees": sees, "weight": weight, "learning_rate": learning_rate, "epochs": epochs}
+        given = {
+            "sees": sees,
+            "distillation_weight": distillation_weight,
+            "learning_rate": learning_rate,
+            "epochs": epochs,
+        }
         report, page = run(data, schema, seeds, metric, out, user_key, given)
     except (OSError, ValueError) as error:
         console.print(f"[red]error[/]: {escape(str(error))}", soft_wrap=True)

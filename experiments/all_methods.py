@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from experiments.cells import Cell, Metrics
-from experiments.comparison import (
+from experiments.coarse_and_fine import COARSE, FINE
+from experiments.experiment import Section
+from experiments.finished_cells import FinishedCells
+from experiments.grid import Cell, Metrics
+from experiments.method_comparison import (
     MethodExperiment,
     difference_table,
     draw_differences,
     metric_table,
 )
-from experiments.experiment import Section
 from experiments.methods import CONTROLS, METHODS, SHUFFLED_TASKS, TRAINED, treatment_of
-from experiments.results import FinishedCells
-from experiments.tasks import COARSE, FINE
 
 BASELINE, MULTI_TASK = "baseline", "MTL"
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from experiments.task import Measures, MethodTask, exchanged
+from experiments.method_task import Measures, MethodTask, exchanged
 from tfpfd.data.chosen_lists import ChosenLists
 from tfpfd.demo.catalogue import METRICS, CatalogueRecipe, LikesTask
 from tfpfd.distillation import Ranker

@@ -5,12 +5,12 @@ from __future__ import annotations
 from tfpfd.data.table_rows import Treatment
 from tfpfd.demo.methods import Compose, Parts, alone, distilled
 from tfpfd.distillation import AuxiliaryTasks
-from tfpfd.distillation.labelled import LabelledModel
+from tfpfd.distillation.labelled_model import LabelledModel
 
 
 def multi_task(parts: Parts) -> LabelledModel:
     """The student on labels and, by auxiliary heads, on privileged features."""
-    return AuxiliaryTasks(parts.student, parts.auxiliary_weight)
+    return AuxiliaryTasks(parts.student, parts.task_weight)
 
 
 METHODS: dict[str, Compose] = {

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from experiments.cells import Cell, Metrics
-from experiments.comparison import MethodExperiment
 from experiments.experiment import Section
+from experiments.finished_cells import FinishedCells
+from experiments.grid import Cell, Metrics
+from experiments.method_comparison import MethodExperiment
 from experiments.methods import CONTROLS, SHUFFLED_TASKS, TRAINED, treatment_of
 from experiments.rare_label_report import (
     BASELINE,
@@ -21,9 +22,8 @@ from experiments.rare_label_report import (
     of_method,
 )
 from experiments.rare_label_tasks import FEEDBACKS, SOURCES, RareTask, started
-from experiments.results import FinishedCells
 from tfpfd.datasets.registry import can
-from tfpfd.distillation.labelled import LabelledModel
+from tfpfd.distillation.labelled_model import LabelledModel
 
 RATES, STRENGTHS, ROWS = (0.005, 0.02, 0.1), (0.5, 4.0), (6_000, 24_000)
 

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments import rivals
+from experiments import base_rivals
 from experiments.catalogue import CatalogueSource, CatalogueTask
-from experiments.cells import Cell, Metrics
-from experiments.comparison import MethodExperiment, difference_table, metric_table
 from experiments.experiment import Section
+from experiments.finished_cells import FinishedCells
+from experiments.grid import Cell, Metrics
+from experiments.method_comparison import MethodExperiment, difference_table, metric_table
+from experiments.method_task import Measures
 from experiments.methods import CONTROLS, TRAINED, treatment_of
-from experiments.results import FinishedCells
-from experiments.task import Measures
 from tfpfd.datasets import movielens_100k
 from tfpfd.demo.catalogue import RECENT, WHOLE, CatalogueRecipe
 from tfpfd.evaluation import confidence_interval
-from tfpfd.evaluation.titles import RIVALS
+from tfpfd.evaluation.rivals import title_of_rival
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,7 +41,9 @@ COLORS = {
 }
 SIZES: dict[str, CatalogueRecipe] = {
     "the last tenth": RECENT,
-    "the last fifth": CatalogueRecipe(last=0.2, drawn=100, scale=5.0, epochs=3, weight=0.5),
+    "the last fifth": CatalogueRecipe(
+        last=0.2, drawn=100, scale=4.0, epochs=3, distillation_weight=0.5
+    ),
     "all": WHOLE,
 }
 """What students learn from; sizes and epochs were chosen for each as for `CatalogueRecipe`."""
@@ -122,9 +124,9 @@ class RecentLikes(MethodExperiment):
     def report(self, results: FinishedCells) -> list[Section]:
         """Metrics by size, and what each method gains over the baseline and both controls."""
         measures = self.measures
-        figure = _draw(results, measures, rivals.read(results.directory))
+        figure = _draw(results, measures, base_rivals.read(results.directory))
         rows: dict[str, Cell] = {
-            f"{size}: {RIVALS.get(method, method)}": {"size": size, "method": method}
+            f"{size}: {title_of_rival(method)}": {"size": size, "method": method}
             for size, method in GRID
         }
         sections = [
@@ -139,7 +141,7 @@ class RecentLikes(MethodExperiment):
                 table = difference_table(
                     results, measures, taught, {"size": size, "method": control}
                 )
-                title = f"Minus {RIVALS.get(control, control)}, {size}"
+                title = f"Minus {title_of_rival(control)}, {size}"
                 sections.append(Section(title, note, table))
         return sections
 
@@ -162,11 +164,11 @@ def _draw(results: FinishedCells, measures: Measures, known: Rivals) -> Figure:
                 markersize=4,
                 capsize=3,
                 color=color,
-                label=RIVALS.get(method, method),
+                label=title_of_rival(method),
             )
         for line, (rival, values) in zip((":", "-.", "--"), known.metrics.items(), strict=False):
             mean = confidence_interval(values[metric]).mean
-            label = f"{RIVALS[rival]} of all likes"
+            label = f"{title_of_rival(rival)} of all likes"
             axes.axhline(mean, color="tab:red", linestyle=line, linewidth=1, label=label)
         axes.set_xscale("log")
         axes.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])

@@ -75,7 +75,10 @@ def test_what_is_right_is_trained():
         ({"multipliers": 3.0}, "`multipliers` must be numbers above 0.*received 3.0"),
         ({"multipliers": (np.nan,)}, r"`multipliers` must be numbers above 0.*received \(nan,\)"),
         ({"learning_rate": -1}, "`learning_rate` must be above 0, received -1"),
-        ({"weight": 1.5}, "`weight` must be a finite number from 0 to 1, received 1.5"),
+        (
+            {"distillation_weight": 1.5},
+            "`distillation_weight` must be a finite number from 0 to 1, received 1.5",
+        ),
         ({"resamples": 0}, "`resamples` must be an integer of at least 1, received 0"),
         ({"multipliers": (-0.3,)}, "`multipliers` must be numbers above 0 and other than 1"),
         ({"epochs": 0}, "`epochs` must be an integer of at least 1, received 0"),

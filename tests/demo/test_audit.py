@@ -14,7 +14,7 @@ import typer
 from typer.testing import CliRunner
 
 from tfpfd import Categorical, Numeric, Schema
-from tfpfd.auditing import bench
+from tfpfd.auditing import arm_trainings
 from tfpfd.auditing.arms import Trained
 from tfpfd_cli import app
 
@@ -56,7 +56,7 @@ def _untrained(monkeypatch):
         teacher = arm.teacher and recipe.teacher(schema, arm.teacher, student)
         return Trained(student, teacher, losses=(0.7, 0.6), steps=2)
 
-    monkeypatch.setattr(bench, "train", untrained)
+    monkeypatch.setattr(arm_trainings, "train", untrained)
 
 
 def run(*arguments):
@@ -118,16 +118,25 @@ def test_what_is_advised_can_be_given(folder):
     command = typer.main.get_command(app).commands["audit"]
     options = {flag for one in command.params for flag in one.opts}
     assert named <= options
-    own = ["--sees", "privileged", "--weight", 0.9, "--learning-rate", 0.01, "--epochs", 7]
+    own = [
+        "--sees",
+        "privileged",
+        "--distillation-weight",
+        0.9,
+        "--learning-rate",
+        0.01,
+        "--epochs",
+        7,
+    ]
     said = run(*given[:-1], folder / "other", "--seeds", 2, *own)
     assert said.exit_code == 0, said.output
     report = (folder / "other" / "report.md").read_text(encoding="utf-8")
     for row in ("teacher sees | privileged", "λ | 0.9", "learning rate | 0.01", "(epochs) | 7"):
         assert row in report
     assert "--sees" not in said.output
-    said = run(*given, "--weight", 2)
+    said = run(*given, "--distillation-weight", 2)
     assert said.exit_code == 2
-    assert "`weight` must be a finite number from 0 to 1, received 2" in said.output
+    assert "`distillation_weight` must be a finite number from 0 to 1, received 2" in said.output
 
 
 def test_a_demo_of_a_misspelt_path(folder):

@@ -1,7 +1,7 @@
 import pytest
 
+from experiments.coarse_and_fine import coarse_network, fine_network
 from experiments.methods import CONTROLS, METHODS, TRAINED, treatment_of
-from experiments.tasks import coarse_network, fine_network
 from tfpfd import MLP, AuxiliaryTasks, Distillation, FeatureEncoder
 from tfpfd.demo.methods import Parts
 
@@ -35,7 +35,7 @@ def test_a_teacher_sees_what_its_method_says(parts_of, network, method, sees, st
     assert isinstance(model, Distillation)
     assert model.student is parts.student
     assert (model.teacher.sees, model.student.sees) == (sees, "served")
-    assert model.distillation_weight.weight == 0.3
+    assert model.distillation_weight.distillation_weight == 0.3
     assert model.mutual == (method == "mutual learning")
     kind, units = type(model.teacher.network), model.teacher.network.units
     same_size = (kind, units) == (type(model.student.network), model.student.network.units)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from experiments import rivals
-from experiments.document import write_report
+from experiments import base_rivals
+from experiments.finished_cells import FinishedCells
+from experiments.markdown_report import write_report
 from experiments.recent_likes import GRID, OF_SIZE, SIZES, RecentLikes
-from experiments.results import FinishedCells
 from tfpfd.evaluation.measured_rivals import Rivals
 
 
@@ -75,7 +75,7 @@ def test_the_report_says_by_size_how_the_base_stands_and_what_is_gained(tmp_path
         metrics = {"recall@50": np.full(4, value), "ndcg@10": np.full(4, value / 2)}
         results.append(cell, {**metrics, "likes": 1000.0 * value}, 1.0)
     experiment._rivals = lambda size: FakeTask(SIZES[size]).rivals()
-    rivals.keep(experiment, tmp_path)
+    base_rivals.keep(experiment, tmp_path)
     text = write_report(experiment, results).read_text()
     for size, value in zip(SIZES, (".1000", ".2000", ".3000"), strict=True):
         assert (

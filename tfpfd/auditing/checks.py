@@ -58,11 +58,16 @@ def _numbers_in(given: Any) -> list[float] | None:
 
 
 def check_budget(
-    learning_rate: Any, weight: Any, warm_up: Any, epochs: Any, patience: Any, batch_size: Any
+    learning_rate: Any,
+    distillation_weight: Any,
+    warm_up: Any,
+    epochs: Any,
+    patience: Any,
+    batch_size: Any,
 ) -> None:
     """Refuses what nothing can be trained with; raises as `check_arguments`."""
     check_above_0("learning_rate", learning_rate)
-    check_number("weight", weight, most=1)
+    check_number("distillation_weight", distillation_weight, most=1)
     least = {"warm_up": (warm_up, 0), "epochs": (epochs, 1), "patience": (patience, 0)}
     for name, (value, lowest) in {**least, "batch_size": (batch_size, 1)}.items():
         check_integer(name, value, least=lowest)

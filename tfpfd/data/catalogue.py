@@ -98,7 +98,7 @@ class CatalogueSplits:
     def _check_frames(self) -> None:
         pair, schema = (self.user, self.item), self.schema
         of_user = (*self.extra_columns, *raw_columns(schema.user))
-        weight = () if schema.weight is None else (schema.weight,)
+        weight = () if schema.sample_weight is None else (schema.sample_weight,)
         for name in (*PARTS, "exposed", "seen", "history"):
             frame = getattr(self, name)
             if frame is None and name not in PARTS:
@@ -186,8 +186,8 @@ class CatalogueSplits:
             frames.append(made[raw_columns(schema.features("privileged").values())])
         frame = pd.concat(frames, axis=1)
         frame[schema.label] = (np.arange(len(row)) < len(rows)).astype(np.float32)
-        if schema.weight is not None:
-            frame[schema.weight] = rows[schema.weight].to_numpy()[row]
+        if schema.sample_weight is not None:
+            frame[schema.sample_weight] = rows[schema.sample_weight].to_numpy()[row]
         if schema.list_key is not None and schema.list_key not in frame:  # It may be the user's id.
             frame[schema.list_key] = row
         return schema.adapt(frame, verbose=0)

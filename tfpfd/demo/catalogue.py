@@ -16,7 +16,7 @@ from tfpfd.data.table_rows import Treatment
 from tfpfd.datasets.movielens.catalogue import TEST
 from tfpfd.demo.methods import Parts
 from tfpfd.distillation import Ranker
-from tfpfd.distillation.labelled import LabelledModel
+from tfpfd.distillation.labelled_model import LabelledModel
 from tfpfd.evaluation import multiplicities
 from tfpfd.evaluation.catalogue_rivals import catalogue_rivals
 from tfpfd.evaluation.catalogue_rows import CatalogueRows, asked_of
@@ -50,8 +50,8 @@ class CatalogueRecipe:
       learning_rate: of Adam.
       lists: a batch.
       epochs: of every training.
-      weight: λ, where an experiment doesn't vary it.
-      auxiliary_weight: of auxiliary tasks.
+      distillation_weight: λ, where an experiment doesn't vary it.
+      task_weight: of auxiliary tasks.
     """
 
     last: float = 0.8
@@ -63,8 +63,8 @@ class CatalogueRecipe:
     learning_rate: float = 2e-3
     lists: int = 64
     epochs: int = 4
-    weight: float = 0.5
-    auxiliary_weight: float = 0.1
+    distillation_weight: float = 0.5
+    task_weight: float = 0.1
 
     def __post_init__(self) -> None:
         if not 0.1 <= self.last <= 0.8:
@@ -74,8 +74,10 @@ class CatalogueRecipe:
             )
 
 
-WHOLE = CatalogueRecipe(weight=0.3)
-RECENT = CatalogueRecipe(last=0.1, drawn=100, scale=4.0, epochs=4, weight=0.7)
+WHOLE = CatalogueRecipe(distillation_weight=0.3)
+RECENT = CatalogueRecipe(
+    last=0.1, drawn=100, scale=4.0, epochs=4, distillation_weight=0.7, task_weight=10.0
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,11 +126,13 @@ class LikesTask:
         """How many likes students learn from."""
         return len(self.rows.lists["train"].users)
 
-    def parts(self, weight: Any = None, unshared: Collection[str] | None = ()) -> Parts:
+    def parts(
+        self, distillation_weight: Any = None, unshared: Collection[str] | None = ()
+    ) -> Parts:
         """A new student, and teachers for it.
 
         Args:
-          weight: λ, as `Distillation` takes it; None for the recipe's own.
+          distillation_weight: λ, as `Distillation` takes it; None for the recipe's own.
           unshared: what a teacher doesn't share, see `Parts`.
         """
         recipe = self.recipe
@@ -144,15 +148,16 @@ class LikesTask:
             dims = dict.fromkeys(sorted(tables), recipe.privileged_dim)
             return FeatureEncoder(schema, features, recipe.dim, dims)
 
-        weight = recipe.weight if weight is None else weight
+        if distillation_weight is None:
+            distillation_weight = recipe.distillation_weight
         return Parts(
             self.schema,
             network,
             encoder,
-            weight,
+            distillation_weight,
             unshared,
             OF_LISTS.soft_labels,
-            recipe.auxiliary_weight,
+            recipe.task_weight,
         )
 
     def fit(

@@ -38,7 +38,7 @@ from tfpfd.evaluation.differences import Metrics, stacked
 from tfpfd.evaluation.intervals import number
 from tfpfd.evaluation.titles import title_of
 from tfpfd.serving import export
-from tfpfd.serving.rules import ALLOWED, BLOCKED, NO_HISTORY
+from tfpfd.serving.request_rules import ALLOWED, BLOCKED, NO_HISTORY
 
 SERVE = Path(__file__).with_name("serve.py")
 

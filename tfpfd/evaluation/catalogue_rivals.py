@@ -1,4 +1,4 @@
-"""Popularity, item-kNN and EASE beside students that rank a catalogue."""
+"""Rivals beside students that rank a catalogue."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tfpfd.data.catalogue import CatalogueSplits
 from tfpfd.evaluation.catalogue_rows import Asked, matrix_of
 from tfpfd.evaluation.differences import Metrics
 from tfpfd.evaluation.measured_rivals import Rivals
-from tfpfd.evaluation.retrieval import retrieval_rivals
 from tfpfd.evaluation.rivals import CatalogueRival
+from tfpfd.evaluation.rivals.tuning import retrieval_rivals
 
 
 def catalogue_rivals(

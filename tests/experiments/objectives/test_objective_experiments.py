@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from experiments.document import write_report
+from experiments.finished_cells import FinishedCells
+from experiments.markdown_report import write_report
 from experiments.objectives.boost import BETAS, Boost, read_off
 from experiments.objectives.methods import METHODS, RATE
 from experiments.objectives.multi_objective import MultiObjective
-from experiments.objectives.shared import BOUND, TRIALS
-from experiments.results import FinishedCells
+from experiments.objectives.seed_models import BOUND, TRIALS
 
 
 def test_no_color_is_that_of_two_methods(tmp_path):
