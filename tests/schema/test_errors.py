@@ -259,6 +259,10 @@ BAD_SOURCES = {
         pa.table({"aeg": [1]}),
         r"missing columns 'user', .*received the columns \['aeg'\]",
     ),
+    "a label that nobody named": (
+        without("label"),
+        "missing column 'label': .*; the label is in 'label' unless the schema says `label=`",
+    ),
     "a column of a reader missing": (pa.table({"aeg": [1]}).to_reader(), "missing columns 'user'"),
     "a column of later batches missing": ([rows(), without("age")], "missing column 'age'"),
     "names of several types": ({**without("age"), 3: [1, 2, 3]}, "missing column 'age'"),
@@ -320,6 +324,10 @@ BAD_SCHEMAS = {
     ),
     "label and weight": ({"sample_weight": "label"}, "duplicate name 'label'.*the label has it"),
     "label and list key": ({"list_key": "label"}, "duplicate name 'label'.*the label has it"),
+    "a feature named as the label is by default": (
+        {"item": (Categorical("label"),)},
+        "duplicate name 'label'.*the label is in 'label' unless the schema says `label=`",
+    ),
     "no label": ({"label": None}, "`label` must be the name of a column, received None"),
     "a weight that is no name": (
         {"sample_weight": 1.0},
