@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 
-def plain(value: Any) -> Any:
+def without_numpy(value: Any) -> Any:
     """What a NumPy scalar stands for in Python, and anything else as it is."""
     return value.item() if isinstance(value, np.generic) else value
 
 
 def shown(value: Any) -> str:
     """A value in a message of one line: of a frame, an array or a long list its type alone."""
-    text = repr(plain(value))
+    text = repr(without_numpy(value))
     return text if len(text) <= 80 and "\n" not in text else f"a {type(value).__name__}"
 
 
@@ -26,7 +26,7 @@ def check_integer(name: str, value: Any, least: int) -> None:
     """Refuses anything but an integer of at least `least`."""
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
         raise ValueError(
-            f"`{name}` must be an integer of at least {least}, received {plain(value)!r}"
+            f"`{name}` must be an integer of at least {least}, received {shown(value)}"
         )
 
 
@@ -36,7 +36,7 @@ def check_number(name: str, value: Any, most: float = math.inf) -> None:
     if not number or not math.isfinite(value) or not 0 <= value <= most:
         upper = "on" if math.isinf(most) else f"to {most:g}"
         raise ValueError(
-            f"`{name}` must be a finite number from 0 {upper}, received {plain(value)!r}"
+            f"`{name}` must be a finite number from 0 {upper}, received {shown(value)}"
         )
 
 
@@ -44,13 +44,13 @@ def check_above_0(name: str, value: Any) -> None:
     """Refuses anything but a finite number above 0."""
     number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not number or not 0 < value < math.inf:
-        raise ValueError(f"`{name}` must be above 0, received {plain(value)!r}")
+        raise ValueError(f"`{name}` must be above 0, received {shown(value)}")
 
 
 def check_flag(name: str, value: Any) -> None:
     """Refuses anything but True and False: a string such as "no" would be true."""
     if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"`{name}` must be True or False, received {value!r}")
+        raise TypeError(f"`{name}` must be True or False, received {shown(value)}")
 
 
 def check_takes(name: str, function: Any, *arguments: str, makes: str) -> None:
@@ -92,7 +92,7 @@ def names_in(argument: str, names: Iterable[str]) -> list[str]:
     # A copy: of a generator, names come but once.
     held = list(names) if isinstance(names, Iterable) and not isinstance(names, str) else None
     if held is None or not all(isinstance(name, str) for name in held):
-        raise TypeError(f"`{argument}` must be names in a list, received {held or names!r}")
+        raise TypeError(f"`{argument}` must be names in a list, received {shown(held or names)}")
     return held
 
 

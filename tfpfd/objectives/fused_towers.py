@@ -130,7 +130,7 @@ class _SeenByAll(SeenFeatures):
     @property
     def shapes(self) -> Shapes:
         """Of the vectors of all rankers."""
-        return _placed([ranker.seen.shapes for ranker in self._rankers])
+        return _placed([ranker._seen.shapes for ranker in self._rankers])
 
     def encode(
         self,
@@ -144,7 +144,7 @@ class _SeenByAll(SeenFeatures):
         encoded = encoded_once(self._rankers, inputs, training, known)
         return _placed(
             [
-                ranker.encode_once(inputs, training, of_ranker, sides)
+                ranker._encode_once(inputs, training, of_ranker, sides)
                 for ranker, of_ranker in zip(self._rankers, encoded, strict=True)
             ]
         )
@@ -217,13 +217,13 @@ class FusedTowers(Scorer):
         # A plain object: the towers are parts of `network`.
         self._rankers = SimpleNamespace(all=list(rankers.values()))
 
-    def overview_parts(self) -> list[Part]:
+    def _overview_parts(self) -> list[Part]:
         """Those of all rankers, in their order."""
         return [
             part for name, one in self._numbered().items() for part in parts_of_ranker(one, name)
         ]
 
-    def overview_tables(self) -> list[str]:
+    def _overview_tables(self) -> list[str]:
         """The features of all rankers."""
         return [features_table(self._numbered())]
 
