@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tfpfd._arguments import shown
 from tfpfd.data.category_counts import CategoryCounts
 from tfpfd.data.frames import (
     INTEGERS,
+    check_column_name,
     check_same_type,
     moments,
     require_columns,
@@ -77,6 +79,7 @@ class PastFeatures:
       prefix: of the names of the features, such as "clicks_" beside "purchases_" of another log.
 
     Raises:
+      TypeError: `events` is no frame, or `user`, `item`, `time` or `category` no name.
       ValueError: a column or an id is missing, times of another type, no event before the first
         cut, cuts or numbers out of range, or neither `until` nor `category`.
       ImportError: with `until`, without SciPy.
@@ -114,6 +117,12 @@ class PastFeatures:
     ) -> None:
         if until is None and category is None:
             raise ValueError("one of `until` and `category` must be given, received neither")
+        named = {"user": user, "item": item, "time": time, "category": category}
+        for argument, column in named.items():
+            if argument != "category" or column is not None:
+                check_column_name(argument, column)
+        if not isinstance(prefix, str):
+            raise TypeError(f"`prefix` must be a string, received {shown(prefix)}")
         self._user, self._item, self._time, self._category = user, item, time, category
         self._ids = [user, item, *([] if category is None else [category])]
         self._check("events", events)

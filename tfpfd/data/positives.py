@@ -124,8 +124,11 @@ def draw_lists(
     check_integer("drawn", drawn, least=1)
     check_integer("seed", seed, least=0)
     extra_columns = names_in("extra_columns", extra_columns)
+    check_frame("rows", rows)
     if rows.empty:
         raise ValueError("`rows` must hold at least one row, received none")
+    if exposed is not None:
+        check_frame("exposed", exposed)
     if exposed is not None and {user, item} <= set(exposed.columns) & set(rows.columns):
         # Else a row's own item could be drawn beside it, as what the user didn't choose.
         exposed = pd.concat([exposed[[user, item]], rows[[user, item]]], ignore_index=True)

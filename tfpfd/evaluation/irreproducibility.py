@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import numbers
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from tfpfd._arguments import check_integer, shown
 from tfpfd._keras import infer
 from tfpfd.data.list_ids import LIST
 from tfpfd.evaluation.disagreement import MEASURES, mean_disagreements
@@ -139,10 +141,14 @@ def irreproducibility(
         range.
       ImportError: if SciPy isn't installed.
     """
-    if top_k < 1:
-        raise ValueError(f"`top_k` must be at least 1, received {top_k}")
-    if not -1 < tau_threshold <= 1:
-        raise ValueError(f"`tau_threshold` must be in (-1, 1], received {tau_threshold}")
+    check_integer("top_k", top_k, least=1)
+    if not isinstance(tau_threshold, numbers.Real) or not -1 < tau_threshold <= 1:
+        raise ValueError(f"`tau_threshold` must be in (-1, 1], received {shown(tau_threshold)}")
+    if not hasattr(retrainings, "__len__") or isinstance(retrainings, str):
+        raise TypeError(
+            "`retrainings` must be models or arrays of scores in a list, received "
+            f"{shown(retrainings)}"
+        )
     if len(retrainings) < 2:
         raise ValueError(f"`retrainings` must be at least 2, received {len(retrainings)}")
     if rows is not None:
