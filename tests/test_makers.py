@@ -61,7 +61,7 @@ def test_what_is_returned(tmp_path):
     ):
         USES["fit"](lambda rows: rows)
     with pytest.raises(
-        TypeError, match=r"^`make_student\(schema\)` must return a Ranker, received a T"
+        TypeError, match=r"^`make_student\(schema\)` must return a tfpfd.Ranker, received a? ?"
     ):
         retrained(tmp_path)(lambda schema: TwoTower([2]))
 

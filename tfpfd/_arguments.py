@@ -68,18 +68,21 @@ def check_takes(name: str, function: Any, *arguments: str, makes: str) -> None:
     expected = f"`{name}` must be a function of ({', '.join(arguments)}) that returns {makes}"
     if not callable(function):
         raise TypeError(f"{expected}, received {shown(function)}")
+    made = inspect.isclass(function)
     try:
-        takes = inspect.signature(function)
+        # Of a Keras class `__new__`, which would be asked otherwise, takes anything.
+        takes = inspect.signature(function.__init__ if made else function)
     except ValueError:  # Some that are written in C don't say.
         return
+    parameters = list(takes.parameters.values())[1 if made else 0 :]
+    takes = takes.replace(
+        parameters=[one.replace(annotation=one.empty) for one in parameters],
+        return_annotation=takes.empty,
+    )
     try:
         takes.bind(*arguments)
     except TypeError:
         called = getattr(function, "__name__", type(function).__name__)
-        takes = takes.replace(
-            parameters=[p.replace(annotation=p.empty) for p in takes.parameters.values()],
-            return_annotation=takes.empty,
-        )
         raise TypeError(f"{expected}, received {called}{takes}") from None
 
 

@@ -255,6 +255,10 @@ class TestMakers:
         with pytest.raises(TypeError, match=rf"{expected}.*received make_student\(schema\)"):
             audit(make_student, make_student, DATA, verbose=0)
 
+    def test_a_network(self):
+        with pytest.raises(TypeError, match=r"`make_student` must be a function.*received '<"):
+            audit(MLP([2]), make_teacher, DATA, verbose=0)
+
     def test_swapped(self):
         with pytest.raises(TypeError, match=r"`make_student` must be a function of \(schema\)"):
             audit(make_teacher, make_student, DATA, verbose=0)

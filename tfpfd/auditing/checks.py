@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tfpfd._arguments import check_above_0, check_integer, check_number, check_takes, shown
+from tfpfd._arguments import check_above_0, check_integer, check_number, shown
 from tfpfd.auditing.arms import MakeStudent, MakeTeacher
 from tfpfd.auditing.same_rows import refuse_same_rows
 from tfpfd.data.catalogue import PARTS, CatalogueSplits
 from tfpfd.data.frames import check_frame
 from tfpfd.data.splits import SplitRows, user_key_of
 from tfpfd.distillation import Ranker
+from tfpfd.distillation.ranker_makers import check_made, check_maker
 from tfpfd.schema import Schema, Sees
 from tfpfd.schema.batches import on_default
 from tfpfd.schema.schema import check_schema
@@ -180,8 +181,8 @@ def check_makers(
       TypeError: one is no function, or made no `Ranker`.
       ValueError: the ranker sees other features, or as of `check_student`.
     """
-    check_takes("make_student", make_student, "schema", makes="a tfpfd.Ranker")
-    check_takes("make_teacher", make_teacher, "schema", "sees", "student", makes="a tfpfd.Ranker")
+    check_maker("make_student", make_student, "schema")
+    check_maker("make_teacher", make_teacher, "schema", "sees", "student")
     for wanted in dict.fromkeys(("served", sees)):
         student = make_student(schema)
         _check_ranker("make_student(schema)", student, "served")
@@ -193,8 +194,7 @@ def check_makers(
 
 
 def _check_ranker(call: str, ranker: Any, sees: Sees) -> None:
-    if not isinstance(ranker, Ranker):
-        raise TypeError(f"`{call}` must return a tfpfd.Ranker, received {shown(ranker)}")
+    check_made(call, ranker)
     if ranker.sees != sees:
         raise ValueError(
             f"`{call}` must return a ranker with sees='{sees}', received one with "

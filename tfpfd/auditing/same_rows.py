@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -29,13 +30,12 @@ def refuse_same_rows(data: SplitRows | CatalogueSplits) -> None:
     Raises:
       ValueError: naming the two parts.
     """
-    for first, second in itertools.combinations(PARTS, 2):
-        one, other = getattr(data, first), getattr(data, second)
+    hashes = _hashes({part: getattr(data, part) for part in PARTS})
+    for (first, rows), (second, others) in itertools.combinations(hashes.items(), 2):
         names = f"`data.{first}` and `data.{second}`"
-        rows, others = _hashes(one, other)
-        if one is other or np.array_equal(np.sort(rows), np.sort(others)):
+        if np.array_equal(np.sort(rows), np.sort(others)):
             raise ValueError(
-                f"{names} must hold different rows, received the same {len(other)} rows in both: "
+                f"{names} must hold different rows, received the same {len(others)} rows in both: "
                 "split by time, the test last"
             )
         again = np.isin(others, rows).mean()
@@ -47,11 +47,15 @@ def refuse_same_rows(data: SplitRows | CatalogueSplits) -> None:
             )
 
 
-def _hashes(*frames: pd.DataFrame) -> list[NDArray[np.uint64]]:
-    """A number for each row of some frames, of the columns that all have, without lists."""
-    shared = [name for name in frames[0] if all(name in frame for frame in frames)]
-    columns = [name for name in shared if all(_is_plain(frame[name]) for frame in frames)]
-    return [pd.util.hash_pandas_object(frame[columns], index=False).to_numpy() for frame in frames]
+def _hashes(frames: Mapping[str, pd.DataFrame]) -> dict[str, NDArray[np.uint64]]:
+    """A number for each row of some frames, of the columns that all have once, without lists."""
+    once = [[name for name in one if list(one).count(name) == 1] for one in frames.values()]
+    shared = [name for name in once[0] if all(name in names for names in once)]
+    columns = [name for name in shared if all(_is_plain(one[name]) for one in frames.values())]
+    return {
+        part: pd.util.hash_pandas_object(one[columns], index=False).to_numpy()
+        for part, one in frames.items()
+    }
 
 
 def _is_plain(column: pd.Series) -> bool:

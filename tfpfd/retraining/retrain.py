@@ -11,10 +11,11 @@ from typing import Any
 import pandas as pd
 import tensorflow as tf
 
-from tfpfd._arguments import check_integer, check_takes, names_in, shown
+from tfpfd._arguments import check_integer, names_in
 from tfpfd._keras import keras
 from tfpfd.data import from_rows
 from tfpfd.distillation import Distillation, PrecomputedTeacher, Ranker, score_rows
+from tfpfd.distillation.ranker_makers import check_made, check_maker
 from tfpfd.distillation.servable import check_servable
 from tfpfd.retraining.lineage import Version, check_details, save_version
 from tfpfd.retraining.new_ids import carry_over, enlarged, relearned
@@ -106,8 +107,7 @@ def retrain(
       self-distillation.
     """
     extra_columns = names_in("extra_columns", extra_columns)
-    made = shown(make_student) if isinstance(make_student, keras.layers.Layer) else make_student
-    check_takes("make_student", made, "schema", makes="a Ranker")
+    check_maker("make_student", make_student, "schema")
     check_integer("batch_size", batch_size, least=1)
     if schema is not None:
         check_schema(schema)
@@ -135,8 +135,7 @@ def retrain(
     stripped = dict.fromkeys(name for group in (schema.stripped, *hidden) for name in group)
     schema = dataclasses.replace(schema, stripped=tuple(stripped))
     student = make_student(schema)
-    if not isinstance(student, Ranker):
-        raise TypeError(f"`make_student(schema)` must return a Ranker, received {shown(student)}")
+    check_made("make_student(schema)", student)
     if student.schema != schema:
         raise ValueError(
             "`make_student` must make the student of the schema that it is given, received one "
