@@ -22,6 +22,11 @@ def shown(value: Any) -> str:
     return text if len(text) <= 80 and "\n" not in text else f"a {type(value).__name__}"
 
 
+def is_number(value: Any) -> bool:
+    """Whether it is a real number, and no truth value."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
 def check_integer(name: str, value: Any, least: int) -> None:
     """Refuses anything but an integer of at least `least`."""
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
@@ -32,8 +37,7 @@ def check_integer(name: str, value: Any, least: int) -> None:
 
 def check_number(name: str, value: Any, most: float = math.inf) -> None:
     """Refuses anything but a finite number from 0 to `most`."""
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or not 0 <= value <= most:
+    if not is_number(value) or not math.isfinite(value) or not 0 <= value <= most:
         upper = "on" if math.isinf(most) else f"to {most:g}"
         raise ValueError(
             f"`{name}` must be a finite number from 0 {upper}, received {shown(value)}"
@@ -42,8 +46,7 @@ def check_number(name: str, value: Any, most: float = math.inf) -> None:
 
 def check_above_0(name: str, value: Any) -> None:
     """Refuses anything but a finite number above 0."""
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not number or not 0 < value < math.inf:
+    if not is_number(value) or not 0 < value < math.inf:
         raise ValueError(f"`{name}` must be above 0, received {shown(value)}")
 
 

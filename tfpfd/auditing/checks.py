@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tfpfd._arguments import check_above_0, check_integer, check_number, shown
+from tfpfd._arguments import check_above_0, check_integer, check_number, is_number, shown
 from tfpfd.auditing.arms import MakeStudent, MakeTeacher
 from tfpfd.auditing.same_rows import refuse_same_rows
 from tfpfd.data.catalogue import PARTS, CatalogueSplits
@@ -54,8 +53,7 @@ def _numbers_in(given: Any) -> list[float] | None:
     if not isinstance(given, Iterable) or isinstance(given, str):
         return None
     held = list(given)
-    numeric = all(isinstance(one, numbers.Real) and not isinstance(one, bool) for one in held)
-    return held if numeric else None
+    return held if all(map(is_number, held)) else None
 
 
 def check_budget(

@@ -7,7 +7,6 @@ each user was drawn: the multiplicity of a user is the weight of each of its row
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -16,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from tfpfd._arguments import check_integer, shown
+from tfpfd._arguments import check_integer, is_number, shown
 
 FloatArray: TypeAlias = NDArray[np.float64]
 
@@ -169,7 +168,7 @@ def confidence_interval(values: ArrayLike, level: float = 0.95) -> Interval:
             "`values` must be [seeds, 1 + resamples] with at least 2 resamples, or none, "
             f"received shape {array.shape}"
         )
-    if not isinstance(level, numbers.Real) or not 0 < level < 1:
+    if not is_number(level) or not 0 < level < 1:
         raise ValueError(f"`level` must be between 0 and 1, received {shown(level)}")
     seeds, resamples = array.shape[0], array.shape[1] - 1
     mean = float(array[:, 0].mean())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import numbers
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from tfpfd._arguments import check_integer, shown
+from tfpfd._arguments import check_integer, is_number, shown
 from tfpfd._keras import infer
 from tfpfd.data.list_ids import LIST
 from tfpfd.evaluation.disagreement import MEASURES, mean_disagreements
@@ -142,7 +141,7 @@ def irreproducibility(
       ImportError: if SciPy isn't installed.
     """
     check_integer("top_k", top_k, least=1)
-    if not isinstance(tau_threshold, numbers.Real) or not -1 < tau_threshold <= 1:
+    if not is_number(tau_threshold) or not -1 < tau_threshold <= 1:
         raise ValueError(f"`tau_threshold` must be in (-1, 1], received {shown(tau_threshold)}")
     if not hasattr(retrainings, "__len__") or isinstance(retrainings, str):
         raise TypeError(
