@@ -114,7 +114,7 @@ def test_a_frame_is_no_data():
         ),
         (
             with_(user_key="person"),
-            r"`data.train` misses the columns \['person'\].*schema or `user_key`",
+            r"`data.train` misses the columns \['person'\].*schema, `user_key` or `item_key` names",
         ),
         (
             with_(user_key="person", **dict.fromkeys(PARTS, frame().assign(person=np.nan))),

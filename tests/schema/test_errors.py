@@ -259,10 +259,6 @@ BAD_SOURCES = {
         pa.table({"aeg": [1]}),
         r"missing columns 'user', .*received the columns \['aeg'\]",
     ),
-    "a label that nobody named": (
-        without("label"),
-        "missing column 'label': .*; the label is in 'label' unless the schema says `label=`",
-    ),
     "a column of a reader missing": (pa.table({"aeg": [1]}).to_reader(), "missing columns 'user'"),
     "a column of later batches missing": ([rows(), without("age")], "missing column 'age'"),
     "names of several types": ({**without("age"), 3: [1, 2, 3]}, "missing column 'age'"),
@@ -312,6 +308,14 @@ def test_a_column_that_only_some_batches_hold_is_not_missing():
 
 A = Numeric("a")
 ITEM = Categorical("item")
+
+
+def test_a_label_that_nobody_named():
+    unnamed = Schema([Categorical("user")], [Categorical("item")])
+    message = "missing column 'label': .*; the label is in 'label' unless the schema says `label=`"
+    with pytest.raises(ValueError, match=message):
+        unnamed.adapt({"user": ["a"], "item": ["x"], "clicked": [1.0]}, verbose=0)
+
 
 BAD_SCHEMAS = {
     "no features": ({"user": ()}, "at least one `user` or `item` feature, received none"),
