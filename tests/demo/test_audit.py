@@ -88,7 +88,7 @@ def test_a_folder_of_parquet(folder):
         ),
         (
             ["--data", "movilens"],
-            "'marketplace-catalogue'], one of them with `:path` behind it, or",
+            "-catalogue'], one of them with `:path` behind it, or",
         ),
         (["--data", "movilens"], "a folder, received 'movilens', which is none"),
         (["--data", "{folder}/damaged", "--schema", "{folder}/schema.json"], "test.parquet' can't"),
