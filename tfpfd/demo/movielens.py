@@ -115,7 +115,7 @@ def run(
     console.print(f"figure: {folder / 'comparison.png'}")
     with console.status("exporting, and serving in another process"):
         version = export(student, items=films.items, path=folder, verbose=0)
-        console.print(f"export: {version}")
+        console.print(f"export of the distilled student of the last tenth: {version}")
         _serve(version, films, console)
     _next_steps(version, console)
 
