@@ -14,6 +14,8 @@ import tensorflow as tf
 
 import tfpfd
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(
     [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")],
@@ -240,8 +242,8 @@ def test_the_readme_is_short():
 
 def test_ci_runs_the_tests_as_the_readme_says():
     said = [line for page, line in commands() if page == "README.md" and "pytest" in line]
-    assert said == ["~/.venvs/tfpfd/bin/python -m pytest"]
-    assert '/bin/python" -m pytest\n' in (ROOT / ".ci/run").read_text(encoding="utf-8")
+    assert said == ["~/.venvs/tfpfd/bin/python -m pytest -n 2"]
+    assert '/A/bin/python" -m pytest -n 2\n' in (ROOT / ".ci/run").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -22,6 +22,8 @@ from tfpfd.auditing import bench
 from tfpfd.auditing.arms import Trained
 from tfpfd.evaluation import auc
 
+pytestmark = pytest.mark.long
+
 SERVED, BUCKETS, ROWS_PER_USER = 60, 6, 10
 STRONG = ("first", "second", "third")
 

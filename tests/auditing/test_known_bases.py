@@ -10,6 +10,8 @@ from tfpfd._keras import keras
 from tfpfd.auditing import bench
 from tfpfd.auditing.arms import Trained
 
+pytestmark = [pytest.mark.slow, pytest.mark.long]
+
 
 def make_student(schema):
     encoder = FeatureEncoder(schema, dim=8, l2=1e-4)

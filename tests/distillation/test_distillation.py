@@ -223,7 +223,7 @@ def test_auc_with_weights_equals_repeated_rows_and_sklearn(make, inputs_of):
     # Far more spread than at the start, as the AUC of Keras has 200 thresholds.
     for ranker in (model.student, model.teacher):
         ranker.network.kernel.assign(random.normal(size=ranker.network.kernel.shape) * 20)
-    model.compile("sgd")
+    model.compile("sgd", run_eagerly=True)
     weighted = model.evaluate(
         inputs, labels, sample_weight=times.astype("float32"), verbose=0, return_dict=True
     )
@@ -260,7 +260,7 @@ def test_metrics_ignore_rows_without_a_label_and_honour_weights(make, inputs_of)
         keras.metrics.MeanSquaredError(name="squared"),
     ]
     model = make("independent")
-    model.compile("sgd", metrics=given)
+    model.compile("sgd", metrics=given, run_eagerly=True)
     inputs = inputs_of(20)
     random = np.random.default_rng(0)
     labels = random.integers(0, 2, 20).astype(np.float32)
