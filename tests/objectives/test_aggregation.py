@@ -75,13 +75,13 @@ def test_the_draws_of_an_epoch_are_those_of_that_epoch(batches):
     def seen(first, last):
         model, found = Ranker(SCHEMA, MLP([1])), []
         model.compile("sgd", metrics=[], run_eagerly=True)
-        targets_of = model.targets_of
+        targets_of = model._targets_of
 
         def watched(x, y, sample_weight):
             found.extend(np.asarray(y).tolist())
             return targets_of(x, y, sample_weight)
 
-        model.targets_of = watched
+        model._targets_of = watched
         drawn = aggregate_labels(batches, SCHEMA, WEIGHTS, seed=3)
         model.fit(drawn, initial_epoch=first, epochs=last, verbose=0)
         return found
@@ -103,7 +103,7 @@ def test_as_many_batches_are_known_of(batches):
 def test_all_else_is_kept():
     inputs = {"kept": [0.5, np.nan], LIST: [4, 5]}
     data = tf.data.Dataset.from_tensor_slices((inputs, [0.0, 1.0], [2.0, 3.0])).batch(2)
-    schema = dataclasses.replace(SCHEMA, weight="weight")
+    schema = dataclasses.replace(SCHEMA, sample_weight="weight")
     ((found, labels, weights),) = aggregate_labels(data, schema, {"book": 0.0, "kept": 1.0})
     np.testing.assert_array_equal(labels, np.float32([0.5, np.nan]))
     np.testing.assert_array_equal(weights, [2, 3])

@@ -19,7 +19,7 @@ from tfpfd import (
     refresh,
 )
 from tfpfd._keras import keras
-from tfpfd.schema.mark import fingerprints, mark_of
+from tfpfd.schema.batch_fingerprints import fingerprint_key, fingerprints
 from tfpfd.serving import embed_items, saved_scores
 
 USERS, ITEMS = 5, 11
@@ -66,9 +66,9 @@ def trained(schema, network, policy):
         for name, f in schema.features("served").items()
     }
     student.compile(keras.optimizers.Adam(0.05), metrics=[], run_eagerly=True)
-    inputs[mark_of(fingerprints(schema.features("served").values(), schema.vocabularies))] = (
-        np.zeros([64, 0], np.int32)
-    )
+    inputs[
+        fingerprint_key(fingerprints(schema.features("served").values(), schema.vocabularies))
+    ] = np.zeros([64, 0], np.int32)
     student.fit(inputs, (random.random(64) < 0.5).astype("float32"), epochs=3, verbose=0)
     exact.set_weights(student.get_weights())
     return student, exact
@@ -159,8 +159,8 @@ class Half(TwoTower):
 
 def test_embeddings_of_ones_own_may_be_of_any_type(strings, policy, tmp_path):
     student = Ranker(strings.schema, Half([4]))
-    path = export(student, strings.catalogue(), tmp_path, warm_up=False, verbose=0)
-    version = refresh(tmp_path, strings.catalogue()[:5], warm_up=False, verbose=0)
+    path = export(student, strings.catalogue(), tmp_path, warmup_requests=False, verbose=0)
+    version = refresh(tmp_path, strings.catalogue()[:5], warmup_requests=False, verbose=0)
     _, table = embed_items(student, strings.catalogue(), verbose=0)
     assert table.dtype == np.float32
     loaded = tf.saved_model.load(str(path))

@@ -10,14 +10,14 @@ import pandas as pd
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tfpfd._arguments import check_flag, check_integer, names_in, plain
+from tfpfd._arguments import check_flag, check_integer, names_in, without_numpy
 from tfpfd.data.dataset import prefetched
 from tfpfd.data.unexposed import draw_unexposed
 from tfpfd.data.whole_lists import ListColumns, whole_lists
 from tfpfd.schema import Schema, raw_batches
 from tfpfd.schema.feature import Feature, raw_columns
+from tfpfd.schema.label_checks import check_target
 from tfpfd.schema.schema import check_schema
-from tfpfd.schema.validation import check_target
 
 MakePrivileged: TypeAlias = Callable[[pd.DataFrame], pd.DataFrame]
 """Makes privileged features of a frame of users, items and moments, in its order."""
@@ -129,9 +129,10 @@ def draw_lists(
     found = draw_unexposed(rows, items, schema, user, item, exposed, extra_columns, drawn, seed)
     chosen = pd.Index(items[item]).get_indexer(rows[item])
     if (chosen < 0).any():
+        lacking = without_numpy(rows[item].to_numpy()[chosen < 0][0])
         raise ValueError(
             f"`items` must hold the item of every row, received none for {(chosen < 0).sum()} "
-            f"of {len(rows)}, such as {item} {plain(rows[item].to_numpy()[chosen < 0][0])!r}"
+            f"of {len(rows)}, such as {item} {lacking!r}"
         )
     return np.concatenate([chosen[:, None], found], axis=1)
 
@@ -160,8 +161,10 @@ def look_up_lists(
     labels[:, 0] = 1
     targets = [labels.ravel()]
     size = candidates.shape[1]
-    if schema.weight is not None:
-        _, weights = check_target(rows.assign(**{schema.label: 1.0}), schema.label, schema.weight)
+    if schema.sample_weight is not None:
+        _, weights = check_target(
+            rows.assign(**{schema.label: 1.0}), schema.label, schema.sample_weight
+        )
         assert weights is not None  # The schema has one.
         targets.append(np.repeat(weights, size))
     inputs = {}

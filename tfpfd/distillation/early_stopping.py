@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from tfpfd._keras import keras
-from tfpfd.data.lists import LIST
+from tfpfd.data.list_ids import LIST
 from tfpfd.distillation import Ranker
-from tfpfd.distillation.labelled import LabelledModel
+from tfpfd.distillation.labelled_model import LabelledModel
 from tfpfd.distillation.losses import term_of
 from tfpfd.distillation.targets import Targets
 
@@ -88,7 +88,7 @@ def fit_early_stopped(
         # A metric: the loss of a ranker that is trained alone holds its penalties, a student's
         # beside a teacher does not, so by the loss the two would be stopped by different rules.
         metrics = [keras.metrics.BinaryCrossentropy(name="log_loss", from_logits=True)]
-        monitor = f"val_{model.prefixes[0]}log_loss"
+        monitor = f"val_{model._prefixes[0]}log_loss"
     model.compile(optimizer=keras.optimizers.Adam(learning_rate), loss=loss, metrics=metrics)
     before: list[keras.callbacks.Callback] = []
     if watched is not None:

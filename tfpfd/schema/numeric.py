@@ -13,9 +13,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfpfd.schema.columns import column
-from tfpfd.schema.declaration import check_optional, check_positive
 from tfpfd.schema.feature import Columns, Known, Tensors
+from tfpfd.schema.kind_arguments import check_optional, check_positive
 from tfpfd.schema.kinds import register_kind
+from tfpfd.schema.learner import Learner
 from tfpfd.schema.quantiles import QuantileLearner
 from tfpfd.schema.table_feature import PADDING_ROWS, TableFeature, mean_of_held
 
@@ -109,7 +110,7 @@ class Numeric(TableFeature):
         """Whether it has edges."""
         return bool(self.boundaries)
 
-    def learner(self) -> QuantileLearner:
+    def learner(self) -> Learner:
         """Samples values."""
         return QuantileLearner(self.name, self.buckets)
 
