@@ -103,6 +103,7 @@ def test_every_page_with_python_is_run():
 
 
 class TestPython:
+    @pytest.mark.slow
     @of_page("README.md")
     def test_the_first_gain_stands(self, here):
         pytest.importorskip("scipy")
@@ -114,6 +115,7 @@ class TestPython:
         means = found.to_frame()[metric]["mean"]
         assert means["distilled"] > means["popularity"]
 
+    @pytest.mark.slow
     @of_page("docs/training.md")
     def test_training_and_export(self, films):
         names, folder = films
@@ -121,23 +123,27 @@ class TestPython:
         history = names["model"].history.history
         assert len(history["val_loss"]) == 4 and np.isfinite(history["loss"]).all()
 
+    @pytest.mark.slow
     @of_page("docs/your-data.md")
     def test_your_data(self, here):
         names = run("docs/your-data.md")
         assert names["logits"].shape == (len(names["test"]),)
         assert set(names["taught"].features("privileged")) <= set(names["later"])
 
+    @pytest.mark.slow
     @of_page("docs/methods.md")
     def test_a_label_store(self, here):
         history = run("docs/methods.md")["model"].history.history
         assert np.isfinite(history["distillation_loss"]).all()
 
+    @pytest.mark.slow
     @of_page("docs/unexposed.md")
     def test_unexposed(self, here):
         names = run("docs/unexposed.md")
         labels = np.concatenate([labels for _, labels in names["train"]])
         assert np.isnan(labels).sum() == len(names["drawn"]) == len(names["shop"].train)
 
+    @pytest.mark.slow
     @of_page("docs/objectives.md")
     def test_several_objectives(self, here):
         names = run("docs/objectives.md")
@@ -156,18 +162,21 @@ class TestPython:
         assert list(tfpfd.lineage("models/shop").index) or names["version"].number == 1
         assert tfpfd.inspect_export(here / "saved_models" / "shop").findings == []
 
+    @pytest.mark.slow
     @of_page("docs/protocol.md")
     def test_the_protocol(self, movielens, here):
         pytest.importorskip("sklearn")
         found = run("docs/protocol.md")["found"]
         assert found.seeds == 5 and set(found.rivals) == {"bias", "logistic", "trees"}
 
+    @pytest.mark.slow
     @of_page("docs/datasets.md")
     def test_other_data(self, kuairand_folder, here):
         (here / "KuaiRand-Pure").symlink_to(kuairand_folder.resolve(), target_is_directory=True)
         names = run("docs/datasets.md")
         assert set(names["schema"].column_names) <= set(names["data"].train)
 
+    @pytest.mark.slow
     @of_page("docs/serving.md")
     def test_requests_and_approximate_search(self, films, monkeypatch):
         grpc = pytest.importorskip("grpc")
@@ -187,6 +196,7 @@ class TestPython:
         assert 0 < float(names["said"].split()[-1]) <= 1
 
 
+@pytest.mark.slow
 def test_requests_of_a_shell(films):
     """What `curl` sends on the page of serving is what the export takes."""
     model = tf.saved_model.load(str(films[1] / "saved_models" / "films" / "1"))

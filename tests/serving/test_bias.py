@@ -107,15 +107,18 @@ def base(student, tmp_path_factory):
     return base
 
 
+@pytest.mark.slow
 def test_the_bias_matters(student):
     close(predicted(student) - predicted(student_of(None)), BIAS)
 
 
+@pytest.mark.slow
 def test_every_score_is_the_students_logit(student, base):
     assert_serves(base / "1", student, IDS)
     assert loaded(base / "1").bias == BIAS
 
 
+@pytest.mark.slow
 def test_a_refreshed_export_keeps_it(student, base):
     ids = [*IDS[2:], "i90"]
     version = refresh(base, {"item_id": ids}, verbose=0, warmup_requests=False)
@@ -123,6 +126,7 @@ def test_a_refreshed_export_keeps_it(student, base):
     assert loaded(version).bias == BIAS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table, tolerance", [("float16", 1e-2), ("bfloat16", 5e-2), ("int8", 0.1)])
 def test_tables_of_smaller_types(student, tmp_path, table, tolerance):
     path = export(
@@ -135,6 +139,7 @@ def test_tables_of_smaller_types(student, tmp_path, table, tolerance):
     np.testing.assert_allclose(found, -np.sort(-logits, axis=1), atol=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bias", [BIAS, -1e6])
 def test_what_is_no_item_has_the_lowest_float(student, base, tmp_path, bias):
     """The bias doesn't move it, and however low a logit is, an item stays one."""
@@ -153,6 +158,7 @@ def test_what_is_no_item_has_the_lowest_float(student, base, tmp_path, bias):
     np.testing.assert_array_equal(found["scores"][:, 1:], [[UNKNOWN_SCORE] * 2] * 3)
 
 
+@pytest.mark.slow
 def test_without_a_bias_there_is_no_such_variable(tmp_path):
     """As exports were before there was one, which are read by the same code."""
     student = student_of(None)
@@ -164,6 +170,7 @@ def test_without_a_bias_there_is_no_such_variable(tmp_path):
     assert_serves(version, student, IDS[1:])
 
 
+@pytest.mark.slow
 def test_an_export_without_items(student, tmp_path):
     path = export(student, None, tmp_path, verbose=0, warmup_requests=False)
     item = tf.constant(["i1", "i2", "i3"])
@@ -173,6 +180,7 @@ def test_an_export_without_items(student, tmp_path):
     close(found["probability"], 1 / (1 + np.exp(-logits)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bias, wanted", [(BIAS, BIAS), (None, 0.0)])
 def test_a_tower_alone_has_it_in_the_manifest(tmp_path, bias, wanted):
     path = export(student_of(bias), None, tmp_path, side="item", verbose=0, warmup_requests=False)

@@ -91,6 +91,7 @@ def test_values_are_those_of_the_vocabularies_and_the_catalogue(strings):
     assert seen["k"] == {1, 2, 3}
 
 
+@pytest.mark.slow
 @needed
 def test_requests_are_the_same_whenever_the_model_is(student, tmp_path):
     paths = [export(student, ITEMS, tmp_path, verbose=0) for _ in range(2)]
@@ -98,6 +99,7 @@ def test_requests_are_the_same_whenever_the_model_is(student, tmp_path):
     assert first == second
 
 
+@pytest.mark.slow
 @needed
 def test_features_without_a_vocabulary_are_asked_for_too(student, tmp_path):
     path = export(student, ITEMS, tmp_path / "films", verbose=0)
@@ -112,6 +114,7 @@ def test_features_without_a_vocabulary_are_asked_for_too(student, tmp_path):
             assert set(arrays(request)["user_id"]) <= set(range(5))
 
 
+@pytest.mark.slow
 @needed
 def test_ids_are_of_items_and_rules_of_attributes_do_not_hold(student, tmp_path):
     path = export(student, ITEMS, tmp_path, attributes=["item_id"], verbose=0)
@@ -145,6 +148,7 @@ def test_a_request_of_the_real_messages_is_answered_alike(strings):
     assert response.outputs["item_ids"].string_val[0].decode() in strings.ids
 
 
+@pytest.mark.slow
 @needed
 def test_without_warm_up_there_is_no_file(student, tmp_path):
     path = export(student, ITEMS, tmp_path, warmup_requests=False, verbose=0)
@@ -168,6 +172,7 @@ def test_warm_up_on_demand_needs_the_package(absent, student, tmp_path):
     assert not (tmp_path / "model").exists()
 
 
+@pytest.mark.slow
 def test_without_the_package_an_export_says_what_it_lacks(absent, student, tmp_path, capsys):
     assert can_write_warmup_requests(None) is can_write_warmup_requests(False) is False
     path = export(student, ITEMS, tmp_path, verbose=1)
