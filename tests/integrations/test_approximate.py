@@ -1,6 +1,7 @@
 """Approximate search over an export's items, against its own exact answer."""
 
 import errno
+import functools
 import shutil
 import subprocess
 import sys
@@ -72,9 +73,14 @@ def path(kind, ids, student, tmp_path_factory):
     return base
 
 
+# Loading takes longer than all that is asked of one.
+@functools.cache
+def loaded(path):
+    return tf.saved_model.load(str(path))
+
+
 def answers(path, signature, users, **more):
-    loaded = tf.saved_model.load(str(path))
-    signature = loaded.signatures[signature]
+    signature = loaded(path).signatures[signature]
     specs = signature.structured_input_signature[1]
     features = {name: tf.constant(x.tolist(), specs[name].dtype) for name, x in users.items()}
     return {n: x.numpy() for n, x in signature(**features, **more).items()}
@@ -170,12 +176,11 @@ class TestScann:
 
     @pytest.mark.slow
     def test_no_users(self, model, users, kind):
-        loaded = tf.saved_model.load(str(model))
         empty = {
             "user": tf.zeros([0], tf.string),
             "seen": tf.zeros([0, 3], tf.string if kind == "string" else tf.int64),
         }
-        found = loaded.signatures["serving_default"](**empty)
+        found = loaded(model).signatures["serving_default"](**empty)
         assert found["scores"].shape == (0, K)
 
     @pytest.mark.slow
