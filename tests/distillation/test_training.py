@@ -85,6 +85,7 @@ def test_distillation_draws_the_student_to_the_teacher(make, batches_of):
     assert distances[1.0] < 0.5 * distances[0.0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"run_eagerly": True}], ids=["graph", "eager"])
 def test_steps_count_across_epochs(make, batches_of, settings):
     model = make(weight=WarmUp(0.7, steps=5))
@@ -107,6 +108,7 @@ def test_evaluate_and_predict_count_no_steps(compiled, batches_of):
     assert int(model.step) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"run_eagerly": False, "steps_per_execution": 3}])
 def test_the_way_of_execution_does_not_matter(compiled, batches_of, assert_same, settings):
     plain, other = compiled(run_eagerly=False), compiled(**settings)

@@ -177,6 +177,7 @@ def test_rivals_of_rows_are_those_of_the_protocol(rows):
             assert found.metrics[name][metric][0] == values[metric][0, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_eager")
 def test_a_method_is_trained_and_measured(task):
     keras.utils.set_random_seed(0)
