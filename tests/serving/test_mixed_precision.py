@@ -65,7 +65,7 @@ def trained(schema, network, policy):
         )
         for name, f in schema.features("served").items()
     }
-    student.compile(keras.optimizers.Adam(0.05), metrics=[], run_eagerly=True)
+    student.compile(keras.optimizers.Adam(0.05), metrics=[])
     inputs[
         fingerprint_key(fingerprints(schema.features("served").values(), schema.vocabularies))
     ] = np.zeros([64, 0], np.int32)
