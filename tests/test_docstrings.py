@@ -8,6 +8,8 @@ import tfpfd
 from tfpfd.auditing import arm_trainings
 from tfpfd.auditing.arms import Trained
 
+pytestmark = pytest.mark.slow
+
 SHOWN = [
     tfpfd.Schema,
     tfpfd.Ranker,

@@ -110,6 +110,7 @@ def trained(monkeypatch):
 
 
 class TestPlan:
+    @pytest.mark.slow
     def test_every_arm_meets_the_same_lists_in_the_same_order(self, trained):
         report = run(sizes=(0.5, 1.0))
         assert [(arm, seed) for arm, seed, *_ in trained] == [
@@ -124,6 +125,7 @@ class TestPlan:
         sizes = report.results.sizes.values()
         assert [(size.labelled, size.unlabelled) for size in sizes] == [(12, 48), (24, 96)]
 
+    @pytest.mark.slow
     def test_students_are_measured_on_the_catalogue_and_teachers_on_lists(self, trained):
         results = run(metric="ndcg@7").results
         assert results.metric == "ndcg@7"
@@ -135,12 +137,14 @@ class TestPlan:
         assert results.largest.reliability == {}
         assert (results.test_rows, results.test_users) == (16, 8)
 
+    @pytest.mark.slow
     def test_what_is_measured_is_what_the_student_finds(self, trained, prepared):
         found = run(metric="recall@3").results.largest.students["base"]["recall@3"][1, 0]
         keras.utils.set_random_seed(1)
         student = make_student(prepared.schema)
         assert found == prepared.catalogue.evaluate(student, "test", ["recall@3"])["recall@3"][0]
 
+    @pytest.mark.slow
     def test_the_report(self, trained, tmp_path):
         pytest.importorskip("matplotlib").use("Agg")
         report = run(metric="recall@3")
@@ -159,6 +163,7 @@ class TestPlan:
             "rival": 3 * 3,
         }
 
+    @pytest.mark.slow
     def test_a_killed_audit_goes_on(self, trained, tmp_path, monkeypatch):
         whole = run()
         trained.clear()

@@ -11,6 +11,8 @@ from tfpfd._keras import keras
 from tfpfd.auditing import arm_trainings
 from tfpfd.auditing.arms import Trained
 
+pytestmark = [pytest.mark.slow, pytest.mark.long]
+
 
 def make_student(schema):
     encoder = FeatureEncoder(schema, dim=8, l2=1e-4)

@@ -106,6 +106,7 @@ def test_kuairand_needs_its_path():
         RareLabel("kuairand").prepare()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_eager")
 def test_cells_are_trained_and_measured(monkeypatch):
     """On few rows; the test rows of more are the same."""

@@ -210,6 +210,7 @@ def test_inputs_of_another_type_are_refused(rows, schema):
         ranker(schema)({**inputs, "text": tf.cast(inputs["text"], tf.int32)})
 
 
+@pytest.mark.slow
 def test_saved_and_loaded(rows, trained, tmp_path):
     trained.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
@@ -244,6 +245,7 @@ np.save(folder + "/scores.npy", scores.numpy())
 """
 
 
+@pytest.mark.slow
 def test_served_where_tensorflow_alone_is_imported(rows, trained, items, tmp_path):
     path = tfpfd.export(trained.student, items=items, path=tmp_path / "export", verbose=0)
     found = tfpfd.inspect_export(path)
@@ -283,6 +285,7 @@ def test_treatments_of_an_audit(rows, schema):
     np.testing.assert_array_equal(zeroed.inputs["taste"], held.inputs["taste"])
 
 
+@pytest.mark.slow
 def test_predicted_by_a_head_and_read_by_rivals(rows, schema):
     model = tfpfd.AuxiliaryTasks(ranker(schema), task_weight=0.5)
     model.compile(keras.optimizers.SGD(0.01))
@@ -293,6 +296,7 @@ def test_predicted_by_a_head_and_read_by_rivals(rows, schema):
     assert numbers.shape == (60, 1 + 3 + 2 + 1 + 1 + 2)
 
 
+@pytest.mark.slow
 def test_retrained_from_a_version(rows, trained, tmp_path):
     tfpfd.save_version(tmp_path / "line", trained.student, {})
     grown = rows.assign(user=["new", *rows["user"][1:]])

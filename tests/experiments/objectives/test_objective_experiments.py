@@ -105,6 +105,7 @@ def test_what_serving_does_not_reach_is_said(tmp_path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_eager")
 def test_cells_are_trained_and_measured(tiny):
     experiment = MultiObjective("marketplace")
@@ -121,6 +122,7 @@ def test_cells_are_trained_and_measured(tiny):
     assert found["training_seconds"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_eager")
 def test_a_boost_that_is_added_raises_exposure(tiny):
     """And β = 0 is the student without a boost."""
