@@ -162,6 +162,13 @@ class TestPython:
         names = run("docs/objectives.md")
         assert names["first"].path.parent.resolve() == here / "models" / "shop"
 
+    @of_page("docs/networks.md")
+    def test_networks_of_another_kind_teach_and_serve(self, here):
+        names = run("docs/networks.md")
+        assert names["teacher"].encoder.candidates("seen") == ["film"]
+        for name in ("films", "fine", "sasrec"):
+            assert tfpfd.inspect_export(here / "saved_models" / name).findings == []
+
     @of_page("docs/audit.md")
     def test_the_audit_says_what_the_page_says(self, here):
         pytest.importorskip("matplotlib").use("Agg")

@@ -1,9 +1,12 @@
+import doctest
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpfd import MeanPooling, Recurrent, SelfAttention
+from tfpfd import GRU, MeanPooling, SelfAttention
 from tfpfd._keras import keras
+from tfpfd.layers import behaviour
 
 
 def softmax(scores):
@@ -17,7 +20,7 @@ def test_mean_by_hand():
     np.testing.assert_allclose(out, [[3.0, 3.0]])
 
 
-@pytest.mark.parametrize("layer", [MeanPooling(), SelfAttention(2, 4), Recurrent(3)])
+@pytest.mark.parametrize("layer", [MeanPooling(), SelfAttention(2, 4), GRU(3)])
 def test_width_is_that_of_the_output(layer):
     out = layer(tf.ones([2, 3, 6]), valid=tf.ones([2, 3], tf.bool))
     assert out.shape == (2, layer.width(6))
@@ -82,7 +85,7 @@ def test_dim_must_be_a_multiple_of_heads():
     [
         (SelfAttention, {"heads": 0}, "`heads` must be an integer of at least 1, received 0"),
         (SelfAttention, {"dim": 8.0}, "`dim` must be an integer of at least 1, received 8.0"),
-        (Recurrent, {"dim": 0}, "`dim` must be an integer of at least 1, received 0"),
+        (GRU, {"dim": 0}, "`dim` must be an integer of at least 1, received 0"),
     ],
 )
 def test_widths_are_positive_integers(kind, arguments, message):
@@ -90,7 +93,7 @@ def test_widths_are_positive_integers(kind, arguments, message):
         kind(**arguments)
 
 
-@pytest.mark.parametrize("layer", [SelfAttention(np.int64(2), np.int64(4)), Recurrent(np.int64(4))])
+@pytest.mark.parametrize("layer", [SelfAttention(np.int64(2), np.int64(4)), GRU(np.int64(4))])
 def test_widths_of_numpy_are_those_of_python(layer):
     assert type(layer.get_config()["dim"]) is int
     assert layer(tf.ones([1, 2, 3]), valid=tf.constant([[True, False]])).shape == (1, 4)
@@ -104,7 +107,7 @@ def test_config_round_trip():
 
 
 def test_a_recurrent_encoder_knows_the_order_and_skips_the_padding():
-    layer = Recurrent(4)
+    layer = GRU(4)
     values = tf.random.normal([1, 3, 5])
     valid = tf.constant([[True, True, False]])
     out = layer(values, valid=valid)
@@ -118,7 +121,7 @@ def test_a_recurrent_encoder_knows_the_order_and_skips_the_padding():
 
 def test_recurrence_by_hand():
     """With all weights at zero the gates are half open: h = (h + tanh(0)) / 2 stays 0."""
-    layer = Recurrent(2)
+    layer = GRU(2)
     layer(tf.ones([1, 2, 3]), valid=tf.ones([1, 2], tf.bool))
     kernel, recurrent, bias = layer.get_weights()
     bias = np.zeros_like(bias)
@@ -126,3 +129,17 @@ def test_recurrence_by_hand():
     layer.set_weights([kernel * 0, recurrent * 0, bias])
     out = layer(tf.ones([1, 2, 3]), valid=tf.ones([1, 2], tf.bool))
     np.testing.assert_allclose(out, np.full([1, 2], np.tanh(1) * 0.75), rtol=1e-5)
+
+
+def test_a_file_from_before_it_had_its_name():
+    saved = keras.utils.serialize_keras_object(GRU(3, name="mine"))
+    saved |= {"class_name": "Recurrent", "registered_name": "tfpfd>Recurrent"}
+    layer = keras.utils.deserialize_keras_object(saved)
+    assert (type(layer), layer.dim, layer.name) == (GRU, 3, "mine")
+
+
+def test_the_examples_run():
+    runner = doctest.DocTestRunner()
+    for example in doctest.DocTestFinder().find(behaviour):
+        assert runner.run(example).failed == 0
+    assert runner.tries > 0

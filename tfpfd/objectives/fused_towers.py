@@ -84,6 +84,7 @@ class _SideBySide(TwoTower):
         self.item_tower = _Towers((network.item_tower for network in networks), name="item_tower")
         # Held, so that they are among the weights; each stays its network's own.
         self.biases = [network._bias for network in networks if network.bias is not None]
+        self.scales = [weight for network in networks for weight in network.scale_weights]
         self.built = True
 
     @property
@@ -92,6 +93,11 @@ class _SideBySide(TwoTower):
         pairs = zip(self._parts.weights, self._parts.networks, strict=True)
         parts = [weight * network.bias for weight, network in pairs if network.bias is not None]
         return tf.add_n(parts) if parts else None
+
+    @property
+    def scale_weights(self) -> list[Any]:
+        """Those of all networks."""
+        return list(self.scales)
 
     def user_embedding(self, encoded: Encoded, training: bool | None = None) -> tf.Tensor:
         """`[ω_1·u_1, ω_2·u_2, …]`, `[batch, representation_width]`."""
