@@ -22,6 +22,12 @@ Known = Mapping[str, "Feature"]
 Columns = Mapping[str, np.ndarray]
 Tensors = Mapping[str, tf.Tensor]
 
+LATER = {"later": True}
+"""Of the fields that a kind got after files were written: among its settings if they are set.
+
+Files with weights tell one schema from another by settings, and those from before must still load.
+"""
+
 
 class Feature(abc.ABC):
     """A feature of a schema: the base class of all kinds.
@@ -266,7 +272,13 @@ class Feature(abc.ABC):
 
     def settings(self) -> dict[str, Any]:
         """All that decides what its inputs are, as plain data."""
-        return dataclasses.asdict(self)  # type: ignore[call-overload]
+        unset = {
+            field.name
+            for field in dataclasses.fields(self)  # type: ignore[arg-type]
+            if field.metadata.get("later") and getattr(self, field.name) == field.default
+        }
+        found = dataclasses.asdict(self)  # type: ignore[call-overload]
+        return {name: value for name, value in found.items() if name not in unset}
 
     def to_dict(self) -> dict[str, Any]:
         """Its kind and those of its arguments that aren't the defaults."""
