@@ -19,7 +19,7 @@ import tensorflow as tf
 from common import add_clock, clock_of, machine, relative, report, side_by_side
 
 from tfpfd.evaluation import Embeddings, evaluate_catalogue
-from tfpfd.evaluation.counting import ITEMS, USERS
+from tfpfd.evaluation.rank_counting import ITEMS, USERS
 
 KS = (10, 100)
 FOUND = ("recall", "hit_rate", "ndcg")

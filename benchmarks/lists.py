@@ -16,7 +16,7 @@ import tensorflow as tf
 from common import add_clock, clock_of, fit, machine, side_by_side, table
 
 import tfpfd
-from tfpfd.data.once import ONCE
+from tfpfd.data.common_features import ONCE
 
 keras = tf.keras
 USERS, ITEMS, LISTS, DRAWN, HISTORY, BATCH = 1000, 1700, 4000, 20, 50, 1024

@@ -21,7 +21,7 @@ from common import add_clock, clock_of, machine, report, side_by_side
 
 import tfpfd
 from tfpfd.integrations import approximate
-from tfpfd.serving.table import TABLE_TYPES
+from tfpfd.serving.item_table import TABLE_TYPES
 
 BARE = "matmul + top_k"
 

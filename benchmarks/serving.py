@@ -22,8 +22,8 @@ from common import add_clock, clock_of, machine, report, side_by_side
 
 import tfpfd
 from tfpfd.serving import embed_items
-from tfpfd.serving.items import BATCH
-from tfpfd.serving.manifest import EXTRA, WARM_UP
+from tfpfd.serving.item_embeddings import BATCH
+from tfpfd.serving.manifest import EXTRA, WARMUP_REQUESTS
 
 
 def item_table(
@@ -98,7 +98,7 @@ def loaded_and_asked(version: str, warm: bool) -> list[float]:
     model = tf.saved_model.load(version)
     signatures = model.signatures
     if warm:
-        for record in tf.data.TFRecordDataset(f"{version}/{EXTRA}/{WARM_UP}"):
+        for record in tf.data.TFRecordDataset(f"{version}/{EXTRA}/{WARMUP_REQUESTS}"):
             log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
             request = log.predict_log.request
             inputs = {n: tf.constant(tf.make_ndarray(x)) for n, x in request.inputs.items()}
@@ -118,7 +118,7 @@ def first_request(count: int, loads: int) -> list[str]:
     lines = [f"**the first request after a load, {count:,} items**", ""]
     lines += ["| | first, ms | median of 100 later, ms | relative |", "|---|---:|---:|---:|"]
     with tempfile.TemporaryDirectory() as folder:
-        version = str(tfpfd.export(student, items, folder, warm_up=True, verbose=0))
+        version = str(tfpfd.export(student, items, folder, warmup_requests=True, verbose=0))
         for warm in (True, False):
             found = []
             for _ in range(loads):

@@ -48,9 +48,9 @@ def experiment(
 ) -> None:
     """Run an experiment, or go on with it where it was stopped, and write its report."""
     import_tensorflow()
-    from experiments import rivals
+    from experiments import base_rivals
+    from experiments.finished_cells import FinishedCells
     from experiments.registry import find
-    from experiments.results import FinishedCells
     from experiments.runner import run_cells
 
     console = Console()
@@ -58,7 +58,7 @@ def experiment(
         try:
             chosen = find(name)(data)
             results = FinishedCells(out, chosen, seeds or chosen.seeds)
-            if results.missing or rivals.lacking(chosen, out):
+            if results.missing or base_rivals.lacking(chosen, out):
                 chosen.prepare()
             stack.enter_context(results.alone())
         except (OSError, ValueError) as error:

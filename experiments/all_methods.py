@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from experiments.cells import Cell, Metrics
-from experiments.comparison import (
+from experiments.coarse_and_fine import COARSE, FINE
+from experiments.experiment import Section
+from experiments.finished_cells import FinishedCells
+from experiments.grid import Cell, Metrics
+from experiments.method_comparison import (
     MethodExperiment,
     difference_table,
     draw_differences,
     metric_table,
 )
-from experiments.experiment import Section
-from experiments.methods import CONTROLS, METHODS, treatment_of
-from experiments.results import FinishedCells
-from experiments.tasks import COARSE, FINE
+from experiments.methods import CONTROLS, METHODS, SHUFFLED_TASKS, TRAINED, treatment_of
 
-BASELINE = "baseline"
+BASELINE, MULTI_TASK = "baseline", "MTL"
 
 
 class AllMethods(MethodExperiment):
@@ -26,7 +26,7 @@ class AllMethods(MethodExperiment):
 
     def cells(self, seeds: int) -> list[Cell]:
         """Every method and control, seed by seed."""
-        names = (*self.methods, *CONTROLS)
+        names = (*self.methods, *CONTROLS, SHUFFLED_TASKS)
         return [{"method": name, "seed": seed} for seed in range(seeds) for name in names]
 
     def bases(self) -> dict[str, Cell]:
@@ -36,8 +36,7 @@ class AllMethods(MethodExperiment):
     def run(self, cell: Cell) -> Metrics:
         """Trains a method."""
         name = str(cell["method"])
-        method = {**METHODS, **CONTROLS}[name]
-        return self.train(method, int(cell["seed"]), treatment_of(name))
+        return self.train(TRAINED[name], int(cell["seed"]), treatment_of(name))
 
     def report(self, results: FinishedCells) -> list[Section]:
         """Metrics, and differences from the baseline and from each control."""
@@ -60,8 +59,10 @@ class AllMethods(MethodExperiment):
                 draw_differences(results, measures, others, rows[BASELINE], title),
             ),
         ]
-        for control in CONTROLS:
-            methods = {name: cell for name, cell in others.items() if name not in CONTROLS}
+        of_teachers = [name for name in self.methods if name not in (BASELINE, MULTI_TASK)]
+        controlled = {**dict.fromkeys(CONTROLS, of_teachers), SHUFFLED_TASKS: [MULTI_TASK]}
+        for control, names in controlled.items():
+            methods = {name: rows[name] for name in names if name in rows}
             text = f"What a method gains over *{control}* is more than regularisation."
             table = difference_table(results, measures, methods, rows[control])
             sections.append(Section(f"Minus {control}", text, table))

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from experiments.task import Measures, MethodTask, exchanged
+from experiments.method_task import Measures, MethodTask, exchanged
 from tfpfd.data.chosen_lists import ChosenLists
 from tfpfd.demo.catalogue import METRICS, CatalogueRecipe, LikesTask
 from tfpfd.distillation import Ranker
@@ -26,7 +26,7 @@ class CatalogueTask(LikesTask, MethodTask):
         {name: TITLES[name] for name in METRICS},
         {"teacher_ndcg": "teacher's NDCG in lists"},
         drawn=METRICS,
-        rivals="Rivals learn from all likes before the test, whatever students learn from.",
+        rivals="Rivals learn from the likes that students learn from.",
     )
 
     @property

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from experiments.cells import Cell, Metrics
-from experiments.comparison import MethodExperiment, difference_table, metric_table
+from experiments.coarse_and_fine import COARSE
 from experiments.experiment import Section
+from experiments.finished_cells import FinishedCells
+from experiments.grid import Cell, Metrics
+from experiments.method_comparison import MethodExperiment, difference_table, metric_table
+from experiments.method_task import Measures
 from experiments.methods import METHODS
-from experiments.results import FinishedCells
-from experiments.task import Measures
-from experiments.tasks import COARSE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,7 +45,7 @@ class DistillationWeight(MethodExperiment):
     def run(self, cell: Cell) -> Metrics:
         """Trains a method with a λ."""
         method = METHODS[str(cell["method"])]
-        return self.train(method, int(cell["seed"]), weight=float(cell["weight"]))
+        return self.train(method, int(cell["seed"]), distillation_weight=float(cell["weight"]))
 
     def report(self, results: FinishedCells) -> list[Section]:
         """The student over λ."""

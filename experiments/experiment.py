@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
 
-from experiments.cells import Cell, Metrics
-from experiments.results import FinishedCells
+from experiments.finished_cells import FinishedCells
+from experiments.grid import Cell, Metrics
 from tfpfd.datasets.registry import path_of
 
 if TYPE_CHECKING:

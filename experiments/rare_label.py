@@ -8,23 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from experiments.cells import Cell, Metrics
-from experiments.comparison import MethodExperiment
 from experiments.experiment import Section
-from experiments.methods import CONTROLS, METHODS, treatment_of
+from experiments.finished_cells import FinishedCells
+from experiments.grid import Cell, Metrics
+from experiments.method_comparison import MethodExperiment
+from experiments.methods import CONTROLS, SHUFFLED_TASKS, TRAINED, treatment_of
 from experiments.rare_label_report import (
     BASELINE,
     RIVALS,
-    SHUFFLED_TASKS,
     TAUGHT,
     Panel,
     RareLabelReport,
     of_method,
 )
 from experiments.rare_label_tasks import FEEDBACKS, SOURCES, RareTask, started
-from experiments.results import FinishedCells
 from tfpfd.datasets.registry import can
-from tfpfd.distillation.labelled import LabelledModel
+from tfpfd.distillation.labelled_model import LabelledModel
 
 RATES, STRENGTHS, ROWS = (0.005, 0.02, 0.1), (0.5, 4.0), (6_000, 24_000)
 
@@ -98,10 +97,10 @@ class RareLabel(MethodExperiment):
         self.task = self._rare.task
         if name in self._rivals:
             return self._rare.rivals[name]
-        compose = {**METHODS, **CONTROLS, SHUFFLED_TASKS: METHODS["MTL"]}[name]
-        treatment = "shuffled" if name == SHUFFLED_TASKS else treatment_of(name)
         rate = float(self._rare.task.train.labels.mean())
-        return self.train(lambda parts: started(compose(parts), rate), seed, treatment)
+        return self.train(
+            lambda parts: started(TRAINED[name](parts), rate), seed, treatment_of(name)
+        )
 
     def measured(
         self, model: LabelledModel, training: Mapping[str, float]

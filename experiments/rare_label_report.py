@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from experiments.cells import Cell
-from experiments.comparison import marked
 from experiments.experiment import Section
-from experiments.results import FinishedCells
+from experiments.finished_cells import FinishedCells
+from experiments.grid import Cell
+from experiments.method_comparison import marked
+from experiments.methods import SHUFFLED_TASKS
 from tfpfd.evaluation import Comparison, Interval
 from tfpfd.evaluation.intervals import level
+from tfpfd.evaluation.rivals import POINTWISE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-RIVALS = ("bias", "logistic", "trees")
+RIVALS = tuple(POINTWISE)
 BASELINE = "baseline"
 TAUGHT = ("PFD", "LUPI", "MTL")
 """Methods that privileged features have a part in."""
-SHUFFLED_TASKS = "MTL shuffled"
-"""The control of MTL: its heads predict privileged features of other rows."""
 COLORS = {
     BASELINE: "tab:blue",
     "self": "tab:orange",

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from experiments.cells import Cell
+from experiments.grid import Cell
 from experiments.rows_task import RowsRecipe, RowsSource, RowsTask
 from tfpfd._keras import keras
 from tfpfd.data.splits import SplitRows, Splits
@@ -21,7 +21,7 @@ from tfpfd.datasets import kuairand_pure, marketplace
 from tfpfd.datasets.kuairand.feedback import LABELS, privileged_features
 from tfpfd.datasets.kuairand.files import USER_CODES
 from tfpfd.distillation import Ranker
-from tfpfd.distillation.labelled import LabelledModel
+from tfpfd.distillation.labelled_model import LabelledModel
 from tfpfd.evaluation import auc, evaluate_rows, log_loss, user_bootstrap
 from tfpfd.evaluation.differences import Metrics
 from tfpfd.evaluation.intervals import FloatArray

@@ -1,4 +1,4 @@
-"""How much of a log students may learn from, while rivals and teachers know of all of it."""
+"""How much of a log students may learn from, while teachers know of all of it."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments import rivals
+from experiments import base_rivals
 from experiments.catalogue import CatalogueSource, CatalogueTask
-from experiments.cells import Cell, Metrics
-from experiments.comparison import MethodExperiment, difference_table, metric_table
 from experiments.experiment import Section
-from experiments.methods import CONTROLS, METHODS, treatment_of
-from experiments.results import FinishedCells
-from experiments.task import Measures
+from experiments.finished_cells import FinishedCells
+from experiments.grid import Cell, Metrics
+from experiments.method_comparison import MethodExperiment, difference_table, metric_table
+from experiments.method_task import Measures
+from experiments.methods import CONTROLS, TRAINED, treatment_of
 from tfpfd.datasets import movielens_100k
 from tfpfd.demo.catalogue import RECENT, WHOLE, CatalogueRecipe
 from tfpfd.evaluation import confidence_interval
-from tfpfd.evaluation.titles import RIVALS
+from tfpfd.evaluation.rivals import title_of_rival
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,16 +28,22 @@ if TYPE_CHECKING:
 
 BASELINE, TAUGHT = "baseline", ("PFD", "LUPI")
 COMPARED = (BASELINE, *CONTROLS, *TAUGHT)
+EASE = "ease"
+OF_SIZE = ("popularity", "item_knn", EASE)
+"""Rivals that learn from the likes that students learn from."""
 COLORS = {
     "baseline": "black",
     "self": "tab:gray",
     "shuffled": "tab:olive",
     "PFD": "tab:blue",
     "LUPI": "tab:orange",
+    EASE: "tab:red",
 }
 SIZES: dict[str, CatalogueRecipe] = {
     "the last tenth": RECENT,
-    "the last fifth": CatalogueRecipe(last=0.2, drawn=100, scale=5.0, epochs=3, weight=0.5),
+    "the last fifth": CatalogueRecipe(
+        last=0.2, drawn=100, scale=4.0, epochs=3, distillation_weight=0.5
+    ),
     "all": WHOLE,
 }
 """What students learn from; sizes and epochs were chosen for each as for `CatalogueRecipe`."""
@@ -46,9 +52,9 @@ SIZES: dict[str, CatalogueRecipe] = {
 GRID = [
     (size, method)
     for size in SIZES
-    for method in COMPARED
+    for method in (*OF_SIZE, *COMPARED)
     # Where the teacher adds nothing to the baseline there is nothing that controls could explain.
-    if size != "all" or method in ("baseline", "PFD")
+    if size != "all" or method in (*OF_SIZE, "baseline", "PFD")
 ]
 
 
@@ -76,21 +82,27 @@ class RecentLikes(MethodExperiment):
         return {**super().settings(), "recipe": recipes}
 
     def prepare(self) -> None:
-        """Reads the data; likes are looked up when a cell of their size comes."""
+        """Reads the data; likes are looked up, and rivals fitted, when a cell of a size comes."""
         data = self.of_source.load(self.path)
 
         def of(size: str) -> CatalogueTask:
             return CatalogueTask.of(data, SIZES[size])
 
         self._of = lru_cache(len(SIZES))(of)
+        self._rivals = lru_cache(len(SIZES))(lambda size: self._of(size).rivals())
 
     def bases(self) -> dict[str, Cell]:
         """The baseline of each size."""
         return {f"baseline, {size}": {"size": size, "method": "baseline"} for size in SIZES}
 
+    @property
+    def about_rivals(self) -> str:
+        """As of `Experiment`."""
+        return "Here they learn from all likes before the test; those of each size are below."
+
     def rivals(self) -> Rivals:
-        """Those of all likes before the test, which are the same for every size."""
-        return self._of(next(iter(SIZES))).rivals()
+        """Those that learn from all likes before the test, whatever students learn from."""
+        return self._rivals("all")
 
     def cells(self, seeds: int) -> list[Cell]:
         """The methods of each size."""
@@ -101,32 +113,36 @@ class RecentLikes(MethodExperiment):
         ]
 
     def run(self, cell: Cell) -> Metrics:
-        """Trains a method on the likes of a size."""
-        seed, name = int(cell["seed"]), str(cell["method"])
-        self.task = task = self._of(str(cell["size"]))
-        found = self.train({**METHODS, **CONTROLS}[name], seed, treatment_of(name))
+        """Trains a method on the likes of a size, or measures a rival there."""
+        seed, name, size = int(cell["seed"]), str(cell["method"]), str(cell["size"])
+        self.task = task = self._of(size)
+        if name in OF_SIZE:
+            return {**self._rivals(size).metrics[name], "likes": float(task.likes)}
+        found = self.train(TRAINED[name], seed, treatment_of(name))
         return {**found, "likes": float(task.likes)}
 
     def report(self, results: FinishedCells) -> list[Section]:
         """Metrics by size, and what each method gains over the baseline and both controls."""
         measures = self.measures
-        figure = _draw(results, measures, rivals.read(results.directory))
+        figure = _draw(results, measures, base_rivals.read(results.directory))
         rows: dict[str, Cell] = {
-            f"{size}: {method}": {"size": size, "method": method} for size, method in GRID
+            f"{size}: {title_of_rival(method)}": {"size": size, "method": method}
+            for size, method in GRID
         }
         sections = [
             Section("Likes to learn from", "", metric_table(results, measures, rows), figure)
         ]
         note = "Paired by seed and resampled user; bold where the interval excludes zero."
         for size, control in GRID:
-            if control in (BASELINE, *CONTROLS):
+            if control in (BASELINE, *CONTROLS, EASE):
                 taught: dict[str, Cell] = {
                     m: {"size": size, "method": m} for m in TAUGHT if (size, m) in GRID
                 }
                 table = difference_table(
                     results, measures, taught, {"size": size, "method": control}
                 )
-                sections.append(Section(f"Minus {control}, {size}", note, table))
+                title = f"Minus {title_of_rival(control)}, {size}"
+                sections.append(Section(title, note, table))
         return sections
 
 
@@ -148,11 +164,12 @@ def _draw(results: FinishedCells, measures: Measures, known: Rivals) -> Figure:
                 markersize=4,
                 capsize=3,
                 color=color,
-                label=method,
+                label=title_of_rival(method),
             )
         for line, (rival, values) in zip((":", "-.", "--"), known.metrics.items(), strict=False):
             mean = confidence_interval(values[metric]).mean
-            axes.axhline(mean, color="tab:red", linestyle=line, linewidth=1, label=RIVALS[rival])
+            label = f"{title_of_rival(rival)} of all likes"
+            axes.axhline(mean, color="tab:red", linestyle=line, linewidth=1, label=label)
         axes.set_xscale("log")
         axes.set_xticks(sizes, [f"{size:,.0f}" for size in sizes])
         axes.minorticks_off()
@@ -161,6 +178,7 @@ def _draw(results: FinishedCells, measures: Measures, known: Rivals) -> Figure:
         axes.grid(alpha=0.3)
     figure.axes[0].legend(fontsize=8)
     figure.suptitle(
-        "MovieLens-100K; 95 % intervals over seeds and users; rivals know all likes", fontsize=10
+        "MovieLens-100K, test likes among all films; 95 % intervals over seeds and users",
+        fontsize=10,
     )
     return figure

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from experiments.task import Measures, MethodTask, exchanged
+from experiments.method_task import Measures, MethodTask, exchanged
 from tfpfd._keras import keras
 from tfpfd.data.catalogue import PARTS
 from tfpfd.data.scoring import SLICE
@@ -22,7 +22,7 @@ from tfpfd.demo.catalogue import RESAMPLES
 from tfpfd.demo.methods import MakeNetwork, Parts
 from tfpfd.distillation import Ranker
 from tfpfd.distillation.early_stopping import fit_early_stopped
-from tfpfd.distillation.labelled import LabelledModel
+from tfpfd.distillation.labelled_model import LabelledModel
 from tfpfd.evaluation import evaluate_rows, multiplicities
 from tfpfd.evaluation.measured_rivals import Rivals
 from tfpfd.evaluation.row_rivals import row_rivals
@@ -44,7 +44,8 @@ class RowsRecipe:
       batch_size: rows a batch.
       epochs: at most.
       patience: epochs without a better validation log loss before training stops.
-      weight: λ, where an experiment doesn't vary it.
+      distillation_weight: λ, where an experiment doesn't vary it.
+      task_weight: of auxiliary tasks.
     """
 
     dim: int = 4
@@ -53,7 +54,8 @@ class RowsRecipe:
     batch_size: int = 256
     epochs: int = 16
     patience: int = 2
-    weight: float = 0.5
+    distillation_weight: float = 0.5
+    task_weight: float = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,14 +115,25 @@ class RowsTask(MethodTask):
         """As of `MethodTask`; the last batch may be smaller."""
         return -(-len(self.train.labels) // self.recipe.batch_size)
 
-    def parts(self, weight: Any = None, unshared: Collection[str] | None = ()) -> Parts:
+    def parts(
+        self, distillation_weight: Any = None, unshared: Collection[str] | None = ()
+    ) -> Parts:
         """As of `MethodTask`."""
 
         def encoder(schema: Schema, features: Collection[str]) -> FeatureEncoder:
             return FeatureEncoder(schema, features, self.recipe.dim, l2=self.recipe.embedding_l2)
 
-        weight = self.recipe.weight if weight is None else weight
-        return Parts(self.schema, self.network, encoder, weight, unshared)
+        recipe = self.recipe
+        if distillation_weight is None:
+            distillation_weight = recipe.distillation_weight
+        return Parts(
+            self.schema,
+            self.network,
+            encoder,
+            distillation_weight,
+            unshared,
+            task_weight=recipe.task_weight,
+        )
 
     def fit(
         self,

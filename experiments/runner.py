@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from experiments import rivals
-from experiments.cells import Cell
-from experiments.document import write_report
+from experiments import base_rivals
 from experiments.experiment import Experiment
-from experiments.results import FinishedCells
+from experiments.finished_cells import FinishedCells
+from experiments.grid import Cell
+from experiments.markdown_report import write_report
 from tfpfd._time_left import TimeLeft
 
 
@@ -34,7 +34,7 @@ def run_cells(experiment: Experiment, results: FinishedCells, console: Console) 
     missing, cells = results.missing, len(results.cells)
     if len(missing) < cells:
         console.print(f"{cells - len(missing)} of {cells} cells are finished already")
-        rivals.keep(experiment, results.directory)
+        base_rivals.keep(experiment, results.directory)
     time_left = TimeLeft()
     columns = (
         TextColumn("{task.description}"),
@@ -53,7 +53,7 @@ def run_cells(experiment: Experiment, results: FinishedCells, console: Console) 
                 metrics = experiment.run(cell)
                 results.append(cell, metrics, time.perf_counter() - start)
                 # Not before the first cell, with which the folder says whose results it holds.
-                rivals.keep(experiment, results.directory)
+                base_rivals.keep(experiment, results.directory)
                 time_left.step()
                 progress.advance(bar)
             progress.update(bar, description=experiment.name)

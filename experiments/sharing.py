@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from experiments.cells import Cell, Metrics
-from experiments.comparison import (
+from experiments.coarse_and_fine import COARSE
+from experiments.experiment import Section
+from experiments.finished_cells import FinishedCells
+from experiments.grid import Cell, Metrics
+from experiments.method_comparison import (
     MethodExperiment,
     difference_table,
     draw_differences,
     metric_table,
 )
-from experiments.experiment import Section
 from experiments.methods import METHODS
-from experiments.results import FinishedCells
-from experiments.tasks import COARSE
 from tfpfd._keras import freeze, keras
 from tfpfd.datasets.registry import can
 from tfpfd.distillation import Distillation
@@ -76,7 +76,7 @@ class Sharing(MethodExperiment):
         first = self.fit(teacher, seed)
         freeze(teacher)
         model = Distillation(
-            student=parts.student, teacher=teacher, distillation_weight=parts.weight
+            student=parts.student, teacher=teacher, distillation_weight=parts.distillation_weight
         )
         second = self.fit(model, seed)
         return self.measured(model, {name: first[name] + second[name] for name in first})

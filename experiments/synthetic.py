@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from experiments.cells import Cell, Metrics
 from experiments.experiment import Experiment, Section
-from experiments.linear import fit_linear
-from experiments.results import FinishedCells
+from experiments.finished_cells import FinishedCells
+from experiments.grid import Cell, Metrics
+from experiments.logistic_regression import fit_linear
 from experiments.synthetic_processes import FEATURES, PROCESSES, draw
 from tfpfd.evaluation import Interval
 

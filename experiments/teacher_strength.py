@@ -6,18 +6,18 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
-from experiments.cells import Cell, Metrics
-from experiments.comparison import (
+from experiments.coarse_and_fine import COARSE, FINE
+from experiments.experiment import Section
+from experiments.finished_cells import FinishedCells
+from experiments.grid import Cell, Metrics
+from experiments.method_comparison import (
     MethodExperiment,
     difference_table,
     metric_table,
 )
-from experiments.experiment import Section
-from experiments.methods import CONTROLS, METHODS, treatment_of
-from experiments.results import FinishedCells
+from experiments.method_task import Measures, MethodSource, MethodTask
+from experiments.methods import TRAINED, treatment_of
 from experiments.rows_task import RowsRecipe, RowsSource
-from experiments.task import Measures, MethodSource, MethodTask
-from experiments.tasks import COARSE, FINE
 from tfpfd._keras import keras
 from tfpfd.data.splits import SplitRows
 from tfpfd.datasets import marketplace, mediator
@@ -53,7 +53,13 @@ COMPARED = ("baseline", "self", "shuffled", "PFD", "LUPI")
 
 
 RECIPE = RowsRecipe(
-    dim=2, embedding_l2=0.01, learning_rate=0.01, batch_size=500, epochs=40, patience=6, weight=0.9
+    dim=2,
+    embedding_l2=0.01,
+    learning_rate=0.01,
+    batch_size=500,
+    epochs=40,
+    patience=6,
+    distillation_weight=0.9,
 )
 
 
@@ -130,7 +136,7 @@ class TeacherStrength(MethodExperiment):
         """Trains a method on the rows of a strength and a seed."""
         seed, name = int(cell["seed"]), str(cell["method"])
         self.task = self._task_of(float(cell["strength"]), seed)
-        return self.train({**METHODS, **CONTROLS}[name], seed, treatment_of(name))
+        return self.train(TRAINED[name], seed, treatment_of(name))
 
     def report(self, results: FinishedCells) -> list[Section]:
         """Gains over the baseline by strength, and how good the teacher is."""

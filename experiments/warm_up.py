@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from experiments.cells import Cell, Metrics
-from experiments.comparison import (
+from experiments.coarse_and_fine import COARSE
+from experiments.experiment import Section
+from experiments.finished_cells import FinishedCells
+from experiments.grid import Cell, Metrics
+from experiments.method_comparison import (
     MethodExperiment,
     difference_table,
     draw_differences,
     metric_table,
 )
-from experiments.experiment import Section
 from experiments.methods import METHODS
-from experiments.results import FinishedCells
-from experiments.tasks import COARSE
 from tfpfd.distillation import WarmUp
 
 BASELINE: Cell = {"method": "baseline", "warm_up": 0.0}
@@ -47,8 +47,8 @@ class WarmUpExperiment(MethodExperiment):
         """Trains the baseline, or PFD with a warm-up."""
         seed = int(cell["seed"])
         steps = int(float(cell["warm_up"]) * self.task.steps)
-        weight = WarmUp(self.of_source.recipe.weight, steps)
-        return self.train(METHODS[str(cell["method"])], seed, weight=weight)
+        weight = WarmUp(self.of_source.recipe.distillation_weight, steps)
+        return self.train(METHODS[str(cell["method"])], seed, distillation_weight=weight)
 
     def report(self, results: FinishedCells) -> list[Section]:
         """Metrics by length, and differences from none."""

@@ -10,7 +10,7 @@ from tfpfd import Categorical, Numeric, Schema, Sequence
 from tfpfd._keras import keras
 from tfpfd.datasets import movielens_100k
 from tfpfd.layers import joined
-from tfpfd.schema.mark import fingerprints, mark_of
+from tfpfd.schema.batch_fingerprints import fingerprints, mark_of
 
 KUAIRAND = Path(__file__).resolve().parents[1] / "../shared/data/kuairand-pure"
 

@@ -29,7 +29,7 @@ NUMBERS = {
     "scale": lambda value: TwoTower([2], scale=value),
     "l2": lambda value: FeatureEncoder(SCHEMA, l2=value),
     "learning_rate": lambda value: RowWiseAdagrad(value),
-    "weight": lambda value: tfpfd.AuxiliaryTasks(student(), weight=value),
+    "task_weight": lambda value: tfpfd.AuxiliaryTasks(student(), task_weight=value),
     "temperature": lambda value: tfpfd.losses.SoftCrossEntropy(value),
 }
 
@@ -73,7 +73,7 @@ def test_truth_values(name):
 
 
 def test_numbers_of_numpy():
-    assert taught(distillation_weight=np.int64(1)).distillation_weight.weight == 1.0
+    assert taught(distillation_weight=np.int64(1)).distillation_weight.distillation_weight == 1.0
     assert WarmUp(np.float32(0.5), np.int64(3)).steps == 3
     assert tfpfd.PLE(np.array([[4], [4]]), ["a", "b"]).levels == ((4,), (4,))
     assert TwoTower(np.array([4, 2]).tolist(), scale=np.float32(2)).scale == 2.0

@@ -5,7 +5,7 @@ import doctest
 import pytest
 
 import tfpfd
-from tfpfd.auditing import bench
+from tfpfd.auditing import arm_trainings
 from tfpfd.auditing.arms import Trained
 
 SHOWN = [
@@ -26,7 +26,7 @@ def test_its_example(shown, monkeypatch):
         return Trained(student, teacher, losses=(0.7, 0.6), steps=2)
 
     # What an audit trains is tested elsewhere, and takes minutes.
-    monkeypatch.setattr(bench, "train", untrained)
+    monkeypatch.setattr(arm_trainings, "train", untrained)
     module = __import__(shown.__module__, fromlist=["_"])
     (example,) = doctest.DocTestFinder(recurse=False).find(
         shown, name=shown.__name__, globs=dict(vars(module))

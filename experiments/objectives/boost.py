@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from experiments.cells import Cell, Metrics
-from experiments.comparison import levels, marked
 from experiments.experiment import Section
+from experiments.finished_cells import FinishedCells, over_seeds
+from experiments.grid import Cell, Metrics
+from experiments.method_comparison import levels, marked
 from experiments.objectives.experiment import ObjectiveExperiment
-from experiments.objectives.shared import Shared
+from experiments.objectives.objective_task import PICKED
+from experiments.objectives.seed_models import SeedModels
 from experiments.objectives.sources import RANKING
-from experiments.objectives.task import PICKED
-from experiments.results import FinishedCells, over_seeds
 from tfpfd.datasets.registry import can
 from tfpfd.distillation import Distillation
 from tfpfd.objectives import FusedTeachers, RuleBoost
@@ -85,7 +85,7 @@ class Boost(ObjectiveExperiment):
         ]
 
 
-def _student(shared: Shared, beta: float) -> np.ndarray:
+def _student(shared: SeedModels, beta: float) -> np.ndarray:
     """Scores of the test rows by a student of boosted soft labels."""
     task, teachers = shared.task, shared.teachers
 

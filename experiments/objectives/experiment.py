@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import Any, ClassVar
 
 from experiments.experiment import Experiment
-from experiments.objectives.shared import Shared
+from experiments.objectives.objective_task import ObjectiveSource, ObjectiveTask
+from experiments.objectives.seed_models import SeedModels
 from experiments.objectives.sources import SOURCES
-from experiments.objectives.task import ObjectiveSource, ObjectiveTask
 
 
 class ObjectiveExperiment(Experiment):
@@ -24,7 +24,7 @@ class ObjectiveExperiment(Experiment):
     tasks: ClassVar[Mapping[str, ObjectiveSource]] = SOURCES
     trade_off: ClassVar[float] = 1.0
     task: ObjectiveTask
-    _shared: Shared | None = None
+    _shared: SeedModels | None = None
 
     def settings(self) -> dict[str, Any]:
         """The data, the recipe and the weights of the objectives."""
@@ -40,8 +40,8 @@ class ObjectiveExperiment(Experiment):
         source = self.tasks[self.source]
         self.task = ObjectiveTask.of(source.load(self.path), source)
 
-    def shared(self, seed: int) -> Shared:
+    def shared(self, seed: int) -> SeedModels:
         """The models of a seed; cells of one follow each other."""
         if self._shared is None or (self._shared.task, self._shared.seed) != (self.task, seed):
-            self._shared = Shared(self.task, seed)
+            self._shared = SeedModels(self.task, seed)
         return self._shared

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from experiments.cells import Cell, Metrics
-from experiments.comparison import differences, levels
 from experiments.experiment import Section
+from experiments.finished_cells import FinishedCells
+from experiments.grid import Cell, Metrics
+from experiments.method_comparison import differences, levels
 from experiments.objectives.experiment import ObjectiveExperiment
+from experiments.objectives.objective_task import TOP
 from experiments.objectives.retrainings import (
     Scored,
     scored_by_previous,
@@ -22,8 +24,6 @@ from experiments.objectives.retrainings import (
     train_teachers,
 )
 from experiments.objectives.sources import RANKING
-from experiments.objectives.task import TOP
-from experiments.results import FinishedCells
 from tfpfd.evaluation import Interval, Irreproducibility, irreproducibility
 
 if TYPE_CHECKING:

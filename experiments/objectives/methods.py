@@ -10,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
-from experiments.objectives.rows import ListRows
-from experiments.objectives.shared import Outcome, Shared
+from experiments.objectives.list_rows import ListRows
+from experiments.objectives.seed_models import Outcome, SeedModels
 from tfpfd._keras import keras
 from tfpfd.data.scoring import SLICE
 from tfpfd.distillation import Distillation
@@ -31,24 +31,24 @@ from tfpfd.objectives import (
 )
 from tfpfd.schema import Numeric, Schema
 
-Method = Callable[[Shared, float], Outcome]
-Weights = Callable[[Shared, float], Any]
+Method = Callable[[SeedModels, float], Outcome]
+Weights = Callable[[SeedModels, float], Any]
 RATE = 0.1
 """Of the multipliers' ascent: a bound that is broken by .05 for 200 steps gets the weight 1."""
 
 
-def primary_only(shared: Shared, trade_off: float) -> Outcome:
+def primary_only(shared: SeedModels, trade_off: float) -> Outcome:
     """The ranker of the primary objective."""
     seconds = shared.single(shared.task.primary).training.seconds
     return Outcome(shared.teacher_scores("test")[shared.task.primary], seconds)
 
 
-def given(shared: Shared, trade_off: float) -> dict[str, float]:
+def given(shared: SeedModels, trade_off: float) -> dict[str, float]:
     """ω of the trade-off."""
     return shared.task.omega(trade_off)
 
 
-def gated(shared: Shared, trade_off: float) -> FusionGate:
+def gated(shared: SeedModels, trade_off: float) -> FusionGate:
     """ω of the trade-off at the start, then by user and request."""
     task = shared.task
     return FusionGate(task.omega(trade_off), task.encoder([f.name for f in task.schema.user]))
@@ -57,7 +57,7 @@ def gated(shared: Shared, trade_off: float) -> FusionGate:
 def distilled(weights: Weights) -> Method:
     """A student of the fused rankers of all objectives, which is served alone."""
 
-    def run(shared: Shared, trade_off: float) -> Outcome:
+    def run(shared: SeedModels, trade_off: float) -> Outcome:
         task = shared.task
         teachers = shared.teachers  # Trained before the seed of the student is set.
 
@@ -71,20 +71,20 @@ def distilled(weights: Weights) -> Method:
     return run
 
 
-def teachers_fused(shared: Shared, trade_off: float) -> Outcome:
+def teachers_fused(shared: SeedModels, trade_off: float) -> Outcome:
     """The teachers of `distilled` fused when serving, with the same ω."""
     scores = fuse_scores(shared.teacher_scores("test"), shared.task.omega(trade_off))
     return Outcome(scores, shared.teacher_seconds, len(shared.task.objectives))
 
 
-def teachers_searched(shared: Shared, trade_off: float) -> Outcome:
+def teachers_searched(shared: SeedModels, trade_off: float) -> Outcome:
     """Variant 4: frozen rankers fused when serving."""
     validation, test = (shared.teacher_scores(part) for part in ("validation", "test"))
     seconds, models = shared.teacher_seconds, len(shared.task.objectives)
     return shared.searched(validation, test, trade_off, seconds, models)
 
 
-def jointly(name: str, make: Callable[[Shared], Any], each: bool = False) -> Method:
+def jointly(name: str, make: Callable[[SeedModels], Any], each: bool = False) -> Method:
     """Variants 1 and 2: a model that is trained on all objectives, its scores fused when serving.
 
     It is trained once a seed: the trade-off is one of the fusion.
@@ -95,7 +95,7 @@ def jointly(name: str, make: Callable[[Shared], Any], each: bool = False) -> Met
       each: whether a model for each objective has to run when serving.
     """
 
-    def run(shared: Shared, trade_off: float) -> Outcome:
+    def run(shared: SeedModels, trade_off: float) -> Outcome:
         def scored() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], float]:
             fitted = shared.train(lambda: make(shared))
             parts = shared.task.validation, shared.task.test
@@ -109,15 +109,15 @@ def jointly(name: str, make: Callable[[Shared], Any], each: bool = False) -> Met
     return run
 
 
-def separate(shared: Shared) -> SeparateRankers:
+def separate(shared: SeedModels) -> SeparateRankers:
     """A ranker for each objective."""
     return SeparateRankers({name: shared.task.ranker() for name in shared.task.objectives})
 
 
-def network(make: Callable[[tuple[int, ...], tuple[str, ...]], Any]) -> Callable[[Shared], Any]:
+def network(make: Callable[[tuple[int, ...], tuple[str, ...]], Any]) -> Callable[[SeedModels], Any]:
     """A model with one network for all objectives, made from hidden units and objectives."""
 
-    def model(shared: Shared) -> MultiTaskRanker:
+    def model(shared: SeedModels) -> MultiTaskRanker:
         task = shared.task
         layer = make(task.source.units, shared.task.objectives)
         return MultiTaskRanker(task.schema, layer, encoder=task.encoder())
@@ -125,7 +125,7 @@ def network(make: Callable[[tuple[int, ...], tuple[str, ...]], Any]) -> Callable
     return model
 
 
-def scalarised(shared: Shared, trade_off: float) -> Outcome:
+def scalarised(shared: SeedModels, trade_off: float) -> Outcome:
     """Variant 3: one ranker on all objectives."""
     task = shared.task
     fitted = shared.train(lambda: Scalarised(task.ranker(), task.shares(trade_off)))
@@ -135,7 +135,7 @@ def scalarised(shared: Shared, trade_off: float) -> Outcome:
 def aggregated(per: Literal["list", "row"]) -> Method:
     """Stochastic label aggregation."""
 
-    def run(shared: Shared, trade_off: float) -> Outcome:
+    def run(shared: SeedModels, trade_off: float) -> Outcome:
         task = shared.task
         return _aggregated(
             shared, trade_off, per, task.schema, (task.train, task.validation, task.test)
@@ -144,7 +144,7 @@ def aggregated(per: Literal["list", "row"]) -> Method:
     return run
 
 
-def two_phase(shared: Shared, trade_off: float) -> Outcome:
+def two_phase(shared: SeedModels, trade_off: float) -> Outcome:
     """Stochastic label aggregation, the scores of single-objective rankers among the features."""
 
     def make() -> tuple[Schema, list[ListRows]]:
@@ -174,7 +174,7 @@ def _edges(scores: np.ndarray) -> tuple[float, ...]:
 
 
 def _aggregated(
-    shared: Shared, trade_off: float, per: Literal["list", "row"], schema: Schema, parts: Any
+    shared: SeedModels, trade_off: float, per: Literal["list", "row"], schema: Schema, parts: Any
 ) -> Outcome:
     train, validation, test = parts
     task, shares = shared.task, shared.task.shares(trade_off)
@@ -189,7 +189,7 @@ def _aggregated(
     return Outcome(test.scores(fitted.model), fitted.training.seconds)
 
 
-def constrained(shared: Shared, trade_off: float) -> Outcome:
+def constrained(shared: SeedModels, trade_off: float) -> Outcome:
     """The ε-constraint method.
 
     The bound of an objective lies between the loss of the primary ranker on its labels, at the
@@ -215,7 +215,7 @@ def constrained(shared: Shared, trade_off: float) -> Outcome:
     return Outcome(task.test.scores(model.ranker), seconds)
 
 
-def _fit_for(shared: Shared, model: Any, epochs: int) -> float:
+def _fit_for(shared: SeedModels, model: Any, epochs: int) -> float:
     recipe = shared.task.recipe
     start = time.perf_counter()
     model.compile(keras.optimizers.Adam(recipe.learning_rate), loss=ListwiseSoftmax(), metrics=[])

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from experiments.cells import Cell, Metrics
-from experiments.comparison import differences
 from experiments.experiment import Section
+from experiments.finished_cells import FinishedCells
+from experiments.grid import Cell, Metrics
+from experiments.method_comparison import differences
 from experiments.objectives.experiment import ObjectiveExperiment
 from experiments.objectives.methods import (
     DISTILLED,
@@ -19,9 +20,8 @@ from experiments.objectives.methods import (
     PRIMARY,
     RATE,
 )
-from experiments.objectives.shared import BOUND, TRIALS
+from experiments.objectives.seed_models import BOUND, TRIALS
 from experiments.objectives.sources import RANKING, SOURCES
-from experiments.results import FinishedCells
 from tfpfd.datasets.registry import can
 from tfpfd.evaluation.intervals import level
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from experiments.objectives.rows import ListRows
-from experiments.objectives.task import ObjectiveTask
+from experiments.objectives.list_rows import ListRows
+from experiments.objectives.objective_task import ObjectiveTask
 from tfpfd._keras import keras
 from tfpfd.distillation import PrecomputedTeacher, Ranker
 from tfpfd.objectives import FusedTeachers

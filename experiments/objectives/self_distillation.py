@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from experiments.cells import Cell, Metrics
-from experiments.comparison import differences, levels
 from experiments.experiment import Section
+from experiments.finished_cells import FinishedCells
+from experiments.grid import Cell, Metrics
+from experiments.method_comparison import differences, levels
 from experiments.objectives.experiment import ObjectiveExperiment
+from experiments.objectives.list_rows import ListRows
 from experiments.objectives.retrainings import (
     scored_by_previous,
     scored_by_teachers,
@@ -21,10 +23,8 @@ from experiments.objectives.retrainings import (
     train_from_teachers,
     train_teachers,
 )
-from experiments.objectives.rows import ListRows
 from experiments.objectives.sources import RANKING, SOURCES
-from experiments.results import FinishedCells
-from tfpfd.data.lists import LIST
+from tfpfd.data.list_ids import LIST
 from tfpfd.datasets import marketplace
 from tfpfd.distillation import Ranker
 

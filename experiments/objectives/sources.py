@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from experiments.objectives.task import ObjectiveSource
+from experiments.objectives.objective_task import ObjectiveSource
 from experiments.rows_task import RowsRecipe
 from tfpfd.datasets import kuairand, marketplace
 
@@ -20,7 +20,9 @@ SOURCES: dict[str, ObjectiveSource] = {
         omega={"cancelled": -0.3, "rated_well": 0.5},
         rule=lambda rows, train: rows["new_seller"].to_numpy(),
         goal="items of new sellers",
-        recipe=RowsRecipe(dim=8, embedding_l2=0.0, batch_size=4096, epochs=12, weight=0.8),
+        recipe=RowsRecipe(
+            dim=8, embedding_l2=0.0, batch_size=4096, epochs=12, distillation_weight=0.8
+        ),
         avoided={"cancelled": "kept"},
     ),
     "kuairand": ObjectiveSource(
@@ -28,7 +30,7 @@ SOURCES: dict[str, ObjectiveSource] = {
         omega={"is_like": 0.3, "is_profile_enter": 0.3, "is_comment": 0.2, "is_follow": 0.2},
         rule=_short_videos,
         goal="videos shorter than three quarters of those shown",
-        recipe=RowsRecipe(embedding_l2=0.0, batch_size=2048, epochs=12, weight=0.8),
+        recipe=RowsRecipe(embedding_l2=0.0, batch_size=2048, epochs=12, distillation_weight=0.8),
     ),
 }
 """Several objectives on impressions: purchases first on the marketplace, clicks on KuaiRand."""

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tfpfd.auditing.measures import ROW_METRICS
 from tfpfd.auditing.results import TOGETHER, Results, Size
-from tfpfd.auditing.task import ROW_METRICS
 from tfpfd.auditing.tuning import GIVEN, Setting, Tried, Tuning
 from tfpfd.evaluation import Interval
 from tfpfd.evaluation.differences import CONTROLS

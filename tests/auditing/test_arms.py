@@ -102,7 +102,7 @@ def test_without_a_seed_the_order_is_kept_and_with_one_it_repeats(rows):
 
 
 def test_weights_go_into_the_batches():
-    schema = Schema(SCHEMA.user, SCHEMA.item, SCHEMA.privileged, weight="w", list_key="user")
+    schema = Schema(SCHEMA.user, SCHEMA.item, SCHEMA.privileged, sample_weight="w", list_key="user")
     rows = TableRows.look_up(FRAME.assign(w=np.arange(8.0)), schema)
     half = rows.share(0.5)
     (_, _, weights), *_ = half.batches(8)
@@ -127,7 +127,9 @@ def test_every_arm_takes_the_same_steps_from_the_same_student(rows, sees):
     def teacher(schema, sees, student):
         return Ranker(schema, MLP([2], batch_norm=False), sees=sees)
 
-    recipe = Recipe(student, teacher, 1e-2, weight=0.5, warm_up=1, epochs=2, patience=9)
+    recipe = Recipe(
+        student, teacher, 1e-2, distillation_weight=0.5, warm_up=1, epochs=2, patience=9
+    )
     valid = TableRows.look_up(FRAME[FRAME["label"].notna()], SCHEMA).batches(8)
     arms = arms_of(sees)
     for arm in arms:
@@ -149,7 +151,9 @@ def test_the_best_weights_are_kept_however_training_ends(rows, epochs):
     def student(schema):
         return Ranker(schema, MLP([3], batch_norm=False))
 
-    recipe = Recipe(student, student, 0.1, weight=0.5, warm_up=0, epochs=epochs, patience=2)
+    recipe = Recipe(
+        student, student, 0.1, distillation_weight=0.5, warm_up=0, epochs=epochs, patience=2
+    )
     known = FRAME[FRAME["label"].notna()]
     valid = TableRows.look_up(known.assign(label=1 - known["label"]), SCHEMA)
     (base, *_) = arms_of("all")

@@ -18,7 +18,7 @@ from tfpfd import (
     datasets,
 )
 from tfpfd._keras import keras
-from tfpfd.auditing import bench
+from tfpfd.auditing import arm_trainings
 from tfpfd.auditing.arms import Trained
 from tfpfd.evaluation import auc
 
@@ -109,13 +109,13 @@ def small(data, **settings):
 @pytest.fixture(scope="module")
 def helpful():
     """Few labels, many rows without one, a small teacher on strong privileged features."""
-    return run(simulated(250, 4750), seeds=3, sees="privileged", weight=0.9, epochs=12)
+    return run(simulated(250, 4750), seeds=3, sees="privileged", distillation_weight=0.9, epochs=12)
 
 
 @pytest.fixture(scope="module")
 def useless():
     """The same rows, but the privileged features are noise."""
-    return run(simulated(noise_only=True), weight=0.5, epochs=6)
+    return run(simulated(noise_only=True), distillation_weight=0.5, epochs=6)
 
 
 def test_features_that_help_are_said_to(helpful):
@@ -177,7 +177,7 @@ class TestPlan:
                 callback.on_train_end()
             return Trained(student, teacher, losses=(0.7, 0.6, 0.65), steps=3)
 
-        monkeypatch.setattr(bench, "train", untrained)
+        monkeypatch.setattr(arm_trainings, "train", untrained)
         return done
 
     def test_every_arm_seed_and_size(self, trainings):
@@ -212,7 +212,7 @@ class TestPlan:
         def losses(self, setting, progress):
             return {"log_loss": np.full(21, 0.5 if setting.regularization == 3 else 0.6)}
 
-        monkeypatch.setattr(bench.Bench, "try_base", losses)
+        monkeypatch.setattr(arm_trainings.ArmTrainings, "try_base", losses)
         report = small(simulated(100, 300, 300), multipliers=(0.3, 3.0))
         assert "regularization × 3" in report.warnings[0]
         assert {recipe.student.keywords["regularization"] for _, _, recipe, *_ in trainings} == {3}
@@ -272,7 +272,7 @@ def test_simulated_datasets_are_resampled_by_what_is_independent(data, key, user
     def teacher(schema, sees, student):
         return Ranker(schema, MLP([2], batch_norm=False), sees=sees)
 
-    monkeypatch.setattr(bench, "train", untrained)
+    monkeypatch.setattr(arm_trainings, "train", untrained)
     report = audit(student, teacher, data, 2, multipliers=(), resamples=3, verbose=0)
     assert report.results.test_users == users == data.test[key].nunique()
     if key == "user_id":

@@ -20,10 +20,10 @@ from tfpfd import (
     losses,
 )
 from tfpfd._keras import keras
-from tfpfd.auditing import bench, catalogue_bench
+from tfpfd.auditing import arm_trainings, catalogue_trainings
 from tfpfd.auditing.arms import OF_LISTS, Recipe, Trained, arms_of, train
-from tfpfd.auditing.catalogue_bench import CatalogueBench
-from tfpfd.auditing.task import of_catalogue
+from tfpfd.auditing.catalogue_trainings import CatalogueTrainings
+from tfpfd.auditing.measures import of_catalogue
 from tfpfd.distillation.early_stopping import StudentLoss
 from tfpfd.evaluation import compare_retrieval
 
@@ -78,8 +78,8 @@ def run(data=DATA, student=make_student, **settings):
 @pytest.fixture(scope="module")
 def prepared():
     recipe = Recipe(make_student, make_teacher, 0.01, 0.5, 0, 2, 1, OF_LISTS)
-    schema = CatalogueBench.adapted(DATA)
-    return CatalogueBench.prepare(DATA, schema, recipe, 40, 5, "recall@3")
+    schema = CatalogueTrainings.adapted(DATA)
+    return CatalogueTrainings.prepare(DATA, schema, recipe, 40, 5, "recall@3")
 
 
 class Killed(BaseException):
@@ -105,7 +105,7 @@ def trained(monkeypatch):
         done.append((arm.name, seed, items, recipe))
         return Trained(student, teacher, losses=(0.7, 0.6), steps=3)
 
-    monkeypatch.setattr(bench, "train", untrained)
+    monkeypatch.setattr(arm_trainings, "train", untrained)
     return done
 
 
@@ -173,7 +173,7 @@ class TestPlan:
         def never(*args):
             raise AssertionError("fitted again")
 
-        monkeypatch.setattr(catalogue_bench, "catalogue_rivals", never)
+        monkeypatch.setattr(catalogue_trainings, "catalogue_rivals", never)
         report = run(out=tmp_path)
         assert len(trained) == 10
         pd.testing.assert_frame_equal(report.to_frame(), whole.to_frame(), check_exact=True)
@@ -186,13 +186,13 @@ class TestPlan:
 
 @pytest.mark.parametrize("metric", ["recall@3", "ndcg@7", "hit_rate@1", "recall@50"])
 def test_any_k_is_a_metric(metric):
-    assert CatalogueBench.primary(metric) == metric
+    assert CatalogueTrainings.primary(metric) == metric
     assert of_catalogue(metric).metrics[0] == metric
     assert len(set(of_catalogue(metric).metrics)) == (4 if metric == "recall@50" else 5)
 
 
 def test_the_default_metric():
-    assert CatalogueBench.primary(None) == "recall@50"
+    assert CatalogueTrainings.primary(None) == "recall@50"
 
 
 class TestMeasures:

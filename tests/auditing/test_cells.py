@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from tfpfd import MLP, Categorical, FeatureEncoder, Numeric, Ranker, Schema, Splits, audit
-from tfpfd.auditing import bench, rows_bench
+from tfpfd.auditing import arm_trainings, row_trainings
 
 ARMS = ["base", "self", "shuffled", "zeroed", "distilled"]
 
@@ -63,7 +63,7 @@ def trained(monkeypatch):
     class Trainings(list):
         stop_after = None
 
-    done, train = Trainings(), bench.train
+    done, train = Trainings(), arm_trainings.train
 
     def counted(arm, recipe, schema, train_rows, validation, seed, callbacks):
         if len(done) == done.stop_after:
@@ -71,7 +71,7 @@ def trained(monkeypatch):
         done.append((arm.name, seed))
         return train(arm, recipe, schema, train_rows, validation, seed, callbacks)
 
-    monkeypatch.setattr(bench, "train", counted)
+    monkeypatch.setattr(arm_trainings, "train", counted)
     # A step is traced for longer than it would run.
     tf.config.run_functions_eagerly(True)
     yield done
@@ -128,7 +128,7 @@ def idle(done):
         done.append((arm.name, seed))
         student = recipe.student(schema)
         teacher = arm.teacher and recipe.teacher(schema, arm.teacher, student)
-        return bench.Trained(student, teacher, losses=(0.7, 0.6), steps=2)
+        return arm_trainings.Trained(student, teacher, losses=(0.7, 0.6), steps=2)
 
     return train
 
@@ -137,7 +137,7 @@ def idle(done):
 def untrained(monkeypatch):
     """Trainings that do nothing, by arm and seed."""
     done = []
-    monkeypatch.setattr(bench, "train", idle(done))
+    monkeypatch.setattr(arm_trainings, "train", idle(done))
     return done
 
 
@@ -146,7 +146,7 @@ def finished(data, tmp_path_factory):
     """The folder of an audit that is done."""
     out = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(bench, "train", idle([]))
+        patched.setattr(arm_trainings, "train", idle([]))
         run(data, out)
     return out
 
@@ -191,7 +191,10 @@ def other_schema(data):
         (other_schema, "`schema`"),
         (lambda data: {"student": make_wide_student}, "`networks`"),
         (lambda data: {"epochs": 3}, "`epochs`: expected 3, found 2"),
-        (lambda data: {"weight": 0.7}, "`weight`: expected 0.7, found 0.5"),
+        (
+            lambda data: {"distillation_weight": 0.7},
+            "`distillation_weight`: expected 0.7, found 0.5",
+        ),
         (lambda data: {"metric": "log_loss"}, "`metric`"),
         (lambda data: {"sees": "privileged"}, "`sees`"),
         (lambda data: {"multipliers": (4.0,)}, "`multipliers`"),
@@ -246,7 +249,7 @@ def test_nothing_is_left_behind_where_nothing_ended(data, trained, tmp_path, mon
     def killed(*rows):
         raise Killed
 
-    monkeypatch.setattr(rows_bench, "row_rivals", killed)
+    monkeypatch.setattr(row_trainings, "row_rivals", killed)
     with pytest.raises(Killed):
         run(data, tmp_path / "new")
     assert list(tmp_path.iterdir()) == []

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfpfd import MLP, FeatureEncoder, Ranker, Splits, TwoTower, audit, datasets
 from tfpfd._keras import keras
-from tfpfd.auditing import bench
+from tfpfd.auditing import arm_trainings
 from tfpfd.auditing.arms import Trained
 
 
@@ -85,7 +85,7 @@ class TestRows:
     @pytest.fixture(autouse=True)
     def _only_base(self, monkeypatch):
         """What other arms would give isn't looked at."""
-        train = bench.train
+        train = arm_trainings.train
 
         def base_alone(arm, recipe, schema, *others):
             if arm.name == "base":
@@ -95,7 +95,7 @@ class TestRows:
             teacher = recipe.teacher(schema, arm.teacher, student)
             return Trained(student, teacher, losses=(0.7,), steps=0)
 
-        monkeypatch.setattr(bench, "train", base_alone)
+        monkeypatch.setattr(arm_trainings, "train", base_alone)
 
     @pytest.fixture
     def rows(self, movielens):

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tfpfd.auditing import Report
-from tfpfd.auditing.task import ROW_METRICS
+from tfpfd.auditing.measures import ROW_METRICS
 
 matplotlib_image = pytest.importorskip("matplotlib.image")
 

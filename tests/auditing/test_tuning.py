@@ -52,7 +52,7 @@ def test_a_setting_changes_the_recipe():
     def student(schema, regularization=1.0):
         return schema, regularization
 
-    recipe = Recipe(student, None, 0.01, weight=0.5, warm_up=1, epochs=2, patience=1)
+    recipe = Recipe(student, None, 0.01, distillation_weight=0.5, warm_up=1, epochs=2, patience=1)
     assert FASTER.applied(recipe).learning_rate == pytest.approx(0.03)
     assert FASTER.applied(recipe).student("s") == ("s", 1.0)
     assert Setting(regularization=0.3).applied(recipe).student("s") == ("s", 0.3)

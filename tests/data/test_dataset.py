@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfpfd import Categorical, Numeric, Schema, Sequence
 from tfpfd.data import LIST, from_rows, from_stream
-from tfpfd.schema.mark import SCHEMA as SCHEMA_KEY
+from tfpfd.schema.batch_fingerprints import SCHEMA as SCHEMA_KEY
 
 SCHEMA = Schema(
     user=(
@@ -18,7 +18,7 @@ SCHEMA = Schema(
     item=(Categorical("item", vocabulary=("a", "b", "c")),),
     privileged={"cross": (Numeric("rate", boundaries=(0.5,), optional=True),)},
     label="liked",
-    weight="w",
+    sample_weight="w",
 )
 UNWEIGHTED = Schema(user=SCHEMA.user, item=SCHEMA.item, privileged=SCHEMA.privileged, label="liked")
 ROWS = 11
@@ -96,7 +96,7 @@ class TestFromRows:
         rows = list(from_rows(frame, schema, batch_size=4))
         streamed = list(from_stream(stream(frame, 4), schema))
         assert len(rows) == len(streamed) == 3
-        assert len(rows[0]) == (2 if schema.weight is None else 3)
+        assert len(rows[0]) == (2 if schema.sample_weight is None else 3)
         for one, other in zip(rows, streamed, strict=True):
             tf.nest.map_structure(np.testing.assert_array_equal, one, other)
 

@@ -284,7 +284,9 @@ class TestKeep:
 
     @pytest.mark.parametrize("name", ["user", "item", "label", "weight", LIST])
     def test_names_that_are_taken(self, frame, name):
-        schema = Schema(user=SCHEMA.user, item=SCHEMA.item, weight="weight", list_key="request")
+        schema = Schema(
+            user=SCHEMA.user, item=SCHEMA.item, sample_weight="weight", list_key="request"
+        )
         stream = tf.data.Dataset.from_tensor_slices(dict(frame)).batch(4)
         for make in (
             lambda: from_rows(frame, schema, extra_columns=[name]),

@@ -101,7 +101,7 @@ def test_models_take_them(likes, films):
 
 
 def test_a_list_has_the_weight_of_its_row(likes, films):
-    schema = Schema(SCHEMA.user, SCHEMA.item, weight="w")
+    schema = Schema(SCHEMA.user, SCHEMA.item, sample_weight="w")
     weighted = likes.assign(w=[1, 2, 3, 4, 5])
     ((_, labels, weights),) = make(weighted, films, schema, drawn=2, privileged=None)
     assert weights.numpy().tolist() == np.repeat([1, 2, 3, 4, 5], 3).tolist()

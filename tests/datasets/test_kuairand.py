@@ -10,7 +10,7 @@ from tfpfd.data import LIST, from_rows, sample_unexposed
 from tfpfd.datasets import KuaiRand, kuairand_pure
 from tfpfd.datasets.kuairand.feedback import CROSS, LABELS, POST_EVENT
 from tfpfd.datasets.kuairand.files import KuaiRandTables, read
-from tfpfd.serving.items import item_id_of
+from tfpfd.serving.item_embeddings import item_id_of
 
 # One invented data set in the publisher's format, small enough to count in one's head.
 

@@ -5,7 +5,7 @@ import tensorflow as tf
 from scipy.stats import norm, spearmanr
 
 import tfpfd
-from tfpfd.data.once import ONCE
+from tfpfd.data.common_features import ONCE
 from tfpfd.datasets import marketplace
 
 SMALL = dict(users=60, items=40, categories=5, days=10, shown=4)

@@ -47,23 +47,39 @@ def pairs(frame):
     return set(map(tuple, frame[PAIRS].to_numpy().tolist()))
 
 
-def test_what_students_learn_from(ratings):
+@pytest.mark.parametrize(
+    ("since", "until"), [(0.0, 0.7), (0.5, 0.7), (0.7, 0.8), (0.0, 0.8), (0.25, 0.55)]
+)
+def test_what_students_learn_from(ratings, since, until):
     data = made(ratings)
-    whole, recent = data.catalogue(drawn=3), data.catalogue(since=0.5, drawn=3)
-    likes = data.ratings[data.ratings["rating"] >= 4].assign(place=lambda f: f.index % 10)
-    assert pairs(whole.train) == pairs(likes.query("place < 7"))
-    assert pairs(recent.train) == pairs(likes.query("5 <= place < 7"))
-    assert whole.history is None
-    assert pairs(recent.history) == pairs(likes.query("place < 5"))
-    for one in (whole, recent):
-        assert pairs(one.validation) == pairs(likes.query("place == 7"))
-        assert pairs(one.test) == pairs(likes.query("place > 7"))
-        shown = data.ratings.assign(place=data.ratings.index % 10)
-        assert pairs(one.exposed) == pairs(shown.query("place < 7"))
-        assert pairs(one.seen) == pairs(shown.query("place == 7"))
-        assert list(one.schema.features("privileged")) == [
-            "past_knn", "past_co_count_sum", "past_co_count_max", "past_ease"
-        ]  # fmt: skip
+    found = data.catalogue(since=since, until=until, drawn=3)
+    shown = data.ratings.assign(place=data.ratings.index % 10)
+    likes = shown[shown["rating"] >= 4]
+    first, end = int(10 * since), int(10 * until)
+    assert pairs(found.train) == pairs(likes[likes["place"].between(first, end - 1)])
+    assert pairs(found.validation) == pairs(likes[likes["place"].between(end, 7)])
+    assert pairs(found.test) == pairs(likes.query("place >= 8"))
+    assert pairs(found.exposed) == pairs(shown[shown["place"] < end])
+    assert pairs(found.seen) == pairs(shown[shown["place"].between(end, 7)])
+    assert found.history is None
+    assert list(found.schema.features("privileged")) == [
+        "past_knn", "past_co_count_sum", "past_co_count_max", "past_ease"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("since", "until"), [(0.0, 0.7), (0.3, 0.7), (0.4, 0.8), (0.7, 0.8)])
+def test_served_histories_hold_what_may_be_learned_from_alone(ratings, since, until):
+    """What was liked from `since` on, before the row's second, or else before its part."""
+    data = made(ratings)
+    found = data.catalogue(since=since, until=until, drawn=3)
+    likes = data.ratings.assign(place=data.ratings.index % 10).query("rating >= 4")
+    parts = {"train": 10 * since, "validation": 10 * until, "test": 8}
+    for part, begins in parts.items():
+        for row in getattr(found, part).itertuples():
+            own = likes[(likes["user_id"] == row.user_id) & (likes["place"] >= int(10 * since))]
+            known = own[(own["timestamp"] < row.timestamp) | (own["place"] < int(begins))]
+            assert row.history == known["film_id"].tolist()
+    assert any(map(len, found.test["history"]))
 
 
 def test_later_likes_change_no_privileged_feature(ratings):
@@ -104,6 +120,12 @@ def test_since_is_a_share_before_training_ends(ratings, since):
         made(ratings).catalogue(since=since)
 
 
+@pytest.mark.parametrize("until", [0, 0.5, 0.81, -0.1, float("nan"), "a"])
+def test_until_is_a_share_before_the_test(ratings, until):
+    with pytest.raises(ValueError, match=r"`until` must be|below `until`"):
+        made(ratings).catalogue(since=0.5, until=until)
+
+
 def test_no_table_holds_what_is_kept_for_later():
     """A block of one second that reaches from before .7 into the test is known after it."""
     ratings = pd.DataFrame(
@@ -119,8 +141,8 @@ def test_no_table_holds_what_is_kept_for_later():
     scores = catalogue.privileged(asked)
     # Films 0 to 5 are in the tables, 6 to 8 of the block and 9 after it aren't.
     assert (scores["past_co_count_sum"] > 0).tolist() == [True] * 6 + [False] * 4
-    # What comes next has the whole block behind it, a row of the block nothing of it.
-    assert catalogue.test.query("user_id == 0")["history"].map(len).tolist() == [6, 9]
+    # What comes next has the whole block behind it, a row of the block what lies before the test.
+    assert catalogue.test.query("user_id == 0")["history"].map(len).tolist() == [8, 9]
 
 
 def test_tables_of_movielens_hold_no_like_of_the_validation_or_the_test(movielens):

@@ -11,7 +11,7 @@ import pandas as pd
 from typer.testing import CliRunner
 
 from tfpfd import Categorical, Numeric, Schema
-from tfpfd.auditing import bench
+from tfpfd.auditing import arm_trainings
 from tfpfd.auditing.arms import Trained
 from tfpfd_cli import app
 
@@ -50,7 +50,7 @@ def _untrained(monkeypatch):
         teacher = arm.teacher and recipe.teacher(schema, arm.teacher, student)
         return Trained(student, teacher, losses=(0.7, 0.6), steps=2)
 
-    monkeypatch.setattr(bench, "train", untrained)
+    monkeypatch.setattr(arm_trainings, "train", untrained)
 
 
 def run(*arguments):

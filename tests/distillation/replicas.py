@@ -58,7 +58,11 @@ rows = pd.DataFrame(
 rows.loc[[0, 1, 2, 3, 4, 5], "label"] = np.nan
 rows.loc[[8, 9, 12], "bought"] = np.nan
 schema = Schema(
-    [Categorical("u")], [Categorical("i")], {"cross": [Numeric("p")]}, list_key="q", weight="w"
+    [Categorical("u")],
+    [Categorical("i")],
+    {"cross": [Numeric("p")]},
+    list_key="q",
+    sample_weight="w",
 ).adapt(rows, verbose=0)
 
 

@@ -49,7 +49,7 @@ def schema_of(frame):
         [Categorical("i")],
         {"cross": [Numeric("p")]},
         list_key="q",
-        weight="w",
+        sample_weight="w",
     ).adapt(frame, verbose=0)
 
 

@@ -12,7 +12,7 @@ from tfpfd import Categorical, Distillation, Numeric, Ranker, Schema, TwoTower
 from tfpfd._keras import KERAS_3, keras
 from tfpfd.data import from_rows, from_stream
 from tfpfd.layers import FeatureEncoder
-from tfpfd.schema.prints import SchemaPrint
+from tfpfd.schema.weights_fingerprint import WeightsFingerprint
 
 
 def rows(first=0, count=64):
@@ -287,7 +287,7 @@ def test_weights_from_before_they_said_their_schema_are_taken(
     path, old = str(tmp_path / "day.weights.h5"), str(tmp_path / "old.weights.h5")
     model_of(today, "ranker").save_weights(path)
     with monkeypatch.context() as patched:
-        patched.setattr(SchemaPrint, "write", lambda self, store: None)
+        patched.setattr(WeightsFingerprint, "write", lambda self, store: None)
         model_of(today, "ranker").save_weights(old)
     model = model_of(tomorrow, "ranker")
     with pytest.raises(ValueError, match="another schema"):

@@ -127,7 +127,7 @@ def test_a_schema_is_a_table_of_its_features(schema):
         ["item_id", "Categorical", "item", "4"],
         ["affinity", "Numeric", "privileged (cross)", "3"],
     ]
-    new = Schema(user=(Numeric("age"),), item=(Categorical("item_id"),), weight="seconds")
+    new = Schema(user=(Numeric("age"),), item=(Categorical("item_id"),), sample_weight="seconds")
     assert cells(new._repr_html_())[1:] == [
         ["age", "Numeric", "user", ""],
         ["item_id", "Categorical", "item", ""],

@@ -74,7 +74,7 @@ def test_everything_that_was_set_is_kept(schema, inputs_of, batches_of, tmp_path
     assert again.student.network.scale == 2.0
     assert again.student.encoder.l2 == 0.01
     assert again.teacher.unshared == ["user_id", "clicks"]
-    assert again.distillation_weight.get_config() == {"weight": 0.3, "steps": 1}
+    assert again.distillation_weight.get_config() == {"distillation_weight": 0.3, "steps": 1}
     assert again.distillation_loss.temperature == 2.0
     assert again.label_loss.get_config() == label_loss.get_config()
     assert again.optimizer.get_config() == model.optimizer.get_config()

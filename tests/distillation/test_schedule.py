@@ -26,7 +26,9 @@ def test_float32_scalar():
 
 @pytest.mark.parametrize("weight", [-0.1, 1.1, float("nan"), "x", None])
 def test_weight_is_checked(weight):
-    with pytest.raises(ValueError, match=r"`weight` must be a finite number from 0 to 1, received"):
+    with pytest.raises(
+        ValueError, match=r"`distillation_weight` must be a finite number from 0 to 1, received"
+    ):
         WarmUp(weight)
 
 
@@ -37,11 +39,15 @@ def test_steps_are_checked(steps):
 
 
 def test_steps_of_numpy():
-    assert WarmUp(0.5, np.int64(3)).get_config() == {"weight": 0.5, "steps": 3}
+    assert WarmUp(0.5, np.int64(3)).get_config() == {"distillation_weight": 0.5, "steps": 3}
 
 
 def test_config_round_trip():
     schedule = WarmUp(0.3, steps=7)
     again = keras.utils.deserialize_keras_object(keras.utils.serialize_keras_object(schedule))
     assert isinstance(again, WarmUp)
-    assert again.get_config() == {"weight": 0.3, "steps": 7}
+    assert again.get_config() == {"distillation_weight": 0.3, "steps": 7}
+
+
+def test_a_file_from_before_its_weight_had_this_name():
+    assert WarmUp.from_config({"weight": 0.3, "steps": 7}).distillation_weight == 0.3

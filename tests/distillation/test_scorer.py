@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from tfpfd import FeatureEncoder, FusedTowers, MultiTaskRanker, Ranker, SharedBottom, TwoTower
-from tfpfd.distillation.labelled import LabelledModel
+from tfpfd.distillation.labelled_model import LabelledModel
 from tfpfd.distillation.scorer import Scorer
-from tfpfd.distillation.view import view_of
+from tfpfd.distillation.seen_features import seen_features_of
 
 NAMES = ("label", "like")
 
@@ -15,7 +15,7 @@ NAMES = ("label", "like")
 @pytest.mark.parametrize("sees", ["served", "all"])
 def test_a_scorer_is_a_ranker_without_training(schema, linear, batches_of, sees):
     ranker = Ranker(schema, linear(), sees=sees)
-    scorer = Scorer(view_of(schema, sees, ranker.encoder), linear())
+    scorer = Scorer(seen_features_of(schema, sees, ranker.encoder), linear())
     scorer.network.set_weights([weight + 0.1 for weight in ranker.network.get_weights()])
     ranker.network.set_weights(scorer.network.get_weights())
     batches = batches_of(6, 4)
@@ -40,14 +40,14 @@ def test_what_scores_alone_is_no_model_of_labels(schema, batches_of):
 
 def test_a_view_knows_the_widths_of_its_vectors(schema, inputs_of):
     encoder = FeatureEncoder(schema, ["user_id", "item_id"], dim=3, dims={"user_id": 5})
-    view = view_of(schema, "all", encoder, unshared=["item_id"])
-    assert [list(one.features) for one in view.extra] == [
+    seen = seen_features_of(schema, "all", encoder, unshared=["item_id"])
+    assert [list(one.features) for one in seen.extra] == [
         ["item_id"],
         ["age", "clicks", "genres", "affinity", "later_clicks"],
     ]
-    scored = view.encode(inputs_of(4), False, None, view.names)
+    scored = seen.encode(inputs_of(4), False, None, seen.names)
     shapes = {side: {n: (None, x.shape[1]) for n, x in of.items()} for side, of in scored.items()}
-    assert shapes == view.shapes
+    assert shapes == seen.shapes
     assert shapes["user"] == {"user_id": (None, 5), "age": (None, 3), "clicks": (None, 3)}
 
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from tfpfd.evaluation import (
     Embeddings,
     catalogue,
-    counting,
     evaluate_catalogue,
     multiplicities,
     popularity,
+    rank_counting,
     ranks_of_relevant,
 )
 
@@ -47,10 +47,10 @@ def sorted_ranks(x, y, relevant, seen):
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(counting, "USERS", 3)
-    monkeypatch.setattr(counting, "ITEMS", 7)
-    monkeypatch.setattr(counting, "FIRST", 2)
-    monkeypatch.setattr(counting, "_PIECE", 4)
+    monkeypatch.setattr(rank_counting, "USERS", 3)
+    monkeypatch.setattr(rank_counting, "ITEMS", 7)
+    monkeypatch.setattr(rank_counting, "FIRST", 2)
+    monkeypatch.setattr(rank_counting, "_PIECE", 4)
 
 
 def test_by_hand():
@@ -136,9 +136,9 @@ def test_blocks_decide_nothing(monkeypatch):
     whole = ranks_of_relevant(Embeddings(x, y), relevant, seen)
     assert [row[row > 0].tolist() for row in whole] == sorted_ranks(x, y, relevant, seen)
     for users, items, first in ((1, 600, 600), (17, 13, 5), (40, 64, 1)):
-        monkeypatch.setattr(counting, "USERS", users)
-        monkeypatch.setattr(counting, "ITEMS", items)
-        monkeypatch.setattr(counting, "FIRST", first)
+        monkeypatch.setattr(rank_counting, "USERS", users)
+        monkeypatch.setattr(rank_counting, "ITEMS", items)
+        monkeypatch.setattr(rank_counting, "FIRST", first)
         np.testing.assert_array_equal(ranks_of_relevant(Embeddings(x, y), relevant, seen), whole)
 
 
@@ -190,7 +190,7 @@ def test_a_rival_scores_all_users_of_its_history(monkeypatch):
     expected = evaluate_catalogue(
         rival.scores(np.arange(20)), relevant, seen, metrics=METRICS, popularity=np.ones(30)
     )
-    monkeypatch.setattr("tfpfd.evaluation.sources._RIVAL", 100)
+    monkeypatch.setattr("tfpfd.evaluation.score_sources._RIVAL", 100)
     found = evaluate_catalogue(rival, relevant, seen, metrics=METRICS, popularity=np.ones(30))
     assert found == expected
     assert found["popularity_bias@10"] == pytest.approx(1)

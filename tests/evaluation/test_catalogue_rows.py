@@ -9,7 +9,7 @@ import pytest
 from tfpfd import CatalogueSplits, Categorical, FeatureEncoder, Numeric, Ranker, Schema, TwoTower
 from tfpfd import Sequence as History
 from tfpfd.data import LIST, from_positives
-from tfpfd.data.once import ONCE
+from tfpfd.data.common_features import ONCE
 from tfpfd.evaluation import Embeddings, evaluate_catalogue, multiplicities
 from tfpfd.evaluation.catalogue_rows import CatalogueRows
 

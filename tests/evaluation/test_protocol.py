@@ -19,9 +19,9 @@ from tfpfd.evaluation import (
     evaluate_rows,
     multiplicities,
     paired_difference,
-    pointwise,
     protocol,
 )
+from tfpfd.evaluation.rivals import boosted_trees
 
 pytest.importorskip("sklearn")
 
@@ -39,9 +39,9 @@ COUNTS = {"train": 2000, "validation": 800, "test": 800}
 @pytest.fixture(autouse=True)
 def small_grid(monkeypatch):
     """Fewer fits, of which each is as it is."""
-    monkeypatch.setattr(pointwise, "LEAVES", (8,))
-    monkeypatch.setattr(pointwise, "ROWS_A_LEAF", (20,))
-    monkeypatch.setattr(pointwise, "TREES", 40)
+    monkeypatch.setattr(boosted_trees, "LEAVES", (8,))
+    monkeypatch.setattr(boosted_trees, "ROWS_A_LEAF", (20,))
+    monkeypatch.setattr(boosted_trees, "TREES", 40)
 
 
 def rows(logit, users=40, items=30, seed=0):
@@ -198,7 +198,7 @@ class TestPointwise:
             for name, part in data.items()
         }
         base = {"base": np.full(800, 0.5)}
-        schema = dataclasses.replace(SCHEMA, weight="weight")
+        schema = dataclasses.replace(SCHEMA, sample_weight="weight")
         found = compare_pointwise(
             **both, schema=schema, models=base, item_key="item", metrics=["auc"]
         )

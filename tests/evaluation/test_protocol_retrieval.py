@@ -1,5 +1,6 @@
 """The protocol over a catalogue: what is fitted to what, and figures of MovieLens-100K."""
 
+import dataclasses
 import doctest
 
 import numpy as np
@@ -15,8 +16,8 @@ from tfpfd.evaluation import (
     multiplicities,
     popularity,
     protocol,
-    retrieval,
 )
+from tfpfd.evaluation.rivals import RETRIEVAL
 
 pytest.importorskip("scipy")
 
@@ -40,8 +41,10 @@ def retrieved(parts, models, **options):
 
 @pytest.fixture
 def small_catalogue(monkeypatch):
-    monkeypatch.setattr(retrieval, "NEIGHBOURS", (5, 20))
-    monkeypatch.setattr(retrieval, "L2", (10.0, 100.0))
+    few = {"item_knn": [{"neighbours": k, "shrinkage": s} for k in (5, 20) for s in (0.0, 10.0)]}
+    few["ease"] = [{"l2": 10.0}, {"l2": 100.0}]
+    for name, grid in few.items():
+        monkeypatch.setitem(RETRIEVAL, name, dataclasses.replace(RETRIEVAL[name], grid=grid))
 
 
 @pytest.mark.usefixtures("small_catalogue")
@@ -121,7 +124,8 @@ class TestRetrieval:
         assert {len(values["ndcg@5"]) for values in single.models.values()} == {1}
 
     def test_a_large_catalogue_goes_without_ease(self, monkeypatch):
-        monkeypatch.setattr(retrieval, "MOST_FOR_EASE", 59)
+        smaller = dataclasses.replace(RETRIEVAL["ease"], most_items=59)
+        monkeypatch.setitem(RETRIEVAL, "ease", smaller)
         parts, _, weights = tastes()
         assert list(retrieved(parts, {"base": weights}).rivals) == ["popularity", "item_knn"]
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfpfd.evaluation import BiasModel, auc, ease, item_knn, popularity
-from tfpfd.evaluation.pointwise import as_rates
+from tfpfd.evaluation.rivals.bias import as_rates
 
 pytest.importorskip("scipy")
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from experiments.document import write_report
+from experiments.finished_cells import FinishedCells
+from experiments.markdown_report import write_report
 from experiments.objectives.irreproducibility import IrreproducibilityExperiment
 from experiments.registry import EXPERIMENTS
-from experiments.results import FinishedCells
 
 
 @pytest.mark.parametrize("kind", EXPERIMENTS.values())

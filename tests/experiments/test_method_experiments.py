@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from experiments.all_methods import CoarseCTR, FineCVR
-from experiments.document import write_report
-from experiments.results import FinishedCells
+from experiments.coarse_and_fine import COARSE, fine_network
+from experiments.finished_cells import FinishedCells
+from experiments.markdown_report import write_report
 from experiments.rows_task import RowsRecipe, RowsTask
 from experiments.sharing import Sharing
-from experiments.tasks import COARSE, fine_network
 from experiments.teacher_strength import TeacherStrength
 from experiments.warm_up import WarmUpExperiment
 from tfpfd.datasets import marketplace
@@ -119,7 +119,9 @@ def test_of_real_data_what_sees_no_privileged_features_is_trained_once(tasks, mo
 def test_a_warm_up_is_a_share_of_the_steps_of_an_epoch(rows, monkeypatch):
     weights = []
     monkeypatch.setattr(
-        WarmUpExperiment, "train", lambda self, compose, seed, weight: weights.append(weight)
+        WarmUpExperiment,
+        "train",
+        lambda self, compose, seed, distillation_weight: weights.append(distillation_weight),
     )
     experiment = WarmUpExperiment("marketplace")
     experiment.task = rows
@@ -128,7 +130,7 @@ def test_a_warm_up_is_a_share_of_the_steps_of_an_epoch(rows, monkeypatch):
     assert [one.steps for one in weights] == [
         int(epochs * rows.steps) for epochs in (0, 0, 0.5, 1, 2)
     ]
-    assert {one.weight for one in weights} == {0.5}
+    assert {one.distillation_weight for one in weights} == {0.5}
 
 
 @pytest.mark.usefixtures("_eager")

@@ -1,7 +1,7 @@
 import pytest
 
-from experiments.methods import CONTROLS, METHODS, treatment_of
-from experiments.tasks import coarse_network, fine_network
+from experiments.coarse_and_fine import coarse_network, fine_network
+from experiments.methods import CONTROLS, METHODS, TRAINED, treatment_of
 from tfpfd import MLP, AuxiliaryTasks, Distillation, FeatureEncoder
 from tfpfd.demo.methods import Parts
 
@@ -35,7 +35,7 @@ def test_a_teacher_sees_what_its_method_says(parts_of, network, method, sees, st
     assert isinstance(model, Distillation)
     assert model.student is parts.student
     assert (model.teacher.sees, model.student.sees) == (sees, "served")
-    assert model.distillation_weight.weight == 0.3
+    assert model.distillation_weight.distillation_weight == 0.3
     assert model.mutual == (method == "mutual learning")
     kind, units = type(model.teacher.network), model.teacher.network.units
     same_size = (kind, units) == (type(model.student.network), model.student.network.units)
@@ -69,6 +69,6 @@ def test_what_a_teacher_shares(parts_of, own, shares):
         assert ("user_id" in teacher.unshared) == (shares == "some")
 
 
-def test_only_the_shuffled_control_is_treated():
-    treated = [name for name in (*METHODS, *CONTROLS) if treatment_of(name) != "kept"]
-    assert treated == ["shuffled"]
+def test_only_shuffled_controls_are_treated():
+    treated = [name for name in TRAINED if treatment_of(name) != "kept"]
+    assert treated == ["shuffled", "MTL shuffled"]

@@ -10,11 +10,11 @@ import pytest
 
 import tfpfd
 from experiments import rare_label_tasks
-from experiments.document import write_report
+from experiments.finished_cells import FinishedCells
+from experiments.markdown_report import write_report
 from experiments.methods import METHODS
 from experiments.rare_label import RATES, ROWS, STRENGTHS, RareLabel
 from experiments.rare_label_tasks import FEEDBACKS, RareTask, of_feedback, started
-from experiments.results import FinishedCells
 from tfpfd.datasets import marketplace
 from tfpfd.demo.methods import Parts
 from tfpfd.evaluation import multiplicities

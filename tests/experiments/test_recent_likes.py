@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from experiments import rivals
-from experiments.document import write_report
-from experiments.recent_likes import GRID, SIZES, RecentLikes
-from experiments.results import FinishedCells
+from experiments import base_rivals
+from experiments.finished_cells import FinishedCells
+from experiments.markdown_report import write_report
+from experiments.recent_likes import GRID, OF_SIZE, SIZES, RecentLikes
 from tfpfd.evaluation.measured_rivals import Rivals
 
 
@@ -17,7 +17,8 @@ class FakeTask:
         self.recipe, self.likes = recipe, round(1000 * recipe.last)
 
     def rivals(self):
-        return Rivals({"ease": {m: np.full(4, 0.4) for m in ("recall@50", "ndcg@10")}})
+        found = {m: np.full(4, 0.4) for m in ("recall@50", "ndcg@10")}
+        return Rivals(dict.fromkeys(OF_SIZE, found))
 
 
 @pytest.fixture
@@ -52,9 +53,16 @@ def test_cells_of_a_size_share_its_likes(made, monkeypatch):
     experiment.prepare()
     found = [experiment.run(cell) for cell in experiment.cells(2)]
     assert len(made) == len(SIZES)
-    assert [recipe for recipe, _ in trained] == [SIZES[size] for _ in range(2) for size, _ in GRID]
+    sizes = [size for size, name in GRID if name not in OF_SIZE]
+    assert [recipe for recipe, _ in trained] == 2 * [SIZES[size] for size in sizes]
+    of_rivals = [
+        one["recall@50"][0]
+        for cell, one in zip(experiment.cells(2), found, strict=True)
+        if cell["method"] in OF_SIZE
+    ]
+    assert of_rivals == 2 * len(SIZES) * len(OF_SIZE) * [0.4]
     assert [t for _, t in trained[:5]] == ["kept", "kept", "shuffled", "kept", "kept"]
-    assert [one["likes"] for one in found] == 2 * (5 * [100] + 5 * [200] + 2 * [800])
+    assert [one["likes"] for one in found] == 2 * (8 * [100] + 8 * [200] + 5 * [800])
     assert experiment.rivals().metrics["ease"]["recall@50"][0] == 0.4
     assert len(made) == len(SIZES)
 
@@ -66,12 +74,12 @@ def test_the_report_says_by_size_how_the_base_stands_and_what_is_gained(tmp_path
         value = 0.1 * (1 + list(SIZES).index(cell["size"])) + 0.2 * (cell["method"] == "PFD")
         metrics = {"recall@50": np.full(4, value), "ndcg@10": np.full(4, value / 2)}
         results.append(cell, {**metrics, "likes": 1000.0 * value}, 1.0)
-    experiment._of = lambda size: FakeTask(SIZES[size])
-    rivals.keep(experiment, tmp_path)
+    experiment._rivals = lambda size: FakeTask(SIZES[size]).rivals()
+    base_rivals.keep(experiment, tmp_path)
     text = write_report(experiment, results).read_text()
     for size, value in zip(SIZES, (".1000", ".2000", ".3000"), strict=True):
         assert (
-            f"The baseline, {size} is below EASE: fix that first (recall@50 {value} < .4000;"
+            f"The baseline, {size} is below popularity: fix that first (recall@50 {value} < .4000;"
         ) in text
         for control in ("baseline", *(() if size == "all" else ("self", "shuffled"))):
             table = text[text.index(f"## Minus {control}, {size}") :]

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from experiments.document import markdown_table
-from experiments.results import FinishedCells
+from experiments.finished_cells import FinishedCells
+from experiments.markdown_report import markdown_table
 from experiments.runner import run_cells
 
 ALL = [("a", 0), ("b, c", 0), ("a", 1), ("b, c", 1)]

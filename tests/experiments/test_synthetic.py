@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from experiments.linear import fit_linear
-from experiments.results import FinishedCells
+from experiments.finished_cells import FinishedCells
+from experiments.logistic_regression import fit_linear
 from experiments.synthetic import METHODS, PUBLISHED, Synthetic
 from experiments.synthetic_processes import PROCESSES, draw
 

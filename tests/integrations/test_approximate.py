@@ -67,8 +67,8 @@ def student(kind, ids):
 @pytest.fixture(scope="module")
 def path(kind, ids, student, tmp_path_factory):
     base = tmp_path_factory.mktemp(kind)
-    export(student, {"item": ids}, base, table="int8", verbose=0, warm_up=False)
-    export(student, {"item": ids}, base, k=K, verbose=0, warm_up=False)
+    export(student, {"item": ids}, base, table="int8", verbose=0, warmup_requests=False)
+    export(student, {"item": ids}, base, k=K, verbose=0, warmup_requests=False)
     return base
 
 
@@ -203,13 +203,13 @@ class TestScann:
 
     @pytest.mark.parametrize("count", [1, approximate.FEWEST - 1])
     def test_few_items(self, student, ids, tmp_path, count):
-        export(student, {"item": ids[:count]}, tmp_path / "exact", verbose=0, warm_up=False)
+        export(student, {"item": ids[:count]}, tmp_path / "exact", verbose=0, warmup_requests=False)
         with pytest.raises(ValueError, match=f"has {count} items: ScaNN needs 1000"):
             approximate.scann_model(tmp_path / "exact", tmp_path / "out")
 
     def test_the_fewest_items_and_many_leaves(self, student, ids, users, tmp_path):
         few = ids[: approximate.FEWEST]
-        export(student, {"item": few}, tmp_path / "exact", verbose=0, warm_up=False)
+        export(student, {"item": few}, tmp_path / "exact", verbose=0, warmup_requests=False)
         version = approximate.scann_model(
             tmp_path / "exact", tmp_path / "out", leaves=1000, searched=1000, rescored=1000
         )
@@ -250,7 +250,7 @@ def test_recall_needs_ids_of_each_user(path, users, shape):
 
 
 def test_recall_needs_items(path, users, student, tmp_path):
-    export(student, None, tmp_path, verbose=0, warm_up=False)
+    export(student, None, tmp_path, verbose=0, warmup_requests=False)
     with pytest.raises(ValueError, match="has no table of items"):
         approximate.recall(tmp_path, users, np.zeros((USERS, K), object))
     with pytest.raises(ValueError, match="has no table of items"):

@@ -103,7 +103,7 @@ def test_as_many_batches_are_known_of(batches):
 def test_all_else_is_kept():
     inputs = {"kept": [0.5, np.nan], LIST: [4, 5]}
     data = tf.data.Dataset.from_tensor_slices((inputs, [0.0, 1.0], [2.0, 3.0])).batch(2)
-    schema = dataclasses.replace(SCHEMA, weight="weight")
+    schema = dataclasses.replace(SCHEMA, sample_weight="weight")
     ((found, labels, weights),) = aggregate_labels(data, schema, {"book": 0.0, "kept": 1.0})
     np.testing.assert_array_equal(labels, np.float32([0.5, np.nan]))
     np.testing.assert_array_equal(weights, [2, 3])

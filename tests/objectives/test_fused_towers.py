@@ -112,7 +112,7 @@ def test_the_bias_is_the_weighted_sum(biased, tmp_path):
     sums = fuse_scores({name: one(inputs) for name, one in made.items()}, {"a": 2.0, "b": -0.5})
     np.testing.assert_allclose(together(inputs), sums, atol=1e-5)
 
-    path = export(together, ITEMS, tmp_path, verbose=0, warm_up=False)
+    path = export(together, ITEMS, tmp_path, verbose=0, warmup_requests=False)
     loaded = tf.saved_model.load(str(path))
     assert getattr(loaded, "bias", None) == wanted
     users = {k: tf.constant(v) for k, v in SCHEMA.columns(USERS, SCHEMA.user).items()}

@@ -69,9 +69,9 @@ refusal(lambda: model.save(f"{out}/model.keras"))
 with strategy.scope():
     refusal(lambda: save_version(f"{out}/line", student))
 save_version(f"{out}/line", student)
-export(student, {"item_id": ["i1", "i5"]}, f"{out}/films", warm_up=False, verbose=0)
+export(student, {"item_id": ["i1", "i5"]}, f"{out}/films", warmup_requests=False, verbose=0)
 student.network.teacher = [teacher.network]
-refusal(lambda: export(student, None, f"{out}/films", warm_up=False, verbose=0))
+refusal(lambda: export(student, None, f"{out}/films", warmup_requests=False, verbose=0))
 print(json.dumps({
     "weights": len(student.weights),
     "logits": student(inputs, training=False).numpy().tolist(),

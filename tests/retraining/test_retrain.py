@@ -93,7 +93,13 @@ def test_the_student_knows_the_new_ids(first, tuesday, linear):
 def test_at_weight_1_a_warm_start_on_known_ids_stays_where_it_is(first, monday, linear):
     """The cross entropy with the student's own soft labels is stationary: no gradient."""
     version = retrain(
-        first, monday, linear, weight=1.0, warm_start=True, compile=eagerly(1.0), verbose=0
+        first,
+        monday,
+        linear,
+        distillation_weight=1.0,
+        warm_start=True,
+        compile=eagerly(1.0),
+        verbose=0,
     )
     for new, old in zip(version.load().get_weights(), first.load().get_weights(), strict=True):
         np.testing.assert_allclose(new, old, atol=1e-5)
@@ -105,7 +111,7 @@ def test_a_fresh_student_comes_to_agree_with_the_previous_version(first, monday,
         first,
         pd.concat([monday] * 60),
         linear,
-        weight=1.0,
+        distillation_weight=1.0,
         distillation_loss=losses.SquaredLogits(),
         compile={"optimizer": keras.optimizers.Adam(0.05), "metrics": []},
         batch_size=20,
@@ -142,7 +148,7 @@ def test_a_line_of_three_versions(taught, log, monday, tuesday, two_tower, tmp_p
         validation=tuesday,
         teachers={"all": taught.teacher},
         scorer=sum_of({"previous": 0.75, "all": 0.25}),
-        weight=WarmUp(0.8, steps=2),
+        distillation_weight=WarmUp(0.8, steps=2),
         details={"until": "2022-04-27"},
         **settings,
     )
@@ -151,7 +157,7 @@ def test_a_line_of_three_versions(taught, log, monday, tuesday, two_tower, tmp_p
     assert frame["rows"].tolist()[1:] == [60, 60]
     assert frame.loc[2, "until"] == "2022-04-27"
     assert frame.loc[2, "teachers"] == ["all"]
-    assert frame.loc[2, "weight"] == {"weight": 0.8, "steps": 2}
+    assert frame.loc[2, "distillation_weight"] == {"distillation_weight": 0.8, "steps": 2}
     assert frame.loc[1, "new_ids"]["film_id"] == 2
     # The metrics are the student's on the rows given; its scorer's stand beside them.
     scores = score_rows(last.load(), tuesday)
@@ -287,7 +293,11 @@ def test_refusals(first, monday, tuesday, linear, tmp_path):
     refused(ValueError, "missing column 'liked'", data=unlabelled, schema=given)
     refused(ValueError, "missing column 'liked'", validation=unlabelled)
     refused(ValueError, "missing column 'score'", extra_columns=["score"])
-    refused(TypeError, "`weight` must have a configuration that JSON can hold", weight=Odd())
+    refused(
+        TypeError,
+        "`distillation_weight` must have a configuration that JSON can hold",
+        distillation_weight=Odd(),
+    )
 
 
 class Odd:
@@ -301,5 +311,7 @@ class Odd:
 
 
 def test_the_weight_may_be_a_number_of_numpy(first, monday, linear):
-    version = retrain(first, monday, linear, weight=np.float32(0.25), compile=eagerly(), verbose=0)
-    assert version.details["weight"] == 0.25
+    version = retrain(
+        first, monday, linear, distillation_weight=np.float32(0.25), compile=eagerly(), verbose=0
+    )
+    assert version.details["distillation_weight"] == 0.25

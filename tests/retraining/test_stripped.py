@@ -36,7 +36,7 @@ def compiled():
 
 
 def exported(student, path):
-    return inspect_export(export(student, FILMS, path, warm_up=False, verbose=0))
+    return inspect_export(export(student, FILMS, path, warmup_requests=False, verbose=0))
 
 
 def test_through_retraining_and_refresh(taught, tuesday, two_tower, tmp_path):
@@ -52,7 +52,7 @@ def test_through_retraining_and_refresh(taught, tuesday, two_tower, tmp_path):
     found = exported(last.load(), tmp_path / "films")
     assert (found.stripped, found.findings) == (["affinity"], [])
     assert found.verdict == "nothing privileged is inside"
-    again = inspect_export(refresh(tmp_path / "films", FILMS, warm_up=False, verbose=0))
+    again = inspect_export(refresh(tmp_path / "films", FILMS, warmup_requests=False, verbose=0))
     assert (again.path.name, again.stripped, again.findings) == ("2", ["affinity"], [])
 
 
@@ -125,7 +125,7 @@ def test_of_several_rankers_all_names_are_looked_for(taught, two_tower, tmp_path
         privileged={"post_event": [Categorical("left_by", vocabulary=("x",))]},
     )
     rankers = {"ctr": two_tower(schema), "cvr": two_tower(other)}
-    path = export(rankers, None, tmp_path, warm_up=False, verbose=0)
+    path = export(rankers, None, tmp_path, warmup_requests=False, verbose=0)
     assert inspect_export(path).stripped == ["affinity", "left_by"]
 
 

@@ -18,7 +18,7 @@ SCHEMA = Schema(
         Numeric("price", buckets=3, optional=True),
     ),
     label="liked",
-    weight="w",
+    sample_weight="w",
 )
 ROWS = {
     "clicks": [[3, 5, 5], [], [5], [2**53 + 1], [3, 3, 3, 3, 4]],

@@ -23,7 +23,7 @@ SCHEMA = Schema(
     ),
     privileged={"cross": (Numeric("rate"),)},
     label="liked",
-    weight="w",
+    sample_weight="w",
 )
 
 
@@ -314,11 +314,17 @@ BAD_SCHEMAS = {
     "a name twice": ({"user": (A, Categorical("a"))}, "duplicate name 'a'.*a feature has it"),
     "a name on both sides": ({"item": (A,)}, "duplicate name 'a'.*a feature has it"),
     "the label's name": ({"label": "a"}, "duplicate name 'a'.*the label or the weight has it"),
-    "the weight's name": ({"weight": "a"}, "duplicate name 'a'.*the label or the weight has it"),
-    "label and weight": ({"weight": "label"}, "duplicate name 'label'.*the label has it"),
+    "the weight's name": (
+        {"sample_weight": "a"},
+        "duplicate name 'a'.*the label or the weight has it",
+    ),
+    "label and weight": ({"sample_weight": "label"}, "duplicate name 'label'.*the label has it"),
     "label and list key": ({"list_key": "label"}, "duplicate name 'label'.*the label has it"),
     "no label": ({"label": None}, "`label` must be the name of a column, received None"),
-    "a weight that is no name": ({"weight": 1.0}, "`weight` must be the name of a column, .* 1.0"),
+    "a weight that is no name": (
+        {"sample_weight": 1.0},
+        "`sample_weight` must be the name of a column, .* 1.0",
+    ),
     "a list key that is no name": ({"list_key": ""}, "`list_key` must be the name of a column"),
     "privileged and served": (
         {"privileged": {"cross": (A,)}},

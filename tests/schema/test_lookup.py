@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from tfpfd import Categorical, Numeric, Schema, Sequence
 from tfpfd._keras import keras
-from tfpfd.schema.mark import SCHEMA as SCHEMA_KEY
+from tfpfd.schema.batch_fingerprints import SCHEMA as SCHEMA_KEY
 
 SCHEMA = Schema(
     user=(

@@ -14,7 +14,7 @@ import tfpfd
 from tfpfd import MLP, Categorical, Distillation, Numeric, Ranker, Schema, Sequence, TwoTower
 from tfpfd._keras import keras
 from tfpfd.data import from_rows, from_stream
-from tfpfd.data.once import ONCE
+from tfpfd.data.common_features import ONCE
 from tfpfd.data.table_rows import TableRows
 from tfpfd.evaluation.target_encoding import ServedFeatures
 from tfpfd.layers import FeatureEncoder
@@ -284,7 +284,7 @@ def test_treatments_of_an_audit(rows, schema):
 
 
 def test_predicted_by_a_head_and_read_by_rivals(rows, schema):
-    model = tfpfd.AuxiliaryTasks(ranker(schema), weight=0.5)
+    model = tfpfd.AuxiliaryTasks(ranker(schema), task_weight=0.5)
     model.compile(keras.optimizers.SGD(0.01))
     assert np.isfinite(model.fit(from_rows(rows, schema, 60), verbose=0).history["loss"]).all()
     columns = schema.columns(dict(rows.items()), schema.features("served").values())

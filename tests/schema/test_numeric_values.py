@@ -11,7 +11,7 @@ from tfpfd import MLP, AuxiliaryTasks, Categorical, FeatureEncoder, Numeric, Ran
 from tfpfd._keras import keras
 from tfpfd.data import from_rows
 from tfpfd.schema.kinds import feature_of
-from tfpfd.schema.mark import fingerprints
+from tfpfd.schema.batch_fingerprints import fingerprints
 from tfpfd.schema.moments import MomentsLearner
 
 ITEM = Categorical("item", vocabulary=("a", "b"))

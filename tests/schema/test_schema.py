@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tfpfd import Categorical, Numeric, Schema, Sequence
-from tfpfd.schema.plain import FORMAT
+from tfpfd.schema.schema_json import FORMAT
 
 # Names of columns are Python names; none of these letters make a keyword.
 names = st.text("abcXYZ", min_size=1, max_size=5)
@@ -75,7 +75,7 @@ def schemas(draw):
         item=served[cut:],
         privileged=privileged,
         label=label,
-        weight=draw(st.none() | free),
+        sample_weight=draw(st.none() | free),
         list_key=draw(st.none() | names.filter(lambda name: name != label)),
     )
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 import tfpfd
 from tfpfd import Categorical, Ranker, Schema, TwoTower
 from tfpfd.data import from_rows
-from tfpfd.data.once import ONCE
+from tfpfd.data.common_features import ONCE
 from tfpfd.layers import FeatureEncoder
 from tfpfd.schema import register_kind
 from tfpfd.schema.columns import column

@@ -26,7 +26,7 @@ from tfpfd import (
     export,
 )
 from tfpfd._keras import keras
-from tfpfd.schema.mark import fingerprints, mark_of
+from tfpfd.schema.batch_fingerprints import fingerprints, mark_of
 from tfpfd.serving.manifest import digests
 
 USERS, ITEMS = 4, 9

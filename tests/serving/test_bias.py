@@ -16,7 +16,7 @@ from tfpfd import (
     refresh,
     saved_scores,
 )
-from tfpfd.serving.table import UNKNOWN_SCORE
+from tfpfd.serving.item_table import UNKNOWN_SCORE
 
 IDS = [f"i{n}" for n in range(7)]
 SCHEMA = Schema(
@@ -95,7 +95,7 @@ def student():
 @pytest.fixture(scope="module")
 def base(student, tmp_path_factory):
     base = tmp_path_factory.mktemp("biased")
-    export(student, {"item_id": IDS}, base, k=4, verbose=0, warm_up=False)
+    export(student, {"item_id": IDS}, base, k=4, verbose=0, warmup_requests=False)
     return base
 
 
@@ -110,14 +110,16 @@ def test_every_score_is_the_students_logit(student, base):
 
 def test_a_refreshed_export_keeps_it(student, base):
     ids = [*IDS[2:], "i90"]
-    version = refresh(base, {"item_id": ids}, verbose=0, warm_up=False)
+    version = refresh(base, {"item_id": ids}, verbose=0, warmup_requests=False)
     assert_serves(version, student, ids)
     assert tf.saved_model.load(str(version)).bias == BIAS
 
 
 @pytest.mark.parametrize("table, tolerance", [("float16", 1e-2), ("bfloat16", 5e-2), ("int8", 0.1)])
 def test_tables_of_smaller_types(student, tmp_path, table, tolerance):
-    path = export(student, {"item_id": IDS}, tmp_path, table=table, verbose=0, warm_up=False)
+    path = export(
+        student, {"item_id": IDS}, tmp_path, table=table, verbose=0, warmup_requests=False
+    )
     logits, candidates = predicted(student), tf.constant([IDS] * 3)
     found = answer(path, "score_candidates", candidate_ids=candidates)["scores"]
     np.testing.assert_allclose(found, logits, atol=tolerance)
@@ -129,7 +131,7 @@ def test_tables_of_smaller_types(student, tmp_path, table, tolerance):
 def test_what_is_no_item_has_the_lowest_float(tmp_path, bias):
     """The bias doesn't move it, and however low a logit is, an item stays one."""
     student = student_of(bias)
-    path = export(student, {"item_id": IDS}, tmp_path, verbose=0, warm_up=False)
+    path = export(student, {"item_id": IDS}, tmp_path, verbose=0, warmup_requests=False)
     asked = tf.constant([["i1", "never"]] * 3)
     scores = answer(path, "score_candidates", candidate_ids=asked)["scores"]
     close(scores[:, 0], predicted(student, ["i1"])[:, 0])
@@ -144,16 +146,16 @@ def test_what_is_no_item_has_the_lowest_float(tmp_path, bias):
 def test_without_a_bias_there_is_no_such_variable(tmp_path):
     """As exports were before there was one, which are read by the same code."""
     student = student_of(None)
-    path = export(student, {"item_id": IDS}, tmp_path, k=4, verbose=0, warm_up=False)
+    path = export(student, {"item_id": IDS}, tmp_path, k=4, verbose=0, warmup_requests=False)
     assert not [key for key in inspect_export(path).variables if key.startswith("bias")]
     assert not hasattr(tf.saved_model.load(str(path)), "bias")
     assert_serves(path, student, IDS)
-    version = refresh(tmp_path, {"item_id": IDS[1:]}, verbose=0, warm_up=False)
+    version = refresh(tmp_path, {"item_id": IDS[1:]}, verbose=0, warmup_requests=False)
     assert_serves(version, student, IDS[1:])
 
 
 def test_an_export_without_items(student, tmp_path):
-    path = export(student, None, tmp_path, verbose=0, warm_up=False)
+    path = export(student, None, tmp_path, verbose=0, warmup_requests=False)
     item = tf.constant(["i1", "i2", "i3"])
     found = tf.saved_model.load(str(path)).signatures["score"](**USERS, item_id=item)
     logits = predicted(student, ["i1", "i2", "i3"]).diagonal()
@@ -163,6 +165,6 @@ def test_an_export_without_items(student, tmp_path):
 
 @pytest.mark.parametrize("bias, wanted", [(BIAS, BIAS), (None, 0.0)])
 def test_a_tower_alone_has_it_in_the_manifest(tmp_path, bias, wanted):
-    path = export(student_of(bias), None, tmp_path, side="item", verbose=0, warm_up=False)
+    path = export(student_of(bias), None, tmp_path, side="item", verbose=0, warmup_requests=False)
     found = inspect_export(path)
     assert found.findings == [] and found.manifest["bias"] == wanted

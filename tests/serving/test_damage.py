@@ -49,7 +49,7 @@ def student():
 @pytest.fixture(scope="module")
 def good(student, tmp_path_factory):
     base = tmp_path_factory.mktemp("good")
-    return export(student, ITEMS, base, attributes=["price"], warm_up=False, verbose=0)
+    return export(student, ITEMS, base, attributes=["price"], warmup_requests=False, verbose=0)
 
 
 @pytest.fixture(scope="module")

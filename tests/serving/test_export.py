@@ -229,7 +229,7 @@ def test_features_may_have_any_name_that_a_schema_takes(tmp_path):
 STEPS = {
     "saved_model.save": (tf.saved_model, "save"),
     "items": (MODULE, "write_items"),
-    "warm-up": (MANIFEST, "write_warm_up"),
+    "warm-up": (MANIFEST, "write_warmup_requests"),
     "variables": (MANIFEST, "variable_shapes"),
     "manifest": (MANIFEST, "digests"),
     "inspect": (PUBLISH, "inspect_export"),
@@ -257,8 +257,8 @@ def test_an_interruption_leaves_nothing_but_earlier_versions(
         # The others don't need what it writes, and it takes a second.
         monkeypatch.setattr(tf.saved_model, "save", lambda module, path, signatures: None)
         monkeypatch.setattr(MANIFEST, "variable_shapes", lambda directory: {})
-        monkeypatch.setattr(MANIFEST, "write_warm_up", lambda *args, **drawn: 0)
-        monkeypatch.setattr(MODULE, "can_warm_up", lambda wanted: True)
+        monkeypatch.setattr(MANIFEST, "write_warmup_requests", lambda *args, **drawn: 0)
+        monkeypatch.setattr(MODULE, "can_write_warmup_requests", lambda wanted: True)
         monkeypatch.setattr(MODULE, "write_items", lambda *args: {"items": 4})
         monkeypatch.setattr(
             PUBLISH, "inspect_export", lambda directory, **_: type("Clean", (), {"findings": []})

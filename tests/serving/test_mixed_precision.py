@@ -19,7 +19,7 @@ from tfpfd import (
     refresh,
 )
 from tfpfd._keras import keras
-from tfpfd.schema.mark import fingerprints, mark_of
+from tfpfd.schema.batch_fingerprints import fingerprints, mark_of
 from tfpfd.serving import embed_items, saved_scores
 
 USERS, ITEMS = 5, 11
@@ -159,8 +159,8 @@ class Half(TwoTower):
 
 def test_embeddings_of_ones_own_may_be_of_any_type(strings, policy, tmp_path):
     student = Ranker(strings.schema, Half([4]))
-    path = export(student, strings.catalogue(), tmp_path, warm_up=False, verbose=0)
-    version = refresh(tmp_path, strings.catalogue()[:5], warm_up=False, verbose=0)
+    path = export(student, strings.catalogue(), tmp_path, warmup_requests=False, verbose=0)
+    version = refresh(tmp_path, strings.catalogue()[:5], warmup_requests=False, verbose=0)
     _, table = embed_items(student, strings.catalogue(), verbose=0)
     assert table.dtype == np.float32
     loaded = tf.saved_model.load(str(path))

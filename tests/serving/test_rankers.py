@@ -57,7 +57,7 @@ def sigmoid(x):
 @pytest.mark.parametrize("network", [MLP([4, 3]), TwoTower([4])], ids=["mlp", "two towers"])
 def test_a_ranker_gives_its_predictions(tmp_path, network):
     student = student_of(network)
-    path = export(student, None, tmp_path, warm_up=False, verbose=0)
+    path = export(student, None, tmp_path, warmup_requests=False, verbose=0)
     found = inspect_export(path)
     assert found.findings == []
     assert set(found.signatures) == {"serving_default", "score"}
@@ -78,7 +78,7 @@ def test_a_ranker_gives_its_predictions(tmp_path, network):
 
 def test_several_rankers_rank_by_expected_value(tmp_path):
     rankers = {"ctr": student_of(MLP([3]), 1), "cvr": student_of(TwoTower([4]), 2)}
-    path = export(rankers, None, tmp_path, price="price", warm_up=False, verbose=0)
+    path = export(rankers, None, tmp_path, price="price", warmup_requests=False, verbose=0)
     found = inspect_export(path)
     assert found.findings == []
     assert found.manifest["rankers"] == ["ctr", "cvr"]
@@ -95,7 +95,7 @@ def test_several_rankers_rank_by_expected_value(tmp_path):
 
 def test_without_a_price_it_is_the_product(tmp_path):
     rankers = {"ctr": student_of(MLP([3]), 1), "cvr": student_of(MLP([3]), 2)}
-    path = export(rankers, None, tmp_path, warm_up=False, verbose=0)
+    path = export(rankers, None, tmp_path, warmup_requests=False, verbose=0)
     answer = tf.saved_model.load(str(path)).signatures["serving_default"](**RAW)
     product = sigmoid(logits(rankers["ctr"])) * sigmoid(logits(rankers["cvr"]))
     np.testing.assert_allclose(answer["expected_value"], product, rtol=1e-5, atol=1e-6)
@@ -106,7 +106,7 @@ def test_towers_apart_give_the_logit_together(tmp_path):
     student.network.bias.assign(-3.0)
     embeddings = []
     for side in ("user", "item"):
-        path = export(student, None, tmp_path / side, side=side, warm_up=False, verbose=0)
+        path = export(student, None, tmp_path / side, side=side, warmup_requests=False, verbose=0)
         found = inspect_export(path)
         assert found.findings == []
         assert found.manifest["bias"] == -3.0

@@ -213,7 +213,9 @@ def test_a_network_of_ordinary_layers_is_explained(student, marked, tmp_path):
     one = Ranker(student.schema, Everything())
     inputs = {name: np.ones(2, np.int32) for name in ("user_id", "item_id")}
     one.predict(marked(student.schema, inputs), verbose=0)
-    assert inspect_export(export(one, None, tmp_path, warm_up=False, verbose=0)).findings == []
+    assert (
+        inspect_export(export(one, None, tmp_path, warmup_requests=False, verbose=0)).findings == []
+    )
 
 
 def test_an_operation_outside_of_functions(copied, change):

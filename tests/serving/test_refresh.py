@@ -25,7 +25,7 @@ from tfpfd import (
     inspect_export,
     refresh,
 )
-from tfpfd.serving import items as items_module
+from tfpfd.serving import item_embeddings as items_module
 from tfpfd.serving import kept_embeddings
 
 MODULE = sys.modules[refresh.__module__]
@@ -70,7 +70,7 @@ def first(student, tmp_path_factory):
         k=3,
         attributes=["kinds", "price"],
         details=details,
-        warm_up=False,
+        warmup_requests=False,
         verbose=0,
     )
 
@@ -107,7 +107,7 @@ def assert_serves(path, student, items):
 
 def test_items_may_be_added_removed_and_changed(student, base):
     changed = catalogue([7, 2, 30, 31, 4], price=0.0)
-    version = refresh(base, changed, details={"rows": 12}, warm_up=False, verbose=0)
+    version = refresh(base, changed, details={"rows": 12}, warmup_requests=False, verbose=0)
     assert version == base / "2"
     assert_serves(version, student, changed)
     assert_serves(base / "1", student, catalogue(range(9)))
@@ -126,7 +126,9 @@ def test_items_may_be_added_removed_and_changed(student, base):
 
 
 def test_the_manifest_names_the_parent_and_keeps_what_still_holds(base):
-    version = refresh(base, catalogue([1, 2]), details={"rows": 12}, warm_up=False, verbose=0)
+    version = refresh(
+        base, catalogue([1, 2]), details={"rows": 12}, warmup_requests=False, verbose=0
+    )
     manifest = inspect_export(version).manifest
     assert manifest["parent"] == 1
     assert inspect_export(base / "1").manifest["parent"] is None
@@ -142,7 +144,7 @@ def test_the_same_items_give_the_same_table(student, base, tmp_path, monkeypatch
     monkeypatch.setattr(items_module, "BATCH", 4)
     file = tmp_path / "items.parquet"
     catalogue(range(9)).to_parquet(file)
-    version = refresh(base, file, warm_up=False, verbose=0)
+    version = refresh(base, file, warmup_requests=False, verbose=0)
     old, new = (
         tf.saved_model.load(str(path)).item_embeddings.numpy() for path in (base / "1", version)
     )
@@ -152,9 +154,9 @@ def test_the_same_items_give_the_same_table(student, base, tmp_path, monkeypatch
 
 @pytest.mark.parametrize("table, error", [("bfloat16", 2**-8), ("int8", 0.5 / 127)])
 def test_a_smaller_table_keeps_its_type(student, tmp_path, table, error):
-    export(student, catalogue(range(9)), tmp_path, table=table, warm_up=False, verbose=0)
+    export(student, catalogue(range(9)), tmp_path, table=table, warmup_requests=False, verbose=0)
     items = catalogue(range(5, 25))
-    version = refresh(tmp_path, items, warm_up=False, verbose=0)
+    version = refresh(tmp_path, items, warmup_requests=False, verbose=0)
     assert inspect_export(version).findings == []
     loaded = tf.saved_model.load(str(version))
     assert loaded.item_embeddings.dtype.name == table
@@ -173,7 +175,7 @@ KILLED = """
 import os, signal, sys
 import pandas as pd
 from tfpfd import refresh
-from tfpfd.serving import items
+from tfpfd.serving import item_embeddings
 items.BATCH = 4
 def batches():
     rows = pd.read_parquet(sys.argv[2])
@@ -181,7 +183,7 @@ def batches():
         if start == 8:
             os.kill(os.getpid(), signal.SIGKILL)
         yield dict(rows[start:start + 4].items())
-refresh(sys.argv[1], batches(), warm_up=False, verbose=0)
+refresh(sys.argv[1], batches(), warmup_requests=False, verbose=0)
 """
 
 
@@ -204,7 +206,7 @@ def test_after_a_kill_it_goes_on_from_what_was_embedded(student, base, tmp_path,
     monkeypatch.setattr(
         kept_embeddings.Path, "exists", lambda p: (seen.append((p.name, exists(p))), exists(p))[1]
     )
-    version = refresh(base, items, warm_up=False, verbose=0)
+    version = refresh(base, items, warmup_requests=False, verbose=0)
     parts = [found for name, found in seen if name.endswith(".npy")]
     assert parts == [True, True, False, False]
     monkeypatch.undo()
@@ -237,20 +239,20 @@ def test_a_refusal_leaves_what_was_embedded_or_nothing(base, monkeypatch):
     items = catalogue(range(20, 33))
     bad = items.drop(columns=items.columns[-1])
     with pytest.raises(ValueError, match="missing column"):
-        refresh(base, bad, warm_up=False, verbose=0)
+        refresh(base, bad, warmup_requests=False, verbose=0)
     assert sorted(path.name for path in base.iterdir()) == ["1"]
     twice = pd.concat([items, items.iloc[:1]])
     with pytest.raises(ValueError, match="expected each id once"):
-        refresh(base, twice, warm_up=False, verbose=0)
+        refresh(base, twice, warmup_requests=False, verbose=0)
     assert len(list((base / ".refreshing").iterdir())) == 4
-    assert refresh(base, items, warm_up=False, verbose=0) == base / "2"
+    assert refresh(base, items, warmup_requests=False, verbose=0) == base / "2"
     assert sorted(path.name for path in base.iterdir()) == ["1", "2"]
 
 
 def test_two_at_once_are_refused(base):
     with MODULE._parts(base), pytest.raises(OSError, match="is being refreshed by another process"):
-        refresh(base, catalogue([1]), warm_up=False, verbose=0)
-    assert refresh(base, catalogue([1]), warm_up=False, verbose=0) == base / "2"
+        refresh(base, catalogue([1]), warmup_requests=False, verbose=0)
+    assert refresh(base, catalogue([1]), warmup_requests=False, verbose=0) == base / "2"
 
 
 # Refusals.
@@ -267,7 +269,7 @@ def test_two_at_once_are_refused(base):
 )
 def test_bad_items_are_refused(base, items, message):
     with pytest.raises(ValueError, match=message):
-        refresh(base, items, warm_up=False, verbose=0)
+        refresh(base, items, warmup_requests=False, verbose=0)
     assert [path.name for path in base.iterdir() if path.name.isdecimal()] == ["1"]
 
 

@@ -56,6 +56,6 @@ def test_refusals(exported, tmp_path):
         saved_embeddings(exported.path, users.iloc[:0])
     with pytest.raises(FileNotFoundError, match="holds no SavedModel"):
         saved_embeddings(tmp_path, users)
-    version = export(exported.student, None, tmp_path, side="user", warm_up=False)
+    version = export(exported.student, None, tmp_path, side="user", warmup_requests=False)
     with pytest.raises(ValueError, match=r"`path` must be an export with items, .*signatures"):
         saved_embeddings(version, users)

@@ -44,7 +44,7 @@ def test_scores_are_the_students(exported):
 
 
 def test_of_a_ranker_without_items(strings, tmp_path):
-    version = export(strings.student, None, tmp_path, warm_up=False)
+    version = export(strings.student, None, tmp_path, warmup_requests=False)
     rows = rows_of(strings)
     expected = saved_scores(strings.path, rows)
     np.testing.assert_allclose(saved_scores(version, rows), expected, rtol=1e-5, atol=1e-6)
@@ -54,7 +54,7 @@ def test_of_a_ranker_without_items(strings, tmp_path):
 def test_exports_that_score_no_rows(strings, tmp_path, what):
     student = strings.student if what == "tower" else {"ctr": strings.student}
     side = "user" if what == "tower" else None
-    version = export(student, None, tmp_path, side=side, warm_up=False)
+    version = export(student, None, tmp_path, side=side, warmup_requests=False)
     with pytest.raises(ValueError, match=r"must be an export of one ranker, received .*signatures"):
         saved_scores(version, rows_of(strings))
 

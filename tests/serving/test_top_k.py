@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tfpfd.serving import exact_search
 from tfpfd.serving.exact_search import AT_ONCE, CHUNK, best_of
-from tfpfd.serving.table import ItemTable, check_table_type, stored
+from tfpfd.serving.item_table import ItemTable, check_table_type, stored
 
 
 def make_best():

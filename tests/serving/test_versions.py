@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tfpfd.serving.versions import latest
+from tfpfd.serving.newest_version import latest
 from tfpfd.versions.store import versions
 
 

@@ -76,7 +76,7 @@ class Recipe:
       student: makes a student from a schema.
       teacher: makes a teacher from a schema, the features that it sees, and the student.
       learning_rate: of Adam.
-      weight: λ.
+      distillation_weight: λ.
       warm_up: epochs before the teacher counts; the student may not be stopped in them.
       epochs: at most.
       patience: epochs without a better validation loss before training stops.
@@ -86,7 +86,7 @@ class Recipe:
     student: MakeStudent
     teacher: MakeTeacher
     learning_rate: float
-    weight: float
+    distillation_weight: float
     warm_up: int
     epochs: int
     patience: int
@@ -135,7 +135,9 @@ def train(
     model, start = student, 0
     if arm.teacher is not None:
         teacher = recipe.teacher(schema, arm.teacher, student)
-        warm_up = WarmUp(recipe.weight, steps=recipe.warm_up * int(train.cardinality()))
+        warm_up = WarmUp(
+            recipe.distillation_weight, steps=recipe.warm_up * int(train.cardinality())
+        )
         soft = recipe.losses.soft_labels and recipe.losses.soft_labels()
         model = Distillation(
             student=student, teacher=teacher, distillation_weight=warm_up, distillation_loss=soft

@@ -104,7 +104,7 @@ def check_catalogue(data: CatalogueSplits) -> None:
     _check_privileged(schema)
     for part in ("train", "validation", "test"):
         of_user = raw_columns(schema.user)
-        weight = () if schema.weight is None else (schema.weight,)
+        weight = () if schema.sample_weight is None else (schema.sample_weight,)
         columns = dict.fromkeys((*pair, *data.extra_columns, *of_user, *weight))
         _check_pairs(f"data.{part}", getattr(data, part), columns, pair)
         if getattr(data, part).empty:

@@ -88,7 +88,7 @@ def _by_size(axes: Axes, results: Results) -> None:
         axes.plot(places, means, "o-", color=color, label=arm, markersize=4, linewidth=1.3)
     _zero(axes, "y")
     axes.set_xticks(labelled, [f"{rows:,}" for rows in labelled])
-    axes.set_xlabel(f"training {results.task.labelled}", fontsize=9)
+    axes.set_xlabel(f"training {results.measures.labelled}", fontsize=9)
     axes.set_title(f"gain over base in {title_of(metric)}", fontsize=10)
     axes.legend(fontsize=8, frameon=False)
 

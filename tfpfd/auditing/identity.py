@@ -10,36 +10,36 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tfpfd.auditing.arm_trainings import ArmTrainings
 from tfpfd.auditing.arms import Recipe
-from tfpfd.auditing.bench import Bench
 from tfpfd.distillation import Ranker
 from tfpfd.schema import Sees
 
 
-def identity(bench: Bench, sees: Sees, resamples: int) -> dict[str, Any]:
+def identity(trainings: ArmTrainings, sees: Sees, resamples: int) -> dict[str, Any]:
     """What cells must have in common with an audit that goes on from them.
 
     Not the number of seeds or the sizes: a cell is of one of each.
 
     Args:
-      bench: of the recipe that was given, before any search.
+      trainings: of the recipe that was given, before any search.
       sees: what the distilled student's teacher sees.
       resamples: of the test users.
 
     Returns:
       Arguments as they are, rows, schema and networks as digests, by name.
     """
-    recipe = bench.recipe
-    numbers = ("learning_rate", "weight", "warm_up", "epochs", "patience")
+    recipe = trainings.recipe
+    numbers = ("learning_rate", "distillation_weight", "warm_up", "epochs", "patience")
     return {
-        "metric": bench.metric,
+        "metric": trainings.metric,
         "sees": sees,
         **{name: _number(getattr(recipe, name)) for name in numbers},
-        "batch_size": int(bench.batch_size),
+        "batch_size": int(trainings.batch_size),
         "resamples": int(resamples),
-        "schema": _digest(bench.schema.to_json().encode()),
-        "rows": _rows(bench),
-        "networks": _digest(_networks(bench, recipe, sees).encode()),
+        "schema": _digest(trainings.schema.to_json().encode()),
+        "rows": _rows(trainings),
+        "networks": _digest(_networks(trainings, recipe, sees).encode()),
     }
 
 
@@ -55,10 +55,10 @@ def _digest(*parts: bytes) -> str:
     return digest.hexdigest()
 
 
-def _rows(bench: Bench) -> str:
+def _rows(trainings: ArmTrainings) -> str:
     """Digest of all that was looked up, of whose it is, and of what rivals see."""
     parts: list[bytes] = []
-    for name, values in bench.looked_up():
+    for name, values in trainings.looked_up():
         plain = values
         if values.dtype.kind not in "biuf":
             flat = pd.Series(values.ravel().astype(object))
@@ -67,12 +67,12 @@ def _rows(bench: Bench) -> str:
     return _digest(*parts)
 
 
-def _networks(bench: Bench, recipe: Recipe, sees: Sees) -> str:
+def _networks(trainings: ArmTrainings, recipe: Recipe, sees: Sees) -> str:
     """The configurations of the student and of its teachers."""
-    student = recipe.student(bench.schema)
+    student = recipe.student(trainings.schema)
     described = [_described(student)]
     for view in dict.fromkeys(("served", sees)):
-        teacher = recipe.teacher(bench.schema, view, student)
+        teacher = recipe.teacher(trainings.schema, view, student)
         described += [_described(teacher), teacher.encoder is student.encoder]
     return json.dumps(described, default=lambda value: type(value).__qualname__)
 

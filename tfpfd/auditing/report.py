@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from tfpfd.auditing import figures, tables
-from tfpfd.auditing.pages import Block, Heading, Listing, Note, Picture, to_html, to_markdown
+from tfpfd.auditing.report_blocks import (
+    Block,
+    Heading,
+    Listing,
+    Note,
+    Picture,
+    to_html,
+    to_markdown,
+)
 from tfpfd.auditing.results import Results
 from tfpfd.auditing.verdict import Verdict, judge, on_base
 from tfpfd.evaluation.differences import by_metric

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from tfpfd.auditing.task import ROWS, AuditTask
+from tfpfd.auditing.measures import ROWS, AuditMeasures
 from tfpfd.auditing.tuning import Tuning
 from tfpfd.auditing.verdict import Evidence
 from tfpfd.evaluation import Comparison, Interval, confidence_interval
@@ -70,7 +70,7 @@ class Results:
       test_rows: number of test rows.
       test_users: number of their users.
       settings: how the arms were trained, by what a reader calls it.
-      task: what is measured.
+      measures: what is measured.
       rivals: what stands beside the base of the largest size; None: nothing is said of them.
     """
 
@@ -83,7 +83,7 @@ class Results:
     test_rows: int = 0
     test_users: int = 0
     settings: Mapping[str, object] = field(default_factory=dict)
-    task: AuditTask = ROWS
+    measures: AuditMeasures = ROWS
     rivals: Rivals | None = None
 
     @property
@@ -97,14 +97,14 @@ class Results:
         students = self.largest.students.values()
         return tuple(
             metric
-            for metric in self.task.metrics
+            for metric in self.measures.metrics
             if not all(np.isnan(arm[metric][:, 0]).all() for arm in students)
         )
 
     @property
     def teacher_metric(self) -> str:
         """The metric that teachers, and what they rest on, are measured by."""
-        return self.task.of_teachers or self.metric
+        return self.measures.of_teachers or self.metric
 
     def teacher_gain(self, size: Size) -> Interval:
         """The distilled student's teacher minus base; positive is better."""
@@ -161,7 +161,7 @@ class Results:
             )
         if self.metric not in self.metrics:
             warnings.append(
-                f"No {title_of(self.metric)}: no test user has {self.task.needed}, so another "
+                f"No {title_of(self.metric)}: no test user has {self.measures.needed}, so another "
                 "`metric` is needed."
             )
         undefined = [
@@ -172,7 +172,7 @@ class Results:
         if undefined:
             warnings.append(
                 f"No interval for {', '.join(undefined)}: on some resamples of the test users "
-                f"there are no {self.task.needed}. More test users are needed."
+                f"there are no {self.measures.needed}. More test users are needed."
             )
         if self.rivals is not None and self.rivals.lacking:
             warnings.append(

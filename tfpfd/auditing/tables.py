@@ -8,7 +8,8 @@ from tfpfd.auditing.results import Results
 from tfpfd.evaluation import Interval, confidence_interval
 from tfpfd.evaluation.differences import CONTROLS, Metrics, compare, gain
 from tfpfd.evaluation.intervals import level, number
-from tfpfd.evaluation.titles import ABOUT, RIVALS, title_of
+from tfpfd.evaluation.rivals import title_of_rival
+from tfpfd.evaluation.titles import ABOUT, title_of
 
 
 def cell(metrics: Metrics, metric: str) -> str:
@@ -50,8 +51,8 @@ def sizes(results: Results) -> pd.DataFrame:
     for share, size in results.sizes.items():
         base = size.students["base"]
         rows[f"{share:.0%}"] = {
-            results.task.labelled: f"{size.labelled:,}",
-            results.task.unlabelled: f"{size.unlabelled:,}",
+            results.measures.labelled: f"{size.labelled:,}",
+            results.measures.unlabelled: f"{size.unlabelled:,}",
             f"base {title_of(metric)}": cell(base, metric),
             **{
                 arm: _marked(gain(size.students[arm], base, metric))
@@ -100,9 +101,9 @@ def search(results: Results) -> pd.DataFrame:
 def settings(results: Results) -> pd.DataFrame:
     """How the arms were trained."""
     rows = {
-        f"training {results.task.labelled}": f"{results.largest.labelled:,}",
-        f"training {results.task.unlabelled}": f"{results.largest.unlabelled:,}",
-        f"test {results.task.test}": f"{results.test_rows:,}",
+        f"training {results.measures.labelled}": f"{results.largest.labelled:,}",
+        f"training {results.measures.unlabelled}": f"{results.largest.unlabelled:,}",
+        f"test {results.measures.test}": f"{results.test_rows:,}",
         "test users": f"{results.test_users:,}",
         **{name: str(value) for name, value in results.settings.items()},
     }
@@ -113,7 +114,7 @@ def rivals(results: Results) -> pd.DataFrame:
     """The base and its rivals: test metrics, and the rivals' minus the base's."""
     found = results.comparison
     assert found is not None  # There are rivals.
-    names = {"base": "base", **{name: RIVALS[name] for name in found.rivals}}
+    names = {"base": "base", **{name: title_of_rival(name) for name in found.rivals}}
     rows = {}
     for name, shown in names.items():
         levels = {title_of(metric): cell(found.values[name], metric) for metric in found.metrics}

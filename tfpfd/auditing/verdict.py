@@ -8,7 +8,8 @@ from typing import Literal
 
 from tfpfd.evaluation import Interval
 from tfpfd.evaluation.comparison import Standing
-from tfpfd.evaluation.titles import RIVALS, title_of
+from tfpfd.evaluation.rivals import title_of_rival
+from tfpfd.evaluation.titles import title_of
 from tfpfd.schema import Sees
 
 Kind = Literal["helps", "regularisation only", "hurts", "can't tell"]
@@ -103,7 +104,7 @@ def judge(evidence: Evidence) -> Verdict:
 
 def on_base(standing: Standing) -> str:
     """Whether the base is good enough to start from, in a sentence."""
-    return standing.sentence("Your base", RIVALS[standing.rival])
+    return standing.sentence("Your base", title_of_rival(standing.rival))
 
 
 def _kind(evidence: Evidence) -> Kind:

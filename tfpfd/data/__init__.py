@@ -2,7 +2,7 @@
 
 from tfpfd.data.catalogue import CatalogueSplits
 from tfpfd.data.dataset import from_rows, from_stream
-from tfpfd.data.lists import LIST
+from tfpfd.data.list_ids import LIST
 from tfpfd.data.past_features import PastFeatures
 from tfpfd.data.positives import from_positives
 from tfpfd.data.splits import Splits

@@ -146,8 +146,8 @@ class CatalogueSplits:
             frames.append(made[raw_columns(schema.features("privileged").values())])
         frame = pd.concat(frames, axis=1)
         frame[schema.label] = (np.arange(len(row)) < len(rows)).astype(np.float32)
-        if schema.weight is not None:
-            frame[schema.weight] = rows[schema.weight].to_numpy()[row]
+        if schema.sample_weight is not None:
+            frame[schema.sample_weight] = rows[schema.sample_weight].to_numpy()[row]
         if schema.list_key is not None and schema.list_key not in frame:  # It may be the user's id.
             frame[schema.list_key] = row
         return schema.adapt(frame, verbose=0)

@@ -10,15 +10,15 @@ import tensorflow as tf
 
 from tfpfd._arguments import check_flag, check_integer, names_in
 from tfpfd.data.epochs import orders
-from tfpfd.data.lists import LIST, hashed, numbered
+from tfpfd.data.list_ids import LIST, hashed, numbered
 from tfpfd.data.whole_lists import batches_of_lists
 from tfpfd.schema import Schema, raw_batches
+from tfpfd.schema.batch_fingerprints import SCHEMA
 from tfpfd.schema.batches import Source, check_columns, rows_of
 from tfpfd.schema.columns import column
 from tfpfd.schema.feature import raw_columns
-from tfpfd.schema.mark import SCHEMA
+from tfpfd.schema.label_checks import LABELS, WEIGHTS, check_target, checked
 from tfpfd.schema.schema import check_schema
-from tfpfd.schema.validation import LABELS, WEIGHTS, check_target, checked
 
 
 def from_rows(
@@ -177,9 +177,9 @@ def from_stream(
         inputs = {**schema.lookup(batch), **kept, **further}
         if schema.list_key is not None:
             inputs[LIST] = hashed(schema.list_key, batch[schema.list_key])
-        if schema.weight is None:
+        if schema.sample_weight is None:
             return inputs, label
-        return inputs, label, _weight(schema.weight, batch)
+        return inputs, label, _weight(schema.sample_weight, batch)
 
     return prefetched(raw.map(look_up, num_parallel_calls=tf.data.AUTOTUNE))
 
@@ -195,7 +195,7 @@ def prefetched(batches: tf.data.Dataset) -> tf.data.Dataset:
 
 def _column_names(schema: Schema, extra_columns: Sequence[str], labels: Sequence[str]) -> list[str]:
     """Every column needed; refuses columns to pass on that would stand in another's place."""
-    taken = {*raw_columns(schema.features().values()), schema.label, schema.weight, LIST}
+    taken = {*raw_columns(schema.features().values()), schema.label, schema.sample_weight, LIST}
     for argument, names in (("extra_columns", extra_columns), ("labels", labels)):
         for name in names:
             if argument == "labels" and name in extra_columns:

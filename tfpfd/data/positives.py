@@ -16,8 +16,8 @@ from tfpfd.data.unexposed import draw_unexposed
 from tfpfd.data.whole_lists import ListColumns, whole_lists
 from tfpfd.schema import Schema, raw_batches
 from tfpfd.schema.feature import Feature, raw_columns
+from tfpfd.schema.label_checks import check_target
 from tfpfd.schema.schema import check_schema
-from tfpfd.schema.validation import check_target
 
 MakePrivileged: TypeAlias = Callable[[pd.DataFrame], pd.DataFrame]
 """Makes privileged features of a frame of users, items and moments, in its order."""
@@ -160,8 +160,10 @@ def look_up_lists(
     labels[:, 0] = 1
     targets = [labels.ravel()]
     size = candidates.shape[1]
-    if schema.weight is not None:
-        _, weights = check_target(rows.assign(**{schema.label: 1.0}), schema.label, schema.weight)
+    if schema.sample_weight is not None:
+        _, weights = check_target(
+            rows.assign(**{schema.label: 1.0}), schema.label, schema.sample_weight
+        )
         assert weights is not None  # The schema has one.
         targets.append(np.repeat(weights, size))
     inputs = {}

@@ -54,7 +54,7 @@ def sample_unexposed(
     """
     extra_columns = names_in("extra_columns", extra_columns)
     drawn = draw_unexposed(rows, items, schema, user, item, exposed, extra_columns, per_row, seed)
-    named = {user, *raw_columns(schema.user), schema.weight, schema.list_key, *extra_columns}
+    named = {user, *raw_columns(schema.user), schema.sample_weight, schema.list_key, *extra_columns}
     kept = rows[[name for name in rows.columns if name in named - set(items.columns)]]
     candidates = kept.iloc[np.repeat(np.arange(len(rows)), per_row)].reset_index(drop=True)
     features = items.iloc[drawn.ravel()].reset_index(drop=True)

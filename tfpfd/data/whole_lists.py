@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfpfd.data.common_features import in_common, key_of
 from tfpfd.data.epochs import orders
-from tfpfd.data.lists import LIST
-from tfpfd.data.once import in_common, key_of
+from tfpfd.data.list_ids import LIST
 
 _MOST_LISTS = 2**32
 # Where no key of `from_stream` is, hashed or an integer as it is.

@@ -68,7 +68,7 @@ def make_list_teacher(schema: Schema, sees: Sees, student: Ranker) -> Ranker:
 
 
 SETTINGS: dict[str, Mapping[str, Any]] = {
-    "movielens": {"learning_rate": 4e-3, "weight": 0.9, "batch_size": 256}
+    "movielens": {"learning_rate": 4e-3, "distillation_weight": 0.9, "batch_size": 256}
 }
 """How to train on rows of a data set, where that is known."""
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
-import pandas as pd
 
 from tfpfd._keras import keras
 from tfpfd.auditing.arms import OF_LISTS
 from tfpfd.data.catalogue import CatalogueSplits
 from tfpfd.data.table_rows import Treatment
+from tfpfd.datasets.movielens.catalogue import TEST
 from tfpfd.demo.methods import Parts
 from tfpfd.distillation import Ranker
-from tfpfd.distillation.labelled import LabelledModel
+from tfpfd.distillation.labelled_model import LabelledModel
 from tfpfd.evaluation import multiplicities
 from tfpfd.evaluation.catalogue_rivals import catalogue_rivals
 from tfpfd.evaluation.catalogue_rows import CatalogueRows, asked_of
@@ -51,7 +50,8 @@ class CatalogueRecipe:
       learning_rate: of Adam.
       lists: a batch.
       epochs: of every training.
-      weight: λ, where an experiment doesn't vary it.
+      distillation_weight: λ, where an experiment doesn't vary it.
+      task_weight: of auxiliary tasks.
     """
 
     last: float = 0.8
@@ -63,7 +63,8 @@ class CatalogueRecipe:
     learning_rate: float = 2e-3
     lists: int = 64
     epochs: int = 4
-    weight: float = 0.5
+    distillation_weight: float = 0.5
+    task_weight: float = 0.1
 
     def __post_init__(self) -> None:
         if not 0.1 <= self.last <= 0.8:
@@ -73,8 +74,10 @@ class CatalogueRecipe:
             )
 
 
-WHOLE = CatalogueRecipe(weight=0.3)
-RECENT = CatalogueRecipe(last=0.1, drawn=100, scale=5.0, epochs=5, weight=0.7)
+WHOLE = CatalogueRecipe(distillation_weight=0.3)
+RECENT = CatalogueRecipe(
+    last=0.1, drawn=100, scale=4.0, epochs=4, distillation_weight=0.7, task_weight=10.0
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,11 +85,13 @@ class LikesTask:
     """Likes that were looked up, and what is trained on them.
 
     Args:
-      data: the likes, parted as settings were chosen by them.
+      chosen: the likes, parted as settings are chosen by them; see `splits_of`.
+      data: the likes, parted as students learn from them.
       rows: those that students learn from and are tested by, looked up.
       recipe: how everything is trained.
     """
 
+    chosen: CatalogueSplits
     data: CatalogueSplits
     rows: CatalogueRows
     recipe: CatalogueRecipe
@@ -102,17 +107,9 @@ class LikesTask:
           data: a dataset with `catalogue`, such as MovieLens.
           recipe: how everything is trained.
         """
-        # Settings were chosen by the validation, for students of as many likes before it. The test
-        # begins at .8 of the ratings, the validation at .7.
-        since = round(0.8 - recipe.last, 6)
-        alone = since >= 0.7
-        data = data.catalogue(since=0.6 if alone else since, drawn=recipe.drawn)
-        rows = CatalogueRows.look_up(
-            _until_the_test(data, alone),
-            parts=("train", "test"),
-            privileged_in=cls.privileged_in,
-        )
-        return cls(data, rows, recipe)
+        chosen, data = splits_of(data, recipe.last, recipe.drawn)
+        rows = CatalogueRows.look_up(data, parts=("train", "test"), privileged_in=cls.privileged_in)
+        return cls(chosen, data, rows, recipe)
 
     @property
     def schema(self) -> Schema:
@@ -129,11 +126,13 @@ class LikesTask:
         """How many likes students learn from."""
         return len(self.rows.lists["train"].users)
 
-    def parts(self, weight: Any = None, unshared: Collection[str] | None = ()) -> Parts:
+    def parts(
+        self, distillation_weight: Any = None, unshared: Collection[str] | None = ()
+    ) -> Parts:
         """A new student, and teachers for it.
 
         Args:
-          weight: λ, as `Distillation` takes it; None for the recipe's own.
+          distillation_weight: λ, as `Distillation` takes it; None for the recipe's own.
           unshared: what a teacher doesn't share, see `Parts`.
         """
         recipe = self.recipe
@@ -149,8 +148,17 @@ class LikesTask:
             dims = dict.fromkeys(sorted(tables), recipe.privileged_dim)
             return FeatureEncoder(schema, features, recipe.dim, dims)
 
-        weight = recipe.weight if weight is None else weight
-        return Parts(self.schema, network, encoder, weight, unshared, OF_LISTS.soft_labels)
+        if distillation_weight is None:
+            distillation_weight = recipe.distillation_weight
+        return Parts(
+            self.schema,
+            network,
+            encoder,
+            distillation_weight,
+            unshared,
+            OF_LISTS.soft_labels,
+            recipe.task_weight,
+        )
 
     def fit(
         self,
@@ -179,25 +187,35 @@ class LikesTask:
         return self.rows.evaluate(student, "test", METRICS, self.resamples)
 
     def rivals(self) -> Rivals:
-        """Tuned on the validation; they learn from all likes before the test."""
-        asked = {part: asked_of(self.data, part) for part in ("validation", "test")}
-        resamples = {p: multiplicities(len(one.users), RESAMPLES) for p, one in asked.items()}
-        return catalogue_rivals(self.data, asked, resamples, METRICS)
+        """Tuned on the validation; they learn from the likes that students learn from."""
+        return rivals_of(self.chosen, self.data)
 
 
-def _until_the_test(data: CatalogueSplits, alone: bool) -> CatalogueSplits:
-    """Likes as they are learned from when settings have been chosen by the validation.
+def splits_of(data: Any, last: float, drawn: int) -> tuple[CatalogueSplits, CatalogueSplits]:
+    """The likes as settings are chosen by them, and as students then learn from them.
 
-    What is known as the test begins is known as training ends: nothing that was shown by then is
-    drawn.
+    Settings are chosen by the validation, for students of as many likes before it; these then learn
+    from the validation too.
 
     Args:
-      data: parted as settings were chosen.
-      alone: whether the validation's likes are learned from without those before it.
+      data: a dataset with `catalogue`, such as MovieLens.
+      last: as of `CatalogueRecipe`.
+      drawn: films drawn beside each like.
     """
-    parts = [data.validation] if alone else [data.train, data.validation]
-    return dataclasses.replace(
-        data,
-        train=pd.concat(parts, ignore_index=True),
-        exposed=data.pairs("exposed", "train", "seen"),
+    since = round(TEST - last, 6)
+    return (
+        data.catalogue(since=min(since, 0.6), drawn=drawn),
+        data.catalogue(since=since, until=TEST, drawn=drawn),
     )
+
+
+def rivals_of(chosen: CatalogueSplits, data: CatalogueSplits) -> Rivals:
+    """Rivals that are tuned on the validation of `chosen`, and then learn from what `data` trains.
+
+    Args:
+      chosen: see `splits_of`.
+      data: see `splits_of`.
+    """
+    asked = {"validation": asked_of(chosen, "validation"), "test": asked_of(data, "test")}
+    resamples = {part: multiplicities(len(one.users), RESAMPLES) for part, one in asked.items()}
+    return catalogue_rivals(chosen, asked, resamples, METRICS, learned=data.pairs("train"))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from tfpfd.evaluation import confidence_interval
 from tfpfd.evaluation.comparison import Comparison
-from tfpfd.evaluation.titles import RIVALS, title_of
+from tfpfd.evaluation.rivals import title_of_rival
+from tfpfd.evaluation.titles import title_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,7 +35,7 @@ def retrieval(found: Mapping[str, Comparison]) -> Figure:
                 color = _DISTILLED if name == "distilled" else color
                 axes.plot([interval.low, interval.high], [place, place], color=color, linewidth=2)
                 axes.plot(interval.mean, place, "o", color=color)
-            axes.set_yticks(range(len(one.values)), [RIVALS.get(n, n) for n in one.values])
+            axes.set_yticks(range(len(one.values)), [title_of_rival(n) for n in one.values])
             axes.invert_yaxis()
             axes.grid(axis="x", alpha=0.3)
             axes.set_title(f"{title}: {title_of(metric)}", fontsize=10)

@@ -7,7 +7,7 @@ from typing import Any
 
 from tfpfd._keras import keras
 from tfpfd.distillation import Distillation, Ranker
-from tfpfd.distillation.labelled import LabelledModel
+from tfpfd.distillation.labelled_model import LabelledModel
 from tfpfd.layers import FeatureEncoder
 from tfpfd.schema import Schema, Sees
 
@@ -24,10 +24,11 @@ class Parts:
       network: makes a network for a ranker that sees these features; the second argument says
         whether it shall be stronger than the student's.
       encoder: makes an encoder of some features of a schema.
-      weight: λ, as `Distillation` takes it.
+      distillation_weight: λ, as `Distillation` takes it.
       unshared: names of the features that a teacher doesn't share with the student; None for an
         encoder of its own.
       soft_labels: makes the distillation loss; None for that of `Distillation`.
+      task_weight: as `AuxiliaryTasks` takes it.
     """
 
     def __init__(
@@ -35,11 +36,13 @@ class Parts:
         schema: Schema,
         network: MakeNetwork,
         encoder: MakeEncoder,
-        weight: Any = 0.5,
+        distillation_weight: Any = 0.5,
         unshared: Collection[str] | None = (),
         soft_labels: MakeLoss | None = None,
+        task_weight: float = 0.1,
     ) -> None:
-        self.schema, self.weight = schema, weight
+        self.schema, self.distillation_weight = schema, distillation_weight
+        self.task_weight = task_weight
         self.soft_labels = soft_labels
         self._network, self._encoder, self._own = network, encoder, unshared
         served = encoder(schema, schema.features("served"))
@@ -73,7 +76,7 @@ def distilled(sees: Sees, strong: bool = False, **options: Any) -> Compose:
         return Distillation(
             student=parts.student,
             teacher=teacher,
-            distillation_weight=parts.weight,
+            distillation_weight=parts.distillation_weight,
             distillation_loss=loss,
             **options,
         )

@@ -9,7 +9,8 @@ from tfpfd.evaluation import Interval, confidence_interval
 from tfpfd.evaluation.comparison import Comparison
 from tfpfd.evaluation.differences import CONTROLS, by_metric, compare, is_better
 from tfpfd.evaluation.intervals import level
-from tfpfd.evaluation.titles import ABOUT, RIVALS, title_of
+from tfpfd.evaluation.rivals import title_of_rival
+from tfpfd.evaluation.titles import ABOUT, title_of
 
 
 def print_comparison(found: Comparison, console: Console, title: str, note: str) -> None:
@@ -31,7 +32,7 @@ def print_comparison(found: Comparison, console: Console, title: str, note: str)
         table.add_column(title_of(metric), no_wrap=True)
         table.add_column("minus base", no_wrap=True)
     for name, values in found.values.items():
-        row = [RIVALS.get(name, name)]
+        row = [title_of_rival(name)]
         for metric in found.metrics:
             over = "" if name == found.base else _marked(found.minus_base(name, metric), metric)
             row += [level(confidence_interval(values[metric])), over]

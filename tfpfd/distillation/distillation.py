@@ -10,16 +10,16 @@ import tensorflow as tf
 
 from tfpfd._arguments import check_flag
 from tfpfd._keras import COUNTED_ONCE, declared_inputs, freeze, keras, register
-from tfpfd.distillation.contracts import check_loss
-from tfpfd.distillation.labelled import LabelledModel
+from tfpfd.distillation.fitting_losses import check_loss
+from tfpfd.distillation.labelled_model import LabelledModel
 from tfpfd.distillation.losses import SoftCrossEntropy, Term, term_of
+from tfpfd.distillation.model_parts import check_plain, name_part
 from tfpfd.distillation.overview import Part, features_table, parts_of
-from tfpfd.distillation.parts import check_plain, name_part
+from tfpfd.distillation.precomputed_teacher import check_inputs
 from tfpfd.distillation.privileged import remember
 from tfpfd.distillation.ranker import Ranker
 from tfpfd.distillation.schedule import schedule_of
 from tfpfd.distillation.schemas import check_same_features, rankers_of
-from tfpfd.distillation.scores import check_inputs
 from tfpfd.distillation.shared_weights import check_sharing
 from tfpfd.distillation.targets import Targets
 

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from tfpfd._keras import keras
-from tfpfd.distillation.given import inputs_of
+from tfpfd.distillation.fit_arguments import inputs_of
 from tfpfd.distillation.schemas import rankers_of
-from tfpfd.distillation.stored import StoredModel
+from tfpfd.distillation.stored_weights import StoredModel
 
 
 @contextlib.contextmanager

@@ -8,11 +8,11 @@ from typing import Any
 import tensorflow as tf
 
 from tfpfd._keras import freeze, keras, register
-from tfpfd.distillation.labelled import LabelledModel
+from tfpfd.distillation.labelled_model import LabelledModel
 from tfpfd.distillation.losses import Term, term_of
 from tfpfd.distillation.scorer import Scorer
+from tfpfd.distillation.seen_features import seen_features_of
 from tfpfd.distillation.targets import Targets
-from tfpfd.distillation.view import view_of
 from tfpfd.layers import FeatureEncoder, Network
 from tfpfd.schema import Schema, Sees
 
@@ -65,7 +65,7 @@ class Ranker(Scorer, LabelledModel):
         unshared: Iterable[str] = (),
         **kwargs: Any,
     ) -> None:
-        super().__init__(view_of(schema, sees, encoder, unshared), network, **kwargs)
+        super().__init__(seen_features_of(schema, sees, encoder, unshared), network, **kwargs)
 
     def check_batches(self, names: Collection[str], training: bool) -> None:
         """Refuses batches without a feature that it sees; see `LabelledModel.check_batches`."""

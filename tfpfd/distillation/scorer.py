@@ -12,14 +12,14 @@ from tfpfd._keras import keras
 from tfpfd.distillation.overview import RankerOverview
 from tfpfd.distillation.predicting import PredictingModel
 from tfpfd.distillation.privileged import remember
-from tfpfd.distillation.view import View
+from tfpfd.distillation.seen_features import SeenFeatures
 from tfpfd.layers import FeatureEncoder, Network
-from tfpfd.layers.contract import build_network
 from tfpfd.layers.encoded import Encoded
-from tfpfd.layers.repeated import EncodedOnce, Vectors, every_row
+from tfpfd.layers.encoded_once import EncodedOnce, Vectors, every_row
+from tfpfd.layers.network_check import build_network
 from tfpfd.schema import Side
-from tfpfd.schema.mark import columns_of
-from tfpfd.schema.prints import SchemaPrint
+from tfpfd.schema.batch_fingerprints import columns_of
+from tfpfd.schema.weights_fingerprint import WeightsFingerprint
 
 
 def encoded_once(
@@ -53,7 +53,7 @@ class Scorer(RankerOverview, PredictingModel):
     Its weights exist from the start, as the schema knows every size.
 
     Args:
-      view: what it sees.
+      seen: what it sees.
       network: of its own, from the vectors of the features to logits, one a row or by objective.
 
     Raises:
@@ -63,17 +63,17 @@ class Scorer(RankerOverview, PredictingModel):
 
     _unbuilt: Any = None
 
-    def __init__(self, view: View, network: Network, **kwargs: Any) -> None:
+    def __init__(self, seen: SeenFeatures, network: Network, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.schema = view.schema
+        self.schema = seen.schema
         self.network: keras.layers.Layer = network
-        self.sees = view.sees
-        self.unshared = view.unshared
+        self.sees = seen.sees
+        self.unshared = seen.unshared
         # Here, too, as Keras finds weights by the attributes of layers.
-        self.encoder = view.encoder
-        self._extra = view.extra
-        self.view = view
-        build_network(self.network, view.shapes)
+        self.encoder = seen.encoder
+        self._extra = seen.extra
+        self.seen = seen
+        build_network(self.network, seen.shapes)
         self.built = True
         self.note_name()
 
@@ -83,10 +83,10 @@ class Scorer(RankerOverview, PredictingModel):
         # Columns of its kernels come by side and feature, its last ones by objective.
         sides = {
             side: [(name, self.schema.fingerprints[name]) for name in names]
-            for side, names in self.view.names.items()
+            for side, names in self.seen.names.items()
         }
         parts = [sides, self.unshared, list(getattr(self.network, "objectives", ()))]
-        self.schema_print = SchemaPrint(f"ranker '{self.name}'", parts)
+        self.schema_print = WeightsFingerprint(f"ranker '{self.name}'", parts)
         hidden = set(self.schema.features(self.sees)) - set(self.schema.features("served"))
         if hidden:
             knowing = [encoder for encoder in self.encoders if hidden & set(encoder.features)]
@@ -104,12 +104,12 @@ class Scorer(RankerOverview, PredictingModel):
         Args:
           names: of the batch's inputs.
         """
-        self._check_names(self.view.names, names)
+        self._check_names(self.seen.names, names)
         features = self.schema.features(self.sees)
         self.schema.check_inputs(f"ranker '{self.name}'", names, features, required=True)
 
     def _check_names(self, sides: Iterable[Side], names: Collection[str]) -> None:
-        wanted = [name for side in sides for name in self.view.names[side]]
+        wanted = [name for side in sides for name in self.seen.names[side]]
         missing = [name for name in wanted if name not in names]
         if missing:
             raise ValueError(
@@ -153,9 +153,9 @@ class Scorer(RankerOverview, PredictingModel):
         sides: Iterable[Side] | None = None,
     ) -> EncodedOnce:
         """As `encode`, but a vector that groups of rows have in common is there once a group."""
-        wanted = list(self.view.names if sides is None else sides)
+        wanted = list(self.seen.names if sides is None else sides)
         self._check_names(wanted, inputs)
-        return self.view.encode(inputs, training, shared, wanted)
+        return self.seen.encode(inputs, training, shared, wanted)
 
     def _read(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfpfd.schema.validation import LABELS, WEIGHTS, checked
+from tfpfd.schema.label_checks import LABELS, WEIGHTS, checked
 
 
 class Targets:

@@ -12,7 +12,7 @@ from tfpfd.evaluation.intervals import (
     user_bootstrap,
 )
 from tfpfd.evaluation.irreproducibility import Irreproducibility, irreproducibility
-from tfpfd.evaluation.lists import list_attention, list_exposure, list_ndcg, mean_over_lists
+from tfpfd.evaluation.list_metrics import list_attention, list_exposure, list_ndcg, mean_over_lists
 from tfpfd.evaluation.metrics import (
     auc,
     evaluate_rows,
@@ -27,16 +27,31 @@ from tfpfd.evaluation.ranking import (
     ranks_of_relevant,
     recall_at_k,
 )
-from tfpfd.evaluation.rivals import BiasModel, CatalogueRival, ease, item_knn, popularity
-from tfpfd.evaluation.sources import Embeddings
+from tfpfd.evaluation.rivals import (
+    BiasModel,
+    Candidate,
+    CatalogueRival,
+    PointwiseRival,
+    RetrievalRival,
+    ShownRows,
+    ease,
+    item_knn,
+    popularity,
+    register_rival,
+)
+from tfpfd.evaluation.score_sources import Embeddings
 
 __all__ = [
     "BiasModel",
+    "Candidate",
     "CatalogueRival",
     "Comparison",
     "Embeddings",
     "Interval",
     "Irreproducibility",
+    "PointwiseRival",
+    "RetrievalRival",
+    "ShownRows",
     "auc",
     "compare_pointwise",
     "compare_retrieval",
@@ -61,6 +76,7 @@ __all__ = [
     "popularity",
     "ranks_of_relevant",
     "recall_at_k",
+    "register_rival",
     "reliability",
     "user_bootstrap",
 ]

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tfpfd._arguments import check_integer, names_in
-from tfpfd.evaluation.counting import best_items
 from tfpfd.evaluation.intervals import FloatArray, checked_counts, mean_over_users
-from tfpfd.evaluation.pairs import relevant_and_excluded
+from tfpfd.evaluation.rank_counting import best_items
 from tfpfd.evaluation.ranking import hit_rate_at_k, ndcg_at_k, ranks_up_to, ratio, recall_at_k
 from tfpfd.evaluation.rivals import CatalogueRival
-from tfpfd.evaluation.sources import Embeddings, parts, source_of
+from tfpfd.evaluation.score_sources import Embeddings, parts, source_of
+from tfpfd.evaluation.user_item_pairs import relevant_and_excluded
 
 if TYPE_CHECKING:
-    from tfpfd.evaluation.pairs import ItemsOfUsers
+    from tfpfd.evaluation.user_item_pairs import ItemsOfUsers
 
 _OF_RANKS = {"recall": recall_at_k, "hit_rate": hit_rate_at_k, "ndcg": ndcg_at_k}
 _OF_LISTS = ("coverage", "popularity_bias")

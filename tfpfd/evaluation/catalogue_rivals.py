@@ -1,4 +1,4 @@
-"""Popularity, item-kNN and EASE beside students that rank a catalogue."""
+"""Rivals beside students that rank a catalogue."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tfpfd.data.catalogue import CatalogueSplits
 from tfpfd.evaluation.catalogue_rows import Asked, matrix_of
 from tfpfd.evaluation.differences import Metrics
 from tfpfd.evaluation.measured_rivals import Rivals
-from tfpfd.evaluation.retrieval import retrieval_rivals
 from tfpfd.evaluation.rivals import CatalogueRival
+from tfpfd.evaluation.rivals.tuning import retrieval_rivals
 
 
 def catalogue_rivals(
@@ -21,6 +21,7 @@ def catalogue_rivals(
     resamples: Mapping[str, np.ndarray],
     metrics: Collection[str],
     kept: np.ndarray | None = None,
+    learned: pd.DataFrame | None = None,
 ) -> Rivals:
     """Fits `retrieval_rivals` to what all users chose, whether they are tested or not.
 
@@ -30,11 +31,14 @@ def catalogue_rivals(
       resamples: multiplicities of the users, by part.
       metrics: "recall@k", "hit_rate@k" and "ndcg@k" of any k; the first chooses settings.
       kept: places of the training rows to learn from; None for all.
+      learned: pairs that rivals learn from once their settings are chosen, as `data.pairs` gives
+        them; None for what they learned from before, and the validation.
     """
     users = np.unique(data.pairs("history", "train", "validation", "test")[data.user].to_numpy())
     train = data.pairs("train") if kept is None else data.pairs("train").iloc[kept]
     before = pd.concat([data.pairs("history"), train], ignore_index=True)
-    both = pd.concat([before, data.pairs("validation")], ignore_index=True)
+    if learned is None:
+        learned = pd.concat([before, data.pairs("validation")], ignore_index=True)
     first = next(iter(metrics))
 
     def found(rival: CatalogueRival, part: str, wanted: Collection[str]) -> Metrics:
@@ -43,7 +47,7 @@ def catalogue_rivals(
 
     tuned = retrieval_rivals(
         matrix_of(data, users, before),
-        matrix_of(data, users, both),
+        matrix_of(data, users, learned),
         lambda rival: float(found(rival, "validation", [first])[first][0]),
     )
     return Rivals(

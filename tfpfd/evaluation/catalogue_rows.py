@@ -18,11 +18,11 @@ from tfpfd.data.scoring import scores_of
 from tfpfd.data.table_rows import Treatment
 from tfpfd.distillation import Ranker
 from tfpfd.evaluation.catalogue import evaluate_catalogue, names_and_lengths
+from tfpfd.evaluation.compared_models import Catalogue
 from tfpfd.evaluation.intervals import FloatArray
-from tfpfd.evaluation.lists import list_ndcg, mean_over_lists
-from tfpfd.evaluation.rivals import history_of
-from tfpfd.evaluation.seeds import Catalogue
-from tfpfd.evaluation.sources import Embeddings
+from tfpfd.evaluation.list_metrics import list_ndcg, mean_over_lists
+from tfpfd.evaluation.rivals.catalogue_rival import history_of
+from tfpfd.evaluation.score_sources import Embeddings
 from tfpfd.schema import Schema
 
 if TYPE_CHECKING:

@@ -98,19 +98,23 @@ class Comparison:
         """Metrics by name, of rivals and then of models."""
         return {**self.rivals, **self.models}
 
-    def minus_base(self, name: str, metric: str) -> Interval:
-        """The interval of a rival's or a model's metric minus that of the base.
+    def minus(self, name: str, other: str, metric: str) -> Interval:
+        """The interval of a rival's or a model's metric minus that of another.
 
         Both meet the same resamples of the test users, and models of one seed stand beside each
         other. A rival is one and the same beside every seed.
 
         Args:
           name: of a rival or a model.
+          other: of what is taken from it.
           metric: name of the metric.
         """
-        base = self.models[self.base][metric]
-        values = self.values[name][metric]
-        return paired_difference(np.broadcast_to(values, base.shape), base)
+        own, others = np.broadcast_arrays(self.values[name][metric], self.values[other][metric])
+        return paired_difference(own, others)
+
+    def minus_base(self, name: str, metric: str) -> Interval:
+        """The interval of a metric minus that of the base; see `minus`."""
+        return self.minus(name, self.base, metric)
 
     def to_frame(self) -> pd.DataFrame:
         """One row a rival and a model; of each metric its mean, its interval, and minus the base.

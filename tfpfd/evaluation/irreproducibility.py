@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from tfpfd._keras import infer
-from tfpfd.data.lists import LIST
+from tfpfd.data.list_ids import LIST
 from tfpfd.evaluation.disagreement import MEASURES, mean_disagreements
 from tfpfd.evaluation.intervals import FloatArray, Interval, confidence_interval, multiplicities
 

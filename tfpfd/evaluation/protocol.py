@@ -13,15 +13,7 @@ import pandas as pd
 
 from tfpfd._arguments import check_flag, names_in
 from tfpfd.evaluation.catalogue import evaluate_catalogue, names_and_lengths
-from tfpfd.evaluation.comparison import Comparison
-from tfpfd.evaluation.differences import stacked
-from tfpfd.evaluation.intervals import FloatArray, multiplicities
-from tfpfd.evaluation.metrics import evaluate_rows
-from tfpfd.evaluation.pairs import pairs_of
-from tfpfd.evaluation.pointwise import Rows, pointwise_rivals
-from tfpfd.evaluation.retrieval import retrieval_rivals
-from tfpfd.evaluation.rivals import CatalogueRival, history_of
-from tfpfd.evaluation.seeds import (
+from tfpfd.evaluation.compared_models import (
     Catalogue,
     check_names,
     check_scores,
@@ -29,16 +21,23 @@ from tfpfd.evaluation.seeds import (
     scorers_of,
     scores_of_rows,
 )
-from tfpfd.evaluation.sources import source_of
+from tfpfd.evaluation.comparison import Comparison
+from tfpfd.evaluation.differences import stacked
+from tfpfd.evaluation.intervals import FloatArray, multiplicities
+from tfpfd.evaluation.metrics import evaluate_rows
+from tfpfd.evaluation.rivals import POINTWISE, RETRIEVAL
+from tfpfd.evaluation.rivals.catalogue_rival import CatalogueRival, history_of
+from tfpfd.evaluation.rivals.shown_rows import Rows
+from tfpfd.evaluation.rivals.tuning import pointwise_rivals, retrieval_rivals
+from tfpfd.evaluation.score_sources import source_of
+from tfpfd.evaluation.user_item_pairs import pairs_of
 from tfpfd.schema import Schema
 from tfpfd.schema.schema import check_schema
 
 if TYPE_CHECKING:
     from scipy import sparse
 
-    from tfpfd.evaluation.pairs import ItemsOfUsers
-
-POINTWISE, RETRIEVAL = ("bias", "logistic", "trees"), ("popularity", "item_knn", "ease")
+    from tfpfd.evaluation.user_item_pairs import ItemsOfUsers
 
 
 def compare_pointwise(
@@ -68,8 +67,8 @@ def compare_pointwise(
     >>> ": fix that first (auc " in found.first_line
     True
 
-    The rivals are those of `pointwise_rivals`; they see the served features of the schema, and
-    "bias" the user and the item alone.
+    Rivals see the served features of the schema, and "bias" the user and the item alone. More of
+    them are made known by `register_rival`.
 
     Args:
       train: rows that the rivals are fitted on; those without a label (NaN) are left out.
@@ -112,7 +111,7 @@ def compare_pointwise(
     def measured(scores: FloatArray, logits: bool) -> dict[str, FloatArray]:
         return evaluate_rows(held.labels, scores, held.users, resamples, logits, wanted)
 
-    check_names(models, base, POINTWISE)
+    check_names(models, base, list(POINTWISE))
     probabilities = bool({"log_loss", "ece"} & set(wanted))
     found = {}
     for name, model in models.items():
@@ -177,7 +176,7 @@ def compare_retrieval(
     """
     wanted = _named(metrics)
     names, ks = names_and_lengths(wanted)
-    check_names(models, base, RETRIEVAL)
+    check_names(models, base, list(RETRIEVAL))
     several = {name: scorers_of(model) for name, model in models.items()}
     check_seeds({name: len(some) for name, some in several.items()})
     shape = source_of(several[base][0]).shape

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tfpfd.evaluation.counting import count_ranks
 from tfpfd.evaluation.intervals import FloatArray
-from tfpfd.evaluation.pairs import Pairs, relevant_and_excluded
+from tfpfd.evaluation.rank_counting import count_ranks
 from tfpfd.evaluation.rivals import CatalogueRival
-from tfpfd.evaluation.sources import AnySource, Embeddings, parts, source_of
+from tfpfd.evaluation.score_sources import AnySource, Embeddings, parts, source_of
+from tfpfd.evaluation.user_item_pairs import Pairs, relevant_and_excluded
 
 if TYPE_CHECKING:
-    from tfpfd.evaluation.pairs import ItemsOfUsers
+    from tfpfd.evaluation.user_item_pairs import ItemsOfUsers
 
 
 def ranks_of_relevant(

@@ -1,4 +1,4 @@
-"""Biases, logistic regression and boosted trees beside students of rows."""
+"""Rivals beside students of rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from tfpfd.data.splits import SplitRows, item_key_of, user_key_of
 from tfpfd.evaluation.differences import Metrics
 from tfpfd.evaluation.intervals import FloatArray
 from tfpfd.evaluation.measured_rivals import Rivals
-from tfpfd.evaluation.pointwise import Rows, pointwise_rivals
+from tfpfd.evaluation.rivals.shown_rows import Rows
+from tfpfd.evaluation.rivals.tuning import pointwise_rivals
 from tfpfd.schema import Schema
 
 

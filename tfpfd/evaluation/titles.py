@@ -1,4 +1,4 @@
-"""What a reader calls metrics and rivals, and is told of trainings that are compared."""
+"""What a reader calls metrics, and is told of trainings that are compared."""
 
 from __future__ import annotations
 
@@ -11,15 +11,6 @@ METRICS = {
     "ndcg@10": "NDCG@10",
 }
 OF_LISTS = {"list_ndcg": "NDCG in lists", "list_loss": "list log loss"}
-
-RIVALS = {
-    "bias": "the bias model",
-    "logistic": "logistic regression",
-    "trees": "boosted trees",
-    "popularity": "popularity",
-    "item_knn": "item-kNN",
-    "ease": "EASE",
-}
 
 ABOUT = {
     "base": "the student alone",

@@ -17,11 +17,11 @@ from tfpfd.schema import raw_batches
 from tfpfd.schema.batches import Source, rows_of
 from tfpfd.schema.feature import raw_columns
 from tfpfd.serving import inspect_export
+from tfpfd.serving.item_table import UNKNOWN_SCORE
 from tfpfd.serving.manifest import EXTRA, ITEMS, read_schema
+from tfpfd.serving.newest_version import latest
 from tfpfd.serving.signatures.signature import concrete
 from tfpfd.serving.signatures.top_k import K
-from tfpfd.serving.table import UNKNOWN_SCORE
-from tfpfd.serving.versions import latest
 from tfpfd.versions.store import check_writable, new_version
 
 BATCH = 256

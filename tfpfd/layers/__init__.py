@@ -8,10 +8,10 @@ each other. `MeanPooling`, `SelfAttention` and `Recurrent` make one vector of a 
 
 from tfpfd.layers.behaviour import MeanPooling, Recurrent, SelfAttention
 from tfpfd.layers.encoded import Encoded, joined
+from tfpfd.layers.encoded_once import Repeated
 from tfpfd.layers.encoder import FeatureEncoder
 from tfpfd.layers.mlp import MLP
 from tfpfd.layers.network import Network
-from tfpfd.layers.repeated import Repeated
 from tfpfd.layers.tables import Tables
 from tfpfd.layers.two_tower import TwoTower
 

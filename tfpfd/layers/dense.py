@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfpfd._arguments import plain
 from tfpfd._keras import keras, tf_variable
 from tfpfd.layers.encoded import Encoded, joined
-from tfpfd.layers.repeated import EncodedOnce, Repeated, once
+from tfpfd.layers.encoded_once import EncodedOnce, Repeated, once
 
 
 def check_units(units: Sequence[int], argument: str = "units") -> tuple[int, ...]:

@@ -9,16 +9,16 @@ import tensorflow as tf
 
 from tfpfd._arguments import check_integer, check_number, names_in
 from tfpfd._keras import freeze, keras, register
-from tfpfd.data.once import once_of
+from tfpfd.data.common_features import common_features_of
 from tfpfd.layers.behaviour import MeanPooling
-from tfpfd.layers.repeated import Repeated, Vectors, every_row
+from tfpfd.layers.encoded_once import Repeated, Vectors, every_row
 from tfpfd.layers.tables import Tables
 from tfpfd.schema import Schema
-from tfpfd.schema.embedded import Asked, Embedded
 from tfpfd.schema.feature import tables_of
-from tfpfd.schema.prints import SchemaPrint
 from tfpfd.schema.schema import check_schema
 from tfpfd.schema.table_feature import masked_mean
+from tfpfd.schema.table_requests import Asked, Embedded
+from tfpfd.schema.weights_fingerprint import WeightsFingerprint
 
 
 @register
@@ -87,7 +87,7 @@ class FeatureEncoder(keras.layers.Layer):
         self.built = True
         # Rows of its tables come by feature. TensorFlow's checkpoints find it by this attribute.
         of = [(name, schema.fingerprints[name]) for name in names]
-        self.schema_print = SchemaPrint(f"encoder '{self.name}'", of)
+        self.schema_print = WeightsFingerprint(f"encoder '{self.name}'", of)
 
     def _new_tables(self) -> list[Tables]:
         by_width: dict[int, dict[str, int]] = {}
@@ -164,7 +164,7 @@ class FeatureEncoder(keras.layers.Layer):
         given = self._checked(inputs, names)
         vectors: dict[str, Vectors] = {}
         squares: list[tf.Tensor] = []
-        for group in once_of(inputs):
+        for group in common_features_of(inputs):
             common = [n for n in names if group.names.issuperset(self.features[n].columns)]
             if common:
                 names = [name for name in names if name not in common]

@@ -11,7 +11,7 @@ from tfpfd._arguments import check_flag, check_number
 from tfpfd._keras import keras, register
 from tfpfd.layers.dense import check_units, dense_stack, sum_of_sides
 from tfpfd.layers.encoded import Encoded, Shapes, joined, joined_width
-from tfpfd.layers.repeated import EncodedOnce, has_own_way, is_repeated
+from tfpfd.layers.encoded_once import EncodedOnce, has_own_way, is_repeated
 
 
 @register

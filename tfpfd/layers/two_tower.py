@@ -11,7 +11,7 @@ from tfpfd._arguments import check_above_0, check_flag, check_number
 from tfpfd._keras import KERAS_3, keras, register, tf_variable
 from tfpfd.layers.dense import check_units, dense_stack
 from tfpfd.layers.encoded import Encoded, Shapes, joined, joined_width
-from tfpfd.layers.repeated import EncodedOnce, has_own_way, once
+from tfpfd.layers.encoded_once import EncodedOnce, has_own_way, once
 
 USER_SIDES = ("user", "privileged")
 """What the user tower reads."""

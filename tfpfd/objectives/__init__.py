@@ -5,11 +5,11 @@ from tfpfd.objectives.boost import RuleBoost
 from tfpfd.objectives.fused_towers import FusedTowers, fuse_scores
 from tfpfd.objectives.fusion import FusedTeachers
 from tfpfd.objectives.gating import FusionGate
-from tfpfd.objectives.labels import check_objectives
 from tfpfd.objectives.mixtures import PLE, MMoE
-from tfpfd.objectives.multi_objective import MultiTaskRanker, SeparateRankers
+from tfpfd.objectives.multi_task_ranker import MultiTaskRanker, SeparateRankers
 from tfpfd.objectives.networks import SharedBottom
-from tfpfd.objectives.saved import SavedScorer
+from tfpfd.objectives.objective_labels import check_objectives
+from tfpfd.objectives.saved_scorer import SavedScorer
 from tfpfd.objectives.scalarised import Scalarised
 from tfpfd.objectives.search import FoundWeights, search_weights
 from tfpfd.objectives.weighting import EpsilonConstraint

@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfpfd.data.epochs import seeds
-from tfpfd.data.lists import LIST
-from tfpfd.objectives.labels import labels_of
-from tfpfd.objectives.weights import check_shares
+from tfpfd.data.list_ids import LIST
+from tfpfd.objectives.objective_labels import labels_of
+from tfpfd.objectives.objective_weights import check_shares
 from tfpfd.schema import Schema
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import tensorflow as tf
 
 from tfpfd._keras import freeze, infer, keras, register_formerly
+from tfpfd.distillation.precomputed_teacher import check_column
 from tfpfd.distillation.schemas import rankers_of
-from tfpfd.distillation.scores import check_column
 from tfpfd.objectives.frozen import Frozen, flat, part_of
 
 Rule = str | Callable[[Mapping[str, tf.Tensor]], tf.Tensor]

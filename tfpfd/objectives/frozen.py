@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfpfd._keras import freeze, keras
 from tfpfd.distillation import PrecomputedTeacher
-from tfpfd.distillation.scores import check_inputs
+from tfpfd.distillation.precomputed_teacher import check_inputs
 
 
 class Frozen(keras.Model):

@@ -14,12 +14,12 @@ from tfpfd._keras import keras
 from tfpfd.distillation import Ranker
 from tfpfd.distillation.overview import Part, features_table, parts_of_ranker
 from tfpfd.distillation.scorer import Scorer, encoded_once
-from tfpfd.distillation.view import View
+from tfpfd.distillation.seen_features import SeenFeatures
 from tfpfd.layers import TwoTower
 from tfpfd.layers.encoded import Encoded, Shapes
-from tfpfd.layers.repeated import EncodedOnce, Vectors
-from tfpfd.objectives.multi_objective import check_rankers
-from tfpfd.objectives.weights import checked_weights
+from tfpfd.layers.encoded_once import EncodedOnce, Vectors
+from tfpfd.objectives.multi_task_ranker import check_rankers
+from tfpfd.objectives.objective_weights import checked_weights
 from tfpfd.schema import Side
 
 T = TypeVar("T")
@@ -109,7 +109,7 @@ class _SideBySide(TwoTower):
         return tf.concat(parts, axis=1)
 
 
-class _Views(View):
+class _SeenByAll(SeenFeatures):
     """The views of several rankers of the same served features, as one.
 
     Each ranker has its own vector of a feature: they are told apart by the ranker's place.
@@ -130,7 +130,7 @@ class _Views(View):
     @property
     def shapes(self) -> Shapes:
         """Of the vectors of all rankers."""
-        return _placed([ranker.view.shapes for ranker in self._rankers])
+        return _placed([ranker.seen.shapes for ranker in self._rankers])
 
     def encode(
         self,
@@ -139,7 +139,7 @@ class _Views(View):
         shared: Mapping[str, Vectors] | None,
         sides: Iterable[Side],
     ) -> EncodedOnce:
-        """The vectors of all rankers; see `View`."""
+        """The vectors of all rankers; see `SeenFeatures`."""
         known = None if shared is None else (self.encoder, shared)
         encoded = encoded_once(self._rankers, inputs, training, known)
         return _placed(
@@ -213,7 +213,7 @@ class FusedTowers(Scorer):
                 )
         networks = [ranker.network for ranker in rankers.values()]
         network = _SideBySide(networks, [numbers[name] for name in rankers])
-        super().__init__(_Views(list(rankers.values())), network, **kwargs)
+        super().__init__(_SeenByAll(list(rankers.values())), network, **kwargs)
         # A plain object: the towers are parts of `network`.
         self._rankers = SimpleNamespace(all=list(rankers.values()))
 

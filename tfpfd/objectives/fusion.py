@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfpfd._keras import infer, keras, register
-from tfpfd.data.lists import LIST
+from tfpfd.data.list_ids import LIST
 from tfpfd.distillation import Ranker
 from tfpfd.distillation.losses.reduction import check_temperature
 from tfpfd.distillation.schemas import check_same_features, rankers_of
@@ -17,7 +17,7 @@ from tfpfd.distillation.scorer import Scorer, encoded_once
 from tfpfd.objectives.frozen import Frozen, flat, part_of
 from tfpfd.objectives.gating import FusionGate
 from tfpfd.objectives.normalization import NORMALIZATIONS, Normalize, normalized
-from tfpfd.objectives.weights import checked_weights
+from tfpfd.objectives.objective_weights import checked_weights
 
 
 @register

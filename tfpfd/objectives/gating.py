@@ -8,10 +8,10 @@ from typing import Any
 import tensorflow as tf
 
 from tfpfd._keras import keras, register_formerly
-from tfpfd.data.lists import LIST
-from tfpfd.distillation.losses.lists import over_lists
+from tfpfd.data.list_ids import LIST
+from tfpfd.distillation.losses.list_loss import over_lists
 from tfpfd.layers import FeatureEncoder
-from tfpfd.objectives.weights import checked_weights
+from tfpfd.objectives.objective_weights import checked_weights
 
 
 @register_formerly("Gate")

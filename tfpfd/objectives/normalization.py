@@ -7,7 +7,7 @@ from typing import Literal
 
 import tensorflow as tf
 
-from tfpfd.distillation.losses.lists import Lists, over_lists
+from tfpfd.distillation.losses.list_loss import Lists, over_lists
 from tfpfd.distillation.losses.listwise import softmax
 
 Normalize = Literal["logits", "probabilities", "softmax", "standard"]

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfpfd._keras import keras, register
 from tfpfd.distillation import Ranker
-from tfpfd.objectives.model import ObjectivesModel, weighting_of
+from tfpfd.objectives.objectives_model import ObjectivesModel, weighting_of
 from tfpfd.objectives.weighting import EpsilonConstraint, FixedWeights
 
 

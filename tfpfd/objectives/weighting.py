@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfpfd._keras import COUNTED_ONCE, keras, register, register_formerly
 from tfpfd._replicas import summed
 from tfpfd.distillation.losses import Term
-from tfpfd.objectives.weights import check_finite, check_shares
+from tfpfd.objectives.objective_weights import check_finite, check_shares
 
 
 @register

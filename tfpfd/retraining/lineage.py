@@ -17,7 +17,7 @@ from tfpfd._keras import KERAS_VERSION, keras
 from tfpfd.distillation import Ranker
 from tfpfd.distillation.servable import check_servable, check_type
 from tfpfd.distillation.sharding import gathered
-from tfpfd.retraining.classes import check_classes
+from tfpfd.retraining.allowed_classes import check_classes
 from tfpfd.retraining.record import FORMAT, read_record
 from tfpfd.schema import Schema
 from tfpfd.versions.manifest import checked_details, digest_of, origin, write_record

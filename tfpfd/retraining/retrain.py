@@ -31,7 +31,7 @@ def retrain(
     make_student: Callable[[Schema], Ranker],
     *,
     validation: pd.DataFrame | None = None,
-    weight: float | Any = 0.5,
+    distillation_weight: float | Any = 0.5,
     distillation_loss: keras.losses.Loss | None = None,
     teachers: Mapping[str, Ranker] | None = None,
     scorer: keras.layers.Layer | None = None,
@@ -54,7 +54,7 @@ def retrain(
     more, and teachers can be plugged in again at any version.
 
         version = tfpfd.retrain(
-            "models/films", rows, make_student, validation=later, weight=0.8,
+            "models/films", rows, make_student, validation=later, distillation_weight=0.8,
             compile={"optimizer": "adam"}, epochs=3,
         )
         tfpfd.export(version.load(), items=items, path="saved_models/films")
@@ -65,8 +65,8 @@ def retrain(
         should be in them, as a fresh student knows nothing else.
       make_student: makes the student from its schema.
       validation: rows for `validation_data`, and for the version's metrics.
-      weight: λ, the share of the soft labels; see `Distillation`. The version remembers the number
-        or the configuration of the schedule.
+      distillation_weight: λ, the share of the soft labels; see `Distillation`. The version
+        remembers the number or the configuration of the schedule.
       distillation_loss: of soft labels; see `Distillation`.
       teachers: rankers that are plugged in again. Each scores the rows, looked up with its own
         schema, into a column of its name.
@@ -95,7 +95,7 @@ def retrain(
       FileNotFoundError: there is no previous version.
       OSError: the line can't be written.
       TypeError: `previous`, `data`, `details` or what `make_student` returns is of another type, or
-        JSON can't hold the configuration of `weight`.
+        JSON can't hold the configuration of `distillation_weight`.
       ValueError: a column is missing or its name is taken, a scorer's logits aren't finite, the
         scorer isn't frozen or misses, or the student is of another schema or holds what knows
         privileged features.
@@ -142,7 +142,7 @@ def retrain(
     model = Distillation(
         student=student,
         teacher=scorer or PrecomputedTeacher(PREVIOUS),
-        distillation_weight=weight,
+        distillation_weight=distillation_weight,
         distillation_loss=distillation_loss,
     )
     check_servable(student)
@@ -152,7 +152,7 @@ def retrain(
     training = {
         "rows": len(data),
         "labelled": int(data[schema.label].notna().sum()),
-        "weight": _remembered(weight),
+        "distillation_weight": _remembered(distillation_weight),
         "scorer": PREVIOUS if scorer is None else type(scorer).__name__,
         "teachers": list(teachers),
         "warm_start": warm_start,
@@ -224,17 +224,17 @@ def _check_rows(argument: str, rows: Any, names: Sequence[str]) -> None:
         )
 
 
-def _remembered(weight: float | Any) -> Any:
+def _remembered(distillation_weight: float | Any) -> Any:
     """The share of the soft labels in a form that JSON can hold."""
-    if not callable(weight):
-        return float(weight)
-    config = weight.get_config()
+    if not callable(distillation_weight):
+        return float(distillation_weight)
+    config = distillation_weight.get_config()
     try:
         json.dumps(config)
     except (TypeError, ValueError) as error:
         raise TypeError(
-            "`weight` must have a configuration that JSON can hold, as the version remembers it, "
-            f"received {config!r}"
+            "`distillation_weight` must have a configuration that JSON can hold, as the version "
+            f"remembers it, received {config!r}"
         ) from error
     return config
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from tfpfd._keras import keras
 from tfpfd.schema.batches import Source, count_rows, raw_batches, rows_of
+from tfpfd.schema.declaration_checks import check_all_missing
 from tfpfd.schema.feature import Feature
-from tfpfd.schema.validation import check_all_missing
 
 
 def learn(

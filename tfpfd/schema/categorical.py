@@ -10,9 +10,9 @@ from typing import Any, Literal
 import tensorflow as tf
 
 from tfpfd._arguments import plain
-from tfpfd.schema.declaration import check_optional, check_positive, check_unique
 from tfpfd.schema.feature import Feature
 from tfpfd.schema.id_feature import IdFeature
+from tfpfd.schema.kind_arguments import check_optional, check_positive, check_unique
 from tfpfd.schema.kinds import register_kind
 from tfpfd.schema.table_feature import PADDING_ROWS
 from tfpfd.schema.vocabulary import VocabularyLearner, hash_table

@@ -12,10 +12,10 @@ import tensorflow as tf
 
 from tfpfd._keras import keras
 from tfpfd.schema.columns import is_missing
-from tfpfd.schema.declaration import check_name, make_plain
-from tfpfd.schema.embedded import Asked, Embedded
-from tfpfd.schema.fields import checked_fields
+from tfpfd.schema.kind_arguments import check_name, make_plain
+from tfpfd.schema.kind_json import checked_fields
 from tfpfd.schema.learner import Learner
+from tfpfd.schema.table_requests import Asked, Embedded
 
 Known = Mapping[str, "Feature"]
 """The features of a schema by name: what a feature borrows a vocabulary from is in it."""

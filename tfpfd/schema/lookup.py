@@ -8,8 +8,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfpfd.schema.batch_fingerprints import fingerprints, mark_of
 from tfpfd.schema.feature import Feature, Known
-from tfpfd.schema.mark import fingerprints, mark_of
 
 
 class Lookup(tf.Module):

@@ -14,14 +14,14 @@ import numpy as np
 import tensorflow as tf
 
 from tfpfd.schema.columns import column
-from tfpfd.schema.declaration import check_optional, check_positive
-from tfpfd.schema.embedded import Asked, Embedded
 from tfpfd.schema.feature import LATER, Columns, Known, Tensors
+from tfpfd.schema.kind_arguments import check_optional, check_positive
 from tfpfd.schema.kinds import register_kind
 from tfpfd.schema.learner import Learner, Learners
 from tfpfd.schema.moments import MomentsLearner, standardised
 from tfpfd.schema.quantiles import QuantileLearner
 from tfpfd.schema.table_feature import PADDING_ROWS, TableFeature, mean_of_held
+from tfpfd.schema.table_requests import Asked, Embedded
 
 Form = Literal["buckets", "value", "both"]
 _UNUSED: dict[Form, tuple[str, ...]] = {

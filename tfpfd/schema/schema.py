@@ -13,21 +13,21 @@ import numpy as np
 import tensorflow as tf
 
 from tfpfd.schema.adapt import learn
+from tfpfd.schema.batch_fingerprints import check_mark, fingerprints
 from tfpfd.schema.batches import Source
-from tfpfd.schema.feature import Feature, raw_columns
-from tfpfd.schema.lookup import Lookup
-from tfpfd.schema.mark import check_mark, fingerprints
-from tfpfd.schema.overview import features_html, names_by_side
-from tfpfd.schema.plain import fields_of, plain_of
-from tfpfd.schema.validation import (
+from tfpfd.schema.declaration_checks import (
     check_columns_named,
     check_declarations,
-    check_target,
     features_of,
     groups_of,
     refuse_columns,
     refuse_what_is_known,
 )
+from tfpfd.schema.feature import Feature, raw_columns
+from tfpfd.schema.label_checks import check_target
+from tfpfd.schema.lookup import Lookup
+from tfpfd.schema.overview import features_html, names_by_side
+from tfpfd.schema.schema_json import fields_of, plain_of
 
 Side = Literal["user", "item", "privileged"]
 Sees = Literal["served", "all", "privileged"]
@@ -72,7 +72,7 @@ class Schema:
       privileged: features known only in training, by kind: `"cross"` (of user and item, too dear
         to compute for every candidate) or `"post_event"` (known only afterwards).
       label: column of the label, in [0, 1]; NaN on rows without a label.
-      weight: column of the sample weight, if there is one.
+      sample_weight: column of the sample weight, if there is one.
       list_key: column that rows of one list (request, user) share, if there is one.
       stripped: names of privileged features that `served` took away, so that an export made of
         what is left still knows what to look for; two schemas that differ in it alone are equal.
@@ -86,7 +86,7 @@ class Schema:
     item: tuple[Feature, ...]
     privileged: Mapping[str, tuple[Feature, ...]] = dataclasses.field(default_factory=dict)
     label: str = "label"
-    weight: str | None = None
+    sample_weight: str | None = None
     list_key: str | None = None
     stripped: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 
@@ -97,15 +97,15 @@ class Schema:
         if isinstance(self.stripped, str):
             raise ValueError(f"`stripped` must be names in a tuple, received {self.stripped!r}")
         object.__setattr__(self, "stripped", tuple(self.stripped))
-        check_columns_named(self.label, self.weight, self.list_key)
-        check_declarations(self.user, self.item, self.privileged, (self.label, self.weight))
+        check_columns_named(self.label, self.sample_weight, self.list_key)
+        check_declarations(self.user, self.item, self.privileged, (self.label, self.sample_weight))
 
     def __repr__(self) -> str:
         return f"Schema({names_by_side(self.groups)}{'' if self.adapted else '; to be adapted'})"
 
     def _repr_html_(self) -> str:
         features, known = self.features(), self.adapted
-        columns = {"label": self.label, "weight": self.weight, "lists": self.list_key}
+        columns = {"label": self.label, "weight": self.sample_weight, "lists": self.list_key}
         named = ", ".join(f"{what} in '{column}'" for what, column in columns.items() if column)
         title = f"Schema of {len(features)} features{'' if known else ', to be adapted'}; {named}"
         sizes = {name: self.table_rows(f) or None for name, f in features.items()} if known else {}
@@ -220,7 +220,7 @@ class Schema:
         Raises:
           ValueError: a label outside [0, 1], a weight that is negative or missing.
         """
-        return check_target(raw, self.label, self.weight)
+        return check_target(raw, self.label, self.sample_weight)
 
     def adapt(self, source: Source, verbose: int | bool = 1) -> Schema:
         """Learns what is not given: vocabularies and bucket edges, in one pass over the data.
@@ -259,7 +259,7 @@ class Schema:
     @property
     def column_names(self) -> list[str]:
         """Every column the schema names: features, label, weight, list key."""
-        others = (self.label, self.weight, self.list_key)
+        others = (self.label, self.sample_weight, self.list_key)
         return list(dict.fromkeys([*raw_columns(self.features().values()), *filter(None, others)]))
 
     def replacing(self, new: Mapping[str, Feature]) -> Schema:

@@ -10,11 +10,11 @@ from typing import Any
 import tensorflow as tf
 
 from tfpfd._keras import keras
-from tfpfd.schema.declaration import check_positive
-from tfpfd.schema.embedded import Embedded
 from tfpfd.schema.feature import Tensors
 from tfpfd.schema.id_feature import IdFeature
+from tfpfd.schema.kind_arguments import check_positive
 from tfpfd.schema.kinds import register_kind
+from tfpfd.schema.table_requests import Embedded
 
 
 @register_kind

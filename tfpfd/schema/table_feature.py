@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfpfd.schema.embedded import Asked, Embedded
 from tfpfd.schema.feature import Columns, Feature, Known, Tensors
+from tfpfd.schema.table_requests import Asked, Embedded
 
 # Every table starts with one row for padding and missing values, so that a mask is `ids > 0`.
 PADDING_ROWS = 1

@@ -1,12 +1,12 @@
 """Serving: exports, their item tables, and the proof of what is inside."""
 
-from tfpfd.serving.embeddings import saved_embeddings
 from tfpfd.serving.export import export
 from tfpfd.serving.inspection import Inspection, inspect_export
-from tfpfd.serving.items import embed_items
+from tfpfd.serving.item_embeddings import embed_items
 from tfpfd.serving.ranker_module import ServedRankers
 from tfpfd.serving.refresh import refresh
-from tfpfd.serving.scores import saved_scores
+from tfpfd.serving.saved_embeddings import saved_embeddings
+from tfpfd.serving.saved_scores import saved_scores
 from tfpfd.serving.signatures import RequestInput, Signature
 from tfpfd.serving.two_tower_module import ServedCatalogue, Towers
 

@@ -21,13 +21,13 @@ from tfpfd.serving.export_plan import (
     ranker_plan,
     tower_plan,
 )
+from tfpfd.serving.item_table import TableType
 from tfpfd.serving.item_writing import write_items
 from tfpfd.serving.kept_embeddings import KeptEmbeddings
 from tfpfd.serving.publish import publish
 from tfpfd.serving.signatures import Signature
 from tfpfd.serving.student_checks import check_reads
-from tfpfd.serving.table import TableType
-from tfpfd.serving.warm_up import can_warm_up
+from tfpfd.serving.warmup_requests import can_write_warmup_requests
 from tfpfd.versions.manifest import checked_details
 from tfpfd.versions.store import check_writable
 
@@ -43,7 +43,7 @@ def export(
     price: str | None = None,
     signatures: Iterable[Signature] = (),
     details: Mapping[str, Any] | None = None,
-    warm_up: bool | None = None,
+    warmup_requests: bool | None = None,
     operations: Iterable[str] = (),
     verbose: int | bool = 1,
 ) -> Path:
@@ -71,8 +71,8 @@ def export(
     - `top_k`: user features and `k`, one number or one a row, of which the largest counts → the
       same; at most the whole catalogue;
     - `top_k_where`: user features, `k` and the rules of the request → the same, of the items that
-      they let through: see `tfpfd.serving.rules.rule_inputs`. Where those are fewer than `k`, the
-      rest is filled with the id "" or -1 and the lowest float;
+      they let through: see `tfpfd.serving.request_rules.rule_inputs`. Where those are fewer than
+      `k`, the rest is filled with the id "" or -1 and the lowest float;
     - `user_embedding`: user features → `embedding`;
     - `item_embedding`: item features → `embedding`;
     - `score_candidates`: user features and `candidate_ids` `[batch, n]` → `scores` `[batch, n]`,
@@ -111,7 +111,7 @@ def export(
       signatures: others of one's own besides: see `tfpfd.serving.Signature`.
       details: for the manifest: what else is known of the student, such as metrics and the time
         span of its rows; what JSON can hold.
-      warm_up: whether to write warm-up requests, which needs tensorflow-serving-api
+      warmup_requests: whether to write warm-up requests, which needs tensorflow-serving-api
         (`pip install "tfpfd[serving]"`). None: where that is installed.
       operations: names of TensorFlow operations of one's own that the student's layers use; those
         of TensorFlow's own layers are allowed already: see `inspect`.
@@ -121,7 +121,7 @@ def export(
       The directory of the version.
 
     Raises:
-      ImportError: `warm_up=True` without tensorflow-serving-api.
+      ImportError: `warmup_requests=True` without tensorflow-serving-api.
       TypeError: `student` is no ranker with a two-tower network, `details` isn't JSON,
         `attributes` or `operations` is one string, or `signatures` holds something else.
       ValueError: the student sees privileged features or holds what does, or has diverged; `items`
@@ -143,7 +143,7 @@ def export(
         plan = ranker_plan(student)
     plan = plan.with_more(signatures)
     details = checked_details(details)
-    requests = can_warm_up(warm_up)
+    requests = can_write_warmup_requests(warmup_requests)
     functions = plan.functions()
     check_reads(functions)
     # Now, as embedding a large catalogue takes long; what can be written only writing shows.
@@ -164,6 +164,6 @@ def export(
             return write_items(directory, embed, served, items, parts, facts, verbose)
 
     version = publish(Path(path), write, served, details, requests, operations)
-    if verbose and not requests and warm_up is None:
+    if verbose and not requests and warmup_requests is None:
         print('No warm-up requests for TF Serving were written: pip install "tfpfd[serving]"')
     return version

@@ -11,8 +11,9 @@ from tfpfd._arguments import check_integer
 from tfpfd.distillation import Ranker
 from tfpfd.schema import Schema, Side
 from tfpfd.schema.feature import raw_columns
+from tfpfd.serving.item_table import TableType, check_table_type
 from tfpfd.serving.ranker_module import RankerModule, ServedRankers
-from tfpfd.serving.rules import rule_inputs
+from tfpfd.serving.request_rules import rule_inputs
 from tfpfd.serving.signatures import (
     OF_A_CATALOGUE,
     OF_A_RANKER,
@@ -24,7 +25,6 @@ from tfpfd.serving.signatures import (
 from tfpfd.serving.signatures.rank import ORDER, VALUE
 from tfpfd.serving.signatures.signature import checked_signatures
 from tfpfd.serving.student_checks import check_names, checked_student
-from tfpfd.serving.table import TableType, check_table_type
 from tfpfd.serving.two_tower_module import ServedCatalogue, TowerModule, Towers, TwoTowerModule
 
 

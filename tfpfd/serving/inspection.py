@@ -27,9 +27,9 @@ from tfpfd.serving.manifest import (
     read_manifest,
     read_schema,
 )
+from tfpfd.serving.newest_version import latest
 from tfpfd.serving.reachability import unexplained
 from tfpfd.serving.signatures import OF_A_CATALOGUE, request_samples
-from tfpfd.serving.versions import latest
 from tfpfd.versions.manifest import digest_of
 
 # Words that TensorFlow, Keras and an export itself use for nodes and variables, besides the names
@@ -120,7 +120,7 @@ def inspect_export(
       path: the directory of a version, or of a model, whose newest version is taken.
       privileged: names to look for besides those that the manifest says were stripped.
       operations: names of TensorFlow operations that the graph may hold besides those of
-        `tfpfd.serving.operations`, such as those of a library of one's own.
+        `tfpfd.serving.allowed_operations`, such as those of a library of one's own.
 
     Raises:
       TypeError: `privileged` or `operations` is one string.

@@ -15,15 +15,15 @@ from tfpfd.schema import Schema
 from tfpfd.schema.batches import Source
 from tfpfd.schema.columns import MISSING
 from tfpfd.serving.checkpoint import VARIABLES, rewrite, table_entries, variable_key
-from tfpfd.serving.items import check_ids, embedded_batches, item_id_of
+from tfpfd.serving.item_embeddings import check_ids, embedded_batches, item_id_of
+from tfpfd.serving.item_table import TableType, check_fits, stored
 from tfpfd.serving.kept_embeddings import KeptEmbeddings
 from tfpfd.serving.manifest import EXTRA, ITEMS
-from tfpfd.serving.rules import (
+from tfpfd.serving.request_rules import (
     CategoricalAttribute,
     NumericAttribute,
     attributes_of,
 )
-from tfpfd.serving.table import TableType, check_fits, stored
 
 
 def write_items(

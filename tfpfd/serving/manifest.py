@@ -14,14 +14,14 @@ import pyarrow.parquet
 
 from tfpfd.schema import Schema
 from tfpfd.serving.checkpoint import variable_shapes
+from tfpfd.serving.item_table import TABLE_TYPES
 from tfpfd.serving.signatures import request_samples
 from tfpfd.serving.signatures.signature import SAMPLES
-from tfpfd.serving.table import TABLE_TYPES
-from tfpfd.serving.warm_up import write_warm_up
+from tfpfd.serving.warmup_requests import write_warmup_requests
 from tfpfd.versions.manifest import checked_details, digest_of, origin, write_record
 
 EXTRA, MANIFEST, SCHEMA, ITEMS = "assets.extra", "tfpfd.json", "schema.json", "items.parquet"
-WARM_UP = "tf_serving_warmup_requests"
+WARMUP_REQUESTS = "tf_serving_warmup_requests"
 
 
 def write_extra(
@@ -30,7 +30,7 @@ def write_extra(
     facts: Mapping[str, Any],
     details: Mapping[str, Any] | None = None,
     parent: int | None = None,
-    warm_up: bool = False,
+    warmup_requests: bool = False,
 ) -> None:
     """Writes `assets.extra/` of a SavedModel that was just written, the manifest last.
 
@@ -43,16 +43,18 @@ def write_extra(
       facts: what the manifest says of this kind of export, such as `items`, `k` and `stripped`.
       details: what the caller adds, such as metrics and the time span of the rows.
       parent: number of the version that this one was made from.
-      warm_up: whether to write requests for TF Serving to replay.
+      warmup_requests: whether to write requests for TF Serving to replay.
     """
     extra = directory / EXTRA
     extra.mkdir(exist_ok=True)
     (extra / SCHEMA).write_text(schema.to_json(), encoding="utf-8")
     requests = 0
-    if warm_up:
+    if warmup_requests:
         drawn = {"item_ids": _first_ids(extra / ITEMS), "k": facts.get("k", 1)}
         samples = request_samples(schema, facts)
-        requests = write_warm_up(extra / WARM_UP, directory, schema, samples, **drawn)
+        requests = write_warmup_requests(
+            extra / WARMUP_REQUESTS, directory, schema, samples, **drawn
+        )
     manifest = {
         **origin(),
         **facts,

@@ -21,7 +21,7 @@ def publish(
     write: Callable[[Path], Mapping[str, Any]],
     schema: Schema,
     details: Mapping[str, Any],
-    warm_up: bool,
+    warmup_requests: bool,
     operations: Iterable[str],
     parent: int | None = None,
 ) -> Path:
@@ -33,7 +33,7 @@ def publish(
         manifest says of this kind of export.
       schema: the served schema.
       details: for the manifest.
-      warm_up: whether to write warm-up requests.
+      warmup_requests: whether to write warm-up requests.
       operations: see `inspect`.
       parent: number of the version that this one was made from.
 
@@ -47,7 +47,14 @@ def publish(
     with _as_os_error(base), new_version(base) as (directory, published):
         (directory / EXTRA).mkdir()
         facts = write(directory)
-        write_extra(directory, schema, facts, details=details, parent=parent, warm_up=warm_up)
+        write_extra(
+            directory,
+            schema,
+            facts,
+            details=details,
+            parent=parent,
+            warmup_requests=warmup_requests,
+        )
         findings = inspect_export(directory, operations=operations).findings
         if findings:
             raise RuntimeError(f"the export was not published: {'; '.join(findings)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tfpfd.serving.operations import PURE, READING, SAVING
+from tfpfd.serving.allowed_operations import PURE, READING, SAVING
 
 _RESOURCES = ("VarHandleOp", "MutableHashTableV2")
 
@@ -15,9 +15,9 @@ def unexplained(graph: Any, operations: Iterable[str] = ()) -> list[str]:
 
     It walks from the outputs of each signature to all that they may depend on, through the
     functions that are called. On the way there may be that signature's inputs, variables and
-    tables that the checkpoint restores, and operations of those in `tfpfd.serving.operations`.
-    Each variable and table must be met by a signature, each node and function also by saving,
-    restoring or initialising, which have operations of their own.
+    tables that the checkpoint restores, and operations of those in
+    `tfpfd.serving.allowed_operations`. Each variable and table must be met by a signature, each
+    node and function also by saving, restoring or initialising, which have operations of their own.
 
     Args:
       graph: a `MetaGraphDef`.

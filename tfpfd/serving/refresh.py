@@ -19,7 +19,7 @@ from tfpfd.serving.item_writing import write_items
 from tfpfd.serving.kept_embeddings import KeptEmbeddings
 from tfpfd.serving.manifest import EXTRA
 from tfpfd.serving.publish import publish
-from tfpfd.serving.warm_up import can_warm_up
+from tfpfd.serving.warmup_requests import can_write_warmup_requests
 from tfpfd.versions.lock import alone_in
 from tfpfd.versions.manifest import checked_details
 from tfpfd.versions.store import check_writable
@@ -32,7 +32,7 @@ def refresh(
     path: str | os.PathLike,
     items: Source,
     details: Mapping[str, Any] | None = None,
-    warm_up: bool | None = None,
+    warmup_requests: bool | None = None,
     operations: Iterable[str] = (),
     verbose: int | bool = 1,
 ) -> Path:
@@ -49,7 +49,7 @@ def refresh(
       path: the directory of the model.
       items: the whole catalogue, rows of the item features: see `tfpfd.schema.raw_batches`.
       details: for the manifest, beside those of the version before.
-      warm_up: as in `tfpfd.export`.
+      warmup_requests: as in `tfpfd.export`.
       operations: as in `tfpfd.export`.
       verbose: 0: silent, 1: a progress bar.
 
@@ -58,7 +58,7 @@ def refresh(
 
     Raises:
       FileNotFoundError: there is no version, or it is no export of tfpfd.
-      ImportError: `warm_up=True` without tensorflow-serving-api.
+      ImportError: `warmup_requests=True` without tensorflow-serving-api.
       ValueError: `path` is a version itself, its newest version has no item table or a weight that
         isn't finite, or `items` has bad rows.
       OSError: `path` can't be written, or is being refreshed.
@@ -83,7 +83,7 @@ def refresh(
         raise ValueError(f"'{found.path}' has no item table: there is nothing to refresh")
     check_weights(found.path)
     details = {**found.manifest.get("details", {}), **checked_details(details)}
-    requests = can_warm_up(warm_up)
+    requests = can_write_warmup_requests(warmup_requests)
     check_writable(base)
 
     with _parts(base) as folder:

@@ -10,10 +10,10 @@ import tensorflow as tf
 from tfpfd._keras import tf_variable
 from tfpfd.distillation import Ranker
 from tfpfd.schema import Side
-from tfpfd.serving.items import item_id_of
-from tfpfd.serving.rules import attribute_modules
+from tfpfd.serving.item_embeddings import item_id_of
+from tfpfd.serving.item_table import ItemTable, TableType
+from tfpfd.serving.request_rules import attribute_modules
 from tfpfd.serving.student_checks import encoder_weights
-from tfpfd.serving.table import ItemTable, TableType
 
 
 class TwoTowerModule(tf.Module):

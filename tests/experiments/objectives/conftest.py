@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from experiments.objectives.objective_task import ObjectiveTask
 from experiments.objectives.sources import SOURCES
-from experiments.objectives.task import ObjectiveTask
 from tfpfd.datasets import marketplace
 
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from experiments.document import write_report
+from experiments.finished_cells import FinishedCells
+from experiments.markdown_report import write_report
 from experiments.objectives.boost import BETAS, Boost, read_off
 from experiments.objectives.methods import RATE
 from experiments.objectives.multi_objective import MultiObjective
-from experiments.objectives.shared import BOUND, TRIALS
-from experiments.results import FinishedCells
+from experiments.objectives.seed_models import BOUND, TRIALS
 
 
 def test_what_the_paper_claims_stands_beside_what_was_found(tmp_path):

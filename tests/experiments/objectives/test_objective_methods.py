@@ -5,15 +5,15 @@ import pytest
 
 from experiments.objectives import methods
 from experiments.objectives.methods import METHODS
-from experiments.objectives.shared import Fitted, Shared
-from experiments.objectives.task import Training
+from experiments.objectives.objective_task import Training
+from experiments.objectives.seed_models import Fitted, SeedModels
 from tfpfd import Distillation, FusedTeachers, MultiTaskRanker, Scalarised, SeparateRankers
 from tfpfd._keras import keras
 from tfpfd.data.scoring import SLICE
 from tfpfd.distillation.losses import ListwiseSoftmax
 
 
-class Untrained(Shared):
+class Untrained(SeedModels):
     """Compiles what would be trained, and holds it."""
 
     def __init__(self, task, seed):
@@ -65,7 +65,7 @@ def test_the_student_learns_from_the_rankers_that_others_fuse(untrained):
     assert isinstance(model.teacher, FusedTeachers)
     assert model.teacher.parts == [*untrained.teachers.values()]
     assert model.teacher.weights_of == untrained.task.omega(0.5)
-    assert model.distillation_weight.weight == untrained.task.recipe.weight
+    assert model.distillation_weight.distillation_weight == untrained.task.recipe.weight
     assert not model.teacher.trainable
     METHODS["distilled, gated"](untrained, 0.5)
     assert untrained.made[-1].teacher.trainable

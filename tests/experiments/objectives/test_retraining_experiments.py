@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.document import write_report
+from experiments.finished_cells import FinishedCells
+from experiments.markdown_report import write_report
 from experiments.objectives import self_distillation
 from experiments.objectives.irreproducibility import (
     ALONE,
@@ -17,7 +18,7 @@ from experiments.objectives.irreproducibility import (
     _shares,
 )
 from experiments.objectives.irreproducibility import SELF as SELF_DISTILLED
-from experiments.objectives.rows import ListRows
+from experiments.objectives.list_rows import ListRows
 from experiments.objectives.self_distillation import (
     FROZEN,
     GENERATIONS,
@@ -28,8 +29,7 @@ from experiments.objectives.self_distillation import (
     days_of,
     windows,
 )
-from experiments.results import FinishedCells
-from tfpfd.data.lists import LIST
+from tfpfd.data.list_ids import LIST
 from tfpfd.data.scoring import scores_of
 
 BOTH = (SelfDistillation, IrreproducibilityExperiment)
@@ -46,7 +46,7 @@ def task(tiny):
 def test_settings_tell_data_and_recipes_apart(kind):
     settings = kind("marketplace").settings()
     assert settings["data"] == "marketplace"
-    assert settings["recipe"]["weight"] == 0.8
+    assert settings["recipe"]["distillation_weight"] == 0.8
     assert settings["omega"] == {"cancelled": -0.3, "rated_well": 0.5}
     with pytest.raises(ValueError, match="needs the folder of its files: `kuairand:PATH`"):
         kind("kuairand").prepare()

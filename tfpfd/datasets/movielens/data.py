@@ -14,7 +14,7 @@ from tfpfd._arguments import check_number
 from tfpfd.data.catalogue import CatalogueSplits
 from tfpfd.data.past import Past
 from tfpfd.datasets.checks import positions, require_columns, require_integers, require_one_row_each
-from tfpfd.datasets.movielens.catalogue import catalogue_of
+from tfpfd.datasets.movielens.catalogue import TEST, catalogue_of
 from tfpfd.datasets.movielens.cross import CROSS_FEATURES, cross_features
 from tfpfd.datasets.movielens.files import TERMS, fetch, parse
 from tfpfd.schema import Categorical, Numeric, Schema, Sequence
@@ -153,28 +153,46 @@ class MovieLens:
             list_key="user_id",
         )
 
-    def catalogue(self, since: float = 0.0, drawn: int = 20) -> CatalogueSplits:
+    def catalogue(self, since: float = 0.0, until: float = 0.7, drawn: int = 20) -> CatalogueSplits:
         """What users liked, for a coarse ranker of all films.
 
         Privileged are scores of each film by the user's earlier likes (`tfpfd.data.PastFeatures`):
         item-kNN, EASE and co-counts. Their time is each user's own order, as in the splits, and
         their tables are made of what users liked before .2, .35, .5, .6 and .7 of their ratings;
-        before the first of them the scores are missing.
+        before the first of them the scores are missing. They know all of the log before.
+
+        The `history` that is served holds what was liked before a row's moment or before its part,
+        but nothing that lies before `since`: what students may not learn from isn't in what they
+        see either, where a student could learn from each step of it.
 
         Args:
-          since: in [0, .7), the share of a user's ratings, in the order of time, whose likes
-            students don't learn from. Rivals do, and so do privileged features.
+          since: in [0, until), the share of a user's ratings, in the order of time, with which
+            begins what students and rivals learn from.
+          until: in (since, .8], where that ends; what lies between it and .8 is the validation.
           drawn: films drawn beside each like.
 
         Raises:
-          ValueError: `since` is out of range.
+          ValueError: `since` or `until` is out of range.
           ImportError: without SciPy.
         """
         check_number("since", since)
-        if since >= 0.7:
-            raise ValueError(f"`since` must be below .7, where training ends, received {since!r}")
-        parts = self.ratings.assign(part=self._parts, liked=self.ratings["rating"] >= LIKED_FROM)
-        return catalogue_of(parts, self.items, self.schema, self.features, since=since, drawn=drawn)
+        check_number("until", until)
+        if not 0 <= since < until <= TEST:
+            raise ValueError(
+                f"`since` must be below `until`, and that at most {TEST}, where the test begins, "
+                f"received {since!r} and {until!r}"
+            )
+        likes = self.ratings.assign(liked=self.ratings["rating"] >= LIKED_FROM)
+        return catalogue_of(
+            likes,
+            self.items,
+            self.schema,
+            self.features,
+            since=since,
+            until=until,
+            drawn=drawn,
+            length=HISTORY_LENGTH,
+        )
 
     def features(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Joins and computes all features of (user, film, moment), rated or not.

@@ -1,6 +1,6 @@
 """Losses of labels and of soft labels: of a row, of a pair, of a list."""
 
-from tfpfd.distillation.losses.lists import ListLoss, Lists
+from tfpfd.distillation.losses.list_loss import ListLoss, Lists
 from tfpfd.distillation.losses.listwise import (
     CalibratedListwise,
     ListwiseSoftmax,

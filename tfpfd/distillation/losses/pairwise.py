@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfpfd._keras import register
-from tfpfd.distillation.losses.lists import ListLoss, Lists
+from tfpfd.distillation.losses.list_loss import ListLoss, Lists
 from tfpfd.distillation.losses.reduction import LABELS, SOFT_LABELS
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import tensorflow as tf
 
 from tfpfd.schema import Schema
-from tfpfd.serving.items import item_id_of
+from tfpfd.serving.item_embeddings import item_id_of
+from tfpfd.serving.item_table import UNKNOWN_SCORE
 from tfpfd.serving.signatures.signature import RequestInput, Signature
-from tfpfd.serving.table import UNKNOWN_SCORE
 from tfpfd.serving.two_tower_module import ServedCatalogue
 
 CANDIDATES = "candidate_ids"

@@ -8,10 +8,10 @@ import tensorflow as tf
 
 from tfpfd.schema import Schema
 from tfpfd.serving.exact_search import best_of
-from tfpfd.serving.rules import ALLOWED, BLOCKED, history_of, passing, rule_inputs
+from tfpfd.serving.item_table import UNKNOWN_SCORE
+from tfpfd.serving.request_rules import ALLOWED, BLOCKED, history_of, passing, rule_inputs
 from tfpfd.serving.signatures.signature import RequestInput, Signature
 from tfpfd.serving.signatures.top_k import K, TopK
-from tfpfd.serving.table import UNKNOWN_SCORE
 from tfpfd.serving.two_tower_module import ServedCatalogue
 
 
