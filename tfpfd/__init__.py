@@ -65,6 +65,7 @@ from tfpfd.schema import (
     Numeric,
     Schema,
     Sequence,
+    Vector,
 )
 from tfpfd.serving import (
     export,
@@ -107,6 +108,7 @@ __all__ = [
     "SharedBottom",
     "Splits",
     "TwoTower",
+    "Vector",
     "Version",
     "WarmUp",
     "__version__",

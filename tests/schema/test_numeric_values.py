@@ -10,8 +10,8 @@ import tensorflow as tf
 from tfpfd import MLP, AuxiliaryTasks, Categorical, FeatureEncoder, Numeric, Ranker, Schema
 from tfpfd._keras import keras
 from tfpfd.data import from_rows
-from tfpfd.schema.kinds import feature_of
 from tfpfd.schema.batch_fingerprints import fingerprints
+from tfpfd.schema.kinds import feature_of
 from tfpfd.schema.moments import MomentsLearner
 
 ITEM = Categorical("item", vocabulary=("a", "b"))

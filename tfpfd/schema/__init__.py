@@ -8,6 +8,7 @@ from tfpfd.schema.lookup import Lookup
 from tfpfd.schema.numeric import Numeric
 from tfpfd.schema.schema import Schema, Sees, Side
 from tfpfd.schema.sequence import Sequence
+from tfpfd.schema.vector import Vector
 
 __all__ = [
     "Categorical",
@@ -18,6 +19,7 @@ __all__ = [
     "Sees",
     "Sequence",
     "Side",
+    "Vector",
     "raw_batches",
     "register_kind",
 ]

@@ -51,7 +51,7 @@ def column(name: str, values: Any, kind: Kind, *, several: bool, optional: bool)
 
 
 def _rectangle(name: str, values: Any, kind: Kind) -> np.ndarray:
-    flat, lengths = _flatten(name, values)
+    flat, lengths = flatten(name, values)
     # Rows of one length come padded already; else, in a list of values, a missing one is an error.
     padded = bool(len(lengths)) and lengths[0] > 1 and bool((lengths == lengths[0]).all())
     checked = _single(name, flat, kind, optional=padded)
@@ -107,7 +107,7 @@ def series_of(name: str, values: Any) -> pd.Series:
     return series
 
 
-def _flatten(name: str, values: Any) -> tuple[pd.Series, np.ndarray]:
+def flatten(name: str, values: Any) -> tuple[pd.Series, np.ndarray]:
     """All values in one series, and the number of values of each row."""
     shape = getattr(values, "shape", None)
     if shape is not None and len(shape) > 2:
