@@ -29,11 +29,16 @@ from tfpfd.evaluation import (
     irreproducibility,
 )
 from tfpfd.layers import (
+    DCN,
+    GRU,
     MLP,
+    DeepFM,
+    DotInteraction,
     FeatureEncoder,
     MeanPooling,
-    Recurrent,
     SelfAttention,
+    TargetAttention,
+    Transformer,
     TwoTower,
 )
 from tfpfd.objectives import (
@@ -80,12 +85,16 @@ from tfpfd.version import (
 
 __all__ = [
     "AUC",
+    "DCN",
+    "GRU",
     "MLP",
     "PLE",
     "AuxiliaryTasks",
     "CatalogueSplits",
     "Categorical",
+    "DeepFM",
     "Distillation",
+    "DotInteraction",
     "EpsilonConstraint",
     "FeatureEncoder",
     "FusedTeachers",
@@ -97,7 +106,6 @@ __all__ = [
     "Numeric",
     "PrecomputedTeacher",
     "Ranker",
-    "Recurrent",
     "RuleBoost",
     "SavedScorer",
     "Scalarised",
@@ -107,6 +115,8 @@ __all__ = [
     "Sequence",
     "SharedBottom",
     "Splits",
+    "TargetAttention",
+    "Transformer",
     "TwoTower",
     "Vector",
     "Version",

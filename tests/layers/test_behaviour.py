@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpfd import MeanPooling, Recurrent, SelfAttention
+from tfpfd import GRU, MeanPooling, SelfAttention
 from tfpfd._keras import keras
 
 
@@ -17,7 +17,7 @@ def test_mean_by_hand():
     np.testing.assert_allclose(out, [[3.0, 3.0]])
 
 
-@pytest.mark.parametrize("layer", [MeanPooling(), SelfAttention(2, 4), Recurrent(3)])
+@pytest.mark.parametrize("layer", [MeanPooling(), SelfAttention(2, 4), GRU(3)])
 def test_width_is_that_of_the_output(layer):
     out = layer(tf.ones([2, 3, 6]), valid=tf.ones([2, 3], tf.bool))
     assert out.shape == (2, layer.width(6))
@@ -82,7 +82,7 @@ def test_dim_must_be_a_multiple_of_heads():
     [
         (SelfAttention, {"heads": 0}, "`heads` must be an integer of at least 1, received 0"),
         (SelfAttention, {"dim": 8.0}, "`dim` must be an integer of at least 1, received 8.0"),
-        (Recurrent, {"dim": 0}, "`dim` must be an integer of at least 1, received 0"),
+        (GRU, {"dim": 0}, "`dim` must be an integer of at least 1, received 0"),
     ],
 )
 def test_widths_are_positive_integers(kind, arguments, message):
@@ -90,7 +90,7 @@ def test_widths_are_positive_integers(kind, arguments, message):
         kind(**arguments)
 
 
-@pytest.mark.parametrize("layer", [SelfAttention(np.int64(2), np.int64(4)), Recurrent(np.int64(4))])
+@pytest.mark.parametrize("layer", [SelfAttention(np.int64(2), np.int64(4)), GRU(np.int64(4))])
 def test_widths_of_numpy_are_those_of_python(layer):
     assert type(layer.get_config()["dim"]) is int
     assert layer(tf.ones([1, 2, 3]), valid=tf.constant([[True, False]])).shape == (1, 4)
@@ -104,7 +104,7 @@ def test_config_round_trip():
 
 
 def test_a_recurrent_encoder_knows_the_order_and_skips_the_padding():
-    layer = Recurrent(4)
+    layer = GRU(4)
     values = tf.random.normal([1, 3, 5])
     valid = tf.constant([[True, True, False]])
     out = layer(values, valid=valid)
@@ -118,7 +118,7 @@ def test_a_recurrent_encoder_knows_the_order_and_skips_the_padding():
 
 def test_recurrence_by_hand():
     """With all weights at zero the gates are half open: h = (h + tanh(0)) / 2 stays 0."""
-    layer = Recurrent(2)
+    layer = GRU(2)
     layer(tf.ones([1, 2, 3]), valid=tf.ones([1, 2], tf.bool))
     kernel, recurrent, bias = layer.get_weights()
     bias = np.zeros_like(bias)

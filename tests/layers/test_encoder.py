@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfpfd import Categorical, FeatureEncoder, Recurrent, Schema, SelfAttention, Sequence
+from tfpfd import GRU, Categorical, FeatureEncoder, Schema, SelfAttention, Sequence
 from tfpfd._keras import keras, tf_variable
 from tfpfd.layers import Tables
 
@@ -168,7 +168,7 @@ def test_each_sequence_has_a_behaviour_encoder_of_its_own(schema, inputs_of):
     assert not np.allclose(out["clicks"], out["later_clicks"])
 
 
-@pytest.mark.parametrize("behaviour", [None, SelfAttention(heads=2, dim=8), Recurrent(5)])
+@pytest.mark.parametrize("behaviour", [None, SelfAttention(heads=2, dim=8), GRU(5)])
 def test_config_round_trip(schema, inputs_of, behaviour):
     encoder = FeatureEncoder(
         schema, ["clicks", "age"], dim=3, dims={"age": 5}, behaviour=behaviour, l2=0.5

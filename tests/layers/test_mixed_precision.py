@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfpfd import (
+    GRU,
     MLP,
     PLE,
     Distillation,
@@ -15,7 +16,6 @@ from tfpfd import (
     MultiTaskRanker,
     PrecomputedTeacher,
     Ranker,
-    Recurrent,
     SelfAttention,
     SharedBottom,
     TwoTower,
@@ -46,9 +46,7 @@ def in_float32(make):
         keras.mixed_precision.set_global_policy(held)
 
 
-@pytest.mark.parametrize(
-    "behaviour", [MeanPooling, lambda: SelfAttention(2, 4), lambda: Recurrent(4)]
-)
+@pytest.mark.parametrize("behaviour", [MeanPooling, lambda: SelfAttention(2, 4), lambda: GRU(4)])
 @pytest.mark.parametrize("network", [lambda: TwoTower([6, 4]), lambda: MLP([4])])
 def test_logits_are_those_of_float32_but_for_rounding(
     schema, inputs_of, policy, behaviour, network

@@ -12,12 +12,12 @@ import pytest
 import tensorflow as tf
 
 from tfpfd import (
+    GRU,
     MLP,
     Categorical,
     FeatureEncoder,
     Numeric,
     Ranker,
-    Recurrent,
     Schema,
     SelfAttention,
     Sequence,
@@ -329,7 +329,7 @@ def test_every_file_of_an_export_can_be_read_by_others(exported):
         assert path.stat().st_mode & wanted == wanted, path
 
 
-@pytest.mark.parametrize("behaviour", [SelfAttention(heads=1, dim=2), Recurrent(2)])
+@pytest.mark.parametrize("behaviour", [SelfAttention(heads=1, dim=2), GRU(2)])
 def test_a_trained_student_is_served_with_its_new_weights(behaviour, tmp_path):
     encoder = FeatureEncoder(small(), dim=2, behaviour=behaviour)
     student = Ranker(small(), TwoTower([2]), encoder=encoder)

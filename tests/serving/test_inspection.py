@@ -9,11 +9,11 @@ import pytest
 import tensorflow as tf
 
 from tfpfd import (
+    GRU,
     Categorical,
     FeatureEncoder,
     Numeric,
     Ranker,
-    Recurrent,
     Schema,
     SelfAttention,
     TwoTower,
@@ -297,7 +297,7 @@ WORDS = """
 """.split()
 
 
-@pytest.mark.parametrize("behaviour", [None, SelfAttention(heads=2, dim=4), Recurrent(4)])
+@pytest.mark.parametrize("behaviour", [None, SelfAttention(heads=2, dim=4), GRU(4)])
 def test_words_of_tensorflow_are_no_findings(tmp_path, strings, behaviour):
     words = tuple(Numeric(name, boundaries=(1.0,)) for name in WORDS)
     schema = dataclasses.replace(strings.schema, privileged={"post_event": words})

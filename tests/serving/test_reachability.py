@@ -6,10 +6,10 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tfpfd import (
+    GRU,
     Categorical,
     FeatureEncoder,
     Ranker,
-    Recurrent,
     Schema,
     SelfAttention,
     TwoTower,
@@ -55,7 +55,7 @@ def student():
 ITEMS = {"item_id": ["i1", "i2"]}
 
 
-@pytest.mark.parametrize("behaviour", [None, SelfAttention(heads=1, dim=4), Recurrent(4)])
+@pytest.mark.parametrize("behaviour", [None, SelfAttention(heads=1, dim=4), GRU(4)])
 @pytest.mark.parametrize("base", [False, True])
 def test_good_exports_are_explained(tmp_path, strings, behaviour, base):
     schema = strings.schema

@@ -73,7 +73,8 @@ class Scorer(RankerOverview, PredictingModel):
         self.encoder = seen.encoder
         self._extra = seen.extra
         self.seen = seen
-        build_network(self.network, seen.shapes)
+        # A teacher is never run by sides.
+        build_network(self.network, seen.shapes, seen.crossing if seen.sees == "served" else ())
         self.built = True
         self.note_name()
 

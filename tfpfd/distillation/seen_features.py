@@ -48,13 +48,26 @@ class SeenFeatures:
     def shapes(self) -> Shapes:
         """Of the vectors, `(None, width)` by side and feature."""
         return {
-            side: {name: (None, self._width(name)) for name in names}
+            side: {name: (None, self._holder(name).width(name)) for name in names}
             for side, names in self.names.items()
         }
 
-    def _width(self, name: str) -> int:
-        holder = next((e for e in self.extra if name in e.features), self.encoder)
-        return holder.width(name)
+    def _holder(self, name: str) -> FeatureEncoder:
+        return next((e for e in self.extra if name in e.features), self.encoder)
+
+    def candidates(self, name: str) -> list[str]:
+        """Names of the item's features that a vector is made with; see `FeatureEncoder`."""
+        return self._holder(name).candidates(name)
+
+    @property
+    def crossing(self) -> list[str]:
+        """Names of the features off the item side whose vectors depend on the item."""
+        return [
+            name
+            for side, names in self.names.items()
+            for name in names
+            if side != "item" and self.candidates(name)
+        ]
 
     def encode(
         self,
@@ -118,7 +131,14 @@ def seen_features_of(
     rest = [name for name in features if name not in encoder.features]
     parts = ((names, None), (rest, encoder))
     extra = [encoder.like(schema, group, base) for group, base in parts if group]
-    return SeenFeatures(schema, sees, encoder, extra, names)
+    seen = SeenFeatures(schema, sees, encoder, extra, names)
+    unseen = {one for name in seen.crossing for one in seen.candidates(name)} - set(features)
+    if unseen:
+        raise ValueError(
+            f"features {seen.crossing} attend with {sorted(unseen)}, which sees='{sees}' doesn't "
+            "see: expected an `encoder` with a `behaviour` that doesn't attend, or sees='all'"
+        )
+    return seen
 
 
 def _check_encoder(

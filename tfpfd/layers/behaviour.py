@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfpfd._arguments import check_integer
-from tfpfd._keras import keras, register
+from tfpfd._keras import keras, register, register_formerly
 from tfpfd.schema.table_feature import masked_mean
 
 
@@ -30,7 +30,7 @@ class SelfAttention(keras.layers.Layer):
 
     The behaviour encoder of "Privileged Features Distillation at Taobao Recommendations", which
     has 4 heads, dimension 32 and length 50. It has no position encoding, so the order of the
-    sequence does not matter.
+    sequence does not matter: as in the paper, a step says its time in its vector.
 
     Args:
       heads: number of heads.
@@ -79,9 +79,14 @@ class SelfAttention(keras.layers.Layer):
         return {**super().get_config(), "heads": self.heads, "dim": self.dim}
 
 
-@register
-class Recurrent(keras.layers.Layer):
+@register_formerly("Recurrent")
+class GRU(keras.layers.Layer):
     """A gated recurrent unit over a sequence, in its order: the last state.
+
+        z = σ(W_z x + U_z h), r = σ(W_r x + U_r h)
+        h ← z ⊙ h + (1 − z) ⊙ tanh(W x + r ⊙ (U h))
+
+    with biases; it is Keras' own, and GRU4Rec's.
 
     Unlike `MeanPooling` and `SelfAttention` it knows what came first. An empty sequence gives
     zeros.
@@ -91,6 +96,11 @@ class Recurrent(keras.layers.Layer):
 
     Raises:
       ValueError: `dim` is no positive integer.
+
+    Reference:
+      Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder", EMNLP 2014
+      (arXiv 1406.1078); Hidasi et al., "Session-based Recommendations with Recurrent Neural
+      Networks", ICLR 2016 (arXiv 1511.06939).
     """
 
     def __init__(self, dim: int = 32, **kwargs: Any) -> None:

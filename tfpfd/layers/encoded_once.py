@@ -75,9 +75,9 @@ def is_repeated(encoded: EncodedOnce) -> bool:
 
 
 # A network built another way may have other layers than those whose work is split up.
-_WAY = ("build", "call", "represent")
+_WAY = ("build", "build_body", "call", "represent")
 
 
 def has_own_way(network: Any, kind: type) -> bool:
     """Whether a network of this kind, or of a subclass, has its own way from vectors to logits."""
-    return any(getattr(type(network), n) is not getattr(kind, n) for n in _WAY)
+    return any(getattr(type(network), n, None) is not getattr(kind, n, None) for n in _WAY)

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
 
 from tfpfd._arguments import check_integer, check_number, names_in
 from tfpfd._keras import freeze, keras, register
-from tfpfd.data.common_features import common_features_of
 from tfpfd.layers.behaviour import MeanPooling
 from tfpfd.layers.encoded_once import Repeated, Vectors, every_row
-from tfpfd.layers.tables import Tables
-from tfpfd.schema import Schema
+from tfpfd.layers.encoder_inputs import checked_inputs, parts_of
+from tfpfd.layers.feature_behaviours import (
+    attends,
+    candidates_of,
+    check_behaviour,
+    make_behaviour,
+    with_candidate,
+)
+from tfpfd.layers.tables import Tables, gathered
+from tfpfd.schema import Feature, Schema
+from tfpfd.schema.batch_fingerprints import columns_of
 from tfpfd.schema.feature import tables_of
 from tfpfd.schema.schema import check_schema
 from tfpfd.schema.table_feature import masked_mean
-from tfpfd.schema.table_requests import Asked, Embedded
+from tfpfd.schema.table_requests import Embedded
 from tfpfd.schema.weights_fingerprint import WeightsFingerprint
 
 
@@ -35,8 +44,12 @@ class FeatureEncoder(keras.layers.Layer):
       features: names of the features to encode; by default those that are served.
       dim: width of the embeddings.
       dims: other widths, by the name of the table.
-      behaviour: the layer that encodes sequences, `MeanPooling()` or `SelfAttention()`; each
-        sequence gets one of its own like it.
+      behaviour: the layer that encodes sequences, such as `MeanPooling()`, `SelfAttention()`,
+        `GRU()`, `Transformer()` or `TargetAttention()`; each sequence gets one of its own like it.
+        It is called with the vectors of the steps `[batch, length, width]` and `valid`, bool
+        `[batch, length]`, and has a method `width(dim)`. One whose attribute `attends` is true is
+        called with `candidate` too, the vectors `[batch, width]` of those of the item's features
+        that the steps are of.
       l2: strength of the penalty on embeddings: `l2` times the sum of squares of an embedding,
         averaged over the batch (and the values of a row), summed over features. Unlike a
         penalty on whole tables it touches only the rows of the batch.
@@ -44,7 +57,8 @@ class FeatureEncoder(keras.layers.Layer):
 
     Raises:
       ValueError: the schema is not adapted, a name in `features` or `dims` is unknown, or a width
-        is no positive integer.
+        is no positive integer; `behaviour` attends, and steps of a sequence are of no feature of
+        the item.
       TypeError: `behaviour` doesn't say its width, or can't be made again from its configuration.
     """
 
@@ -76,14 +90,23 @@ class FeatureEncoder(keras.layers.Layer):
         self.l2 = float(l2)
         self.base = base
         self.behaviour = behaviour or MeanPooling(name="behaviour", dtype=self.dtype_policy.name)
-        _check_behaviour(self.behaviour)
+        check_behaviour(self.behaviour)
         self._own = self._new_tables()
         # The layers of features; files have their weights under this attribute's name.
         self._poolers = {
             name: layer
             for name, feature in self.features.items()
-            if (layer := feature.layer(self.behaviour, self._dims(name))) is not None
+            if (layer := feature.layer(self._behaviour_of(feature), self._dims(feature)))
+            is not None
         }
+        self._candidates = {
+            name: candidates_of(schema, self.features[name])
+            for name, layer in self._poolers.items()
+            if attends(layer)
+        }
+        # What is encoded: of candidates also what isn't its own feature.
+        needed = {name: known[name] for group in self._candidates.values() for name in group}
+        self._encodes = {**self.features, **needed}
         self.built = True
         # Rows of its tables come by feature. TensorFlow's checkpoints find it by this attribute.
         of = [(name, schema.fingerprints[name]) for name in names]
@@ -107,15 +130,26 @@ class FeatureEncoder(keras.layers.Layer):
         borrowed = self.base.tables if self.base is not None else {}
         return {**borrowed, **{name: tables for tables in self._own for name in tables.rows}}
 
-    def _dims(self, feature: str) -> dict[str, int]:
+    def _dims(self, feature: Feature) -> dict[str, int]:
         """Widths of the tables that a feature reads."""
         tables = self.tables
-        return {name: tables[name].dim for name in self.features[feature].tables}
+        return {name: tables[name].dim for name in feature.tables}
+
+    def _behaviour_of(self, feature: Feature) -> Callable[[str, int], keras.layers.Layer]:
+        """Makes layers like `behaviour` for a feature."""
+        known = self.schema.features()
+        candidates = [known[name] for name in candidates_of(self.schema, feature)]
+        width = sum(one.width(self._dims(one), None) for one in candidates)
+        return partial(make_behaviour, self.behaviour, width)
 
     def width(self, feature: str) -> int:
         """Width of the vector of a feature."""
-        layer = self._poolers.get(feature)
-        return self.features[feature].width(self._dims(feature), layer)
+        held = self.features[feature]
+        return held.width(self._dims(held), self._poolers.get(feature))
+
+    def candidates(self, feature: str) -> list[str]:
+        """Names of the item's features whose vectors a feature's own is made with."""
+        return list(self._candidates.get(feature, []))
 
     def parameters(self, feature: str) -> int:
         """How many weights a feature brings.
@@ -159,78 +193,62 @@ class FeatureEncoder(keras.layers.Layer):
           ValueError: `inputs` say that another schema looked them up, or are of another type than
             the lookup's, such as raw ids.
         """
-        self.schema.check_inputs(f"encoder '{self.name}'", inputs, self.features, required=False)
+        self.schema.check_inputs(f"encoder '{self.name}'", inputs, self._encodes, required=False)
         names = [name for name, f in self.features.items() if set(f.columns) <= set(inputs)]
-        given = self._checked(inputs, names)
+        names += [name for name in self._needed(names, inputs) if name not in names]
+        given = checked_inputs(inputs, [self._encodes[name] for name in names])
         vectors: dict[str, Vectors] = {}
         squares: list[tf.Tensor] = []
-        for group in common_features_of(inputs):
-            common = [n for n in names if group.names.issuperset(self.features[n].columns)]
-            if common:
-                names = [name for name in names if name not in common]
-                found, parts = self._encoded(
-                    {n: {c: group.of_groups(c, x) for c, x in given[n].items()} for n in common}
-                )
-                vectors.update({name: Repeated(x, group.place) for name, x in found.items()})
-                squares += [tf.gather(part, group.place) for part in parts]
-        if names:
-            found, parts = self._encoded({name: given[name] for name in names})
-            vectors.update(found)
-            squares += parts
+        attending: dict[str, tuple[Any, list[Embedded], tf.Tensor | None]] = {}
+        for part, place in parts_of(inputs, given):
+            asked = {name: self._encodes[name].asks(x) for name, x in part.items()}
+            embedded = gathered(self.tables, asked)
+            squares += [x if place is None else tf.gather(x, place) for x in self._l2_of(embedded)]
+            for name, x in part.items():
+                if name in self._candidates:
+                    attending[name] = x, embedded[name], place
+                else:
+                    layer = self._poolers.get(name)
+                    found = self._encodes[name].combine(x, embedded[name], layer)
+                    vectors[name] = self._cast(found, place)
+        for name, (x, steps, place) in attending.items():
+            candidates = [vectors[one] for one in self._candidates[name]]
+            layer, place = with_candidate(self._poolers[name], candidates, place)
+            found = self._encodes[name].combine(x, steps, layer)
+            vectors[name] = self._cast(found, place)
         if squares and training:
             self.add_loss(self.l2 * tf.reduce_mean(tf.add_n(squares)))
         encoded = {name: vectors[name] for name in self.features if name in vectors}
         return encoded if repeated else {name: every_row(x) for name, x in encoded.items()}
 
-    def _checked(
-        self, inputs: Mapping[str, tf.Tensor], names: Iterable[str]
-    ) -> dict[str, dict[str, tf.Tensor]]:
-        """The inputs of each feature, of the type and shape that it says."""
-        found: dict[str, dict[str, tf.Tensor]] = {}
-        for feature in (self.features[name] for name in names):
-            found[feature.name] = {}
-            for name, spec in feature.inputs().items():
-                dtype = tf.as_dtype(inputs[name].dtype)
-                if dtype != spec.dtype:
+    def _cast(self, vectors: tf.Tensor, place: tf.Tensor | None) -> Vectors:
+        vectors = tf.cast(vectors, self.compute_dtype)
+        return vectors if place is None else Repeated(vectors, place)
+
+    def _needed(self, names: Iterable[str], inputs: Mapping[str, tf.Tensor]) -> list[str]:
+        """The candidates that features attend with."""
+        needed = []
+        for name in names:
+            for candidate in self._candidates.get(name, ()):
+                if missing := set(self._encodes[candidate].columns) - set(inputs):
                     raise ValueError(
-                        f"input '{name}': expected {feature.inputs_are}, as `schema.lookup` "
-                        f"returns them, received {dtype.name}"
+                        f"feature '{name}' attends with the candidate's vector: expected inputs "
+                        f"{sorted(missing)} beside it, received {columns_of(inputs)}"
                     )
-                values = tf.convert_to_tensor(inputs[name])
-                found[feature.name][name] = _of_known_width(values, spec.shape)
-        return found
+                needed.append(candidate)
+        return list(dict.fromkeys(needed))
 
-    def _encoded(
-        self, inputs: Mapping[str, Mapping[str, tf.Tensor]]
-    ) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
-        """Vectors `[rows, width]` by feature, and of each the mean square `[rows, 1]` for `l2`."""
-        embedded = self._gather({n: self.features[n].asks(x) for n, x in inputs.items()})
-        squares: list[tf.Tensor] = []
-        if self.l2:
-            for one in (one for group in embedded.values() for one in group):
-                # In float16 the square of a small number is 0.
-                numbers = tf.square(tf.cast(one.vectors, tf.float32))
-                squares.append(masked_mean(tf.reduce_sum(numbers, 2, keepdims=True), one.valid))
-        vectors = {
-            name: self.features[name].combine(x, embedded[name], self._poolers.get(name))
-            for name, x in inputs.items()
-        }
-        return {name: tf.cast(x, self.compute_dtype) for name, x in vectors.items()}, squares
-
-    def _gather(self, asked: Mapping[str, Sequence[Asked]]) -> dict[str, list[Embedded]]:
-        """What comes back for each of what features ask: one gather a width."""
-        tables = self.tables
-        by_width: dict[Tables, list[Asked]] = {}
-        for one in (one for group in asked.values() for one in group):
-            by_width.setdefault(tables[one.table], []).append(one)
-        found: dict[int, Embedded] = {}
-        for held, ones in by_width.items():
-            shifted = [one.rows + held.offset[one.table] for one in ones]
-            gathered = held(tf.concat(shifted, axis=1))
-            parts = tf.split(gathered, [part.shape[1] for part in shifted], axis=1)
-            for one, part in zip(ones, parts, strict=True):
-                found[id(one)] = Embedded(part, one.rows > 0)
-        return {name: [found[id(one)] for one in group] for name, group in asked.items()}
+    def _l2_of(self, embedded: Mapping[str, Sequence[Embedded]]) -> list[tf.Tensor]:
+        """What `l2` counts of each vector, the mean square of a row's, `[rows, 1]`."""
+        if not self.l2:
+            return []
+        return [
+            # In float16 the square of a small number is 0.
+            masked_mean(tf.reduce_sum(tf.cast(x, tf.float32) ** 2, 2, keepdims=True), valid)
+            for name in embedded
+            if name in self.features
+            for x, valid in embedded[name]
+        ]
 
     def save_own_variables(self, store: Any) -> None:
         """Writes beside the weights which vocabularies their rows are of; called by Keras."""
@@ -285,17 +303,6 @@ def _of_known_width(inputs: tf.Tensor, shape: tf.TensorShape) -> tf.Tensor:
     """Of generators, Keras 2 doesn't know how wide what they make is."""
     known = inputs.shape[1:].is_fully_defined()
     return inputs if known else tf.ensure_shape(inputs, shape)
-
-
-def _check_behaviour(behaviour: Any) -> None:
-    if not isinstance(behaviour, keras.layers.Layer) or not callable(
-        getattr(behaviour, "width", None)
-    ):
-        raise TypeError(
-            "`behaviour` must be a layer such as MeanPooling() or SelfAttention(), called with "
-            "`valid` and with a method `width(dim)` that says how wide its vectors are, received "
-            f"{behaviour!r}"
-        )
 
 
 def _check_known(argument: str, names: Iterable[str], known: Collection[str]) -> None:

@@ -23,7 +23,8 @@ class Network(Protocol):
     registered, and made again by `from_config` of its `get_config`, as every Keras layer.
 
     A network whose attribute `takes_repeated` is true may get vectors that rows of a group have in
-    common as `tfpfd.layers.Repeated`; others get every row.
+    common as `tfpfd.layers.Repeated`; others get every row. One whose attribute `sides_apart` is
+    true, as that of `TwoTower`, can't be a student's whose user features attend with the candidate.
 
     Example, a factorization machine: `Σ_{i<j} ⟨v_i, v_j⟩ + b` with v the vectors of the features:
 

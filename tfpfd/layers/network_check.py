@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -13,17 +14,19 @@ _ROWS = 2
 _METHODS = ("represent", "score")
 
 
-def build_network(network: Any, shapes: Shapes) -> None:
+def build_network(network: Any, shapes: Shapes, crossing: Sequence[str] = ()) -> None:
     """Makes the weights of a network, and refuses one that a ranker couldn't use.
 
     Args:
       network: see `tfpfd.layers.Network`.
       shapes: of the vectors that it will read.
+      crossing: names of served features off the item side whose vectors depend on the item.
 
     Raises:
       TypeError: it is no layer, a `Sequential` or functional model, or lacks a method.
       ValueError: it is built already, or makes other shapes than logits `[batch]` of a
-        representation `[batch, representation_width]`.
+        representation `[batch, representation_width]`; it keeps the sides apart, and some are
+        `crossing`.
     """
     expected = (
         "`network` must be a layer that makes logits [batch] of the vectors of the sides "
@@ -46,6 +49,13 @@ def build_network(network: Any, shapes: Shapes) -> None:
     if network.built:
         raise ValueError(
             "`network` is in use by another ranker: expected a network of this ranker's own"
+        )
+    if crossing and getattr(network, "sides_apart", False):
+        raise ValueError(
+            f"`network` {name} runs the item side ahead of the requests, so no feature of the user "
+            f"can attend with the candidate, received {list(crossing)} that do: expected an "
+            "`encoder` with another `behaviour`, such as SelfAttention() or Transformer(), or a "
+            "fine ranker or a teacher with a network such as MLP or DCN"
         )
     # Other rows could be summed up in logits, or broadcast against labels, without a word.
     encoded = {

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfpfd._keras import keras, register, tf_variable
+from tfpfd.schema.table_requests import Asked, Embedded
 
 
 @register
@@ -51,3 +52,25 @@ class Tables(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rows": dict(self.rows), "dim": self.dim}
+
+
+def gathered(
+    tables: Mapping[str, Tables], asked: Mapping[str, Sequence[Asked]]
+) -> dict[str, list[Embedded]]:
+    """What comes back for each of what features ask: one gather a width.
+
+    Args:
+      tables: by the name of the vocabulary.
+      asked: by feature.
+    """
+    by_width: dict[Tables, list[Asked]] = {}
+    for one in (one for group in asked.values() for one in group):
+        by_width.setdefault(tables[one.table], []).append(one)
+    found: dict[int, Embedded] = {}
+    for held, ones in by_width.items():
+        shifted = [one.rows + held.offset[one.table] for one in ones]
+        vectors = held(tf.concat(shifted, axis=1))
+        parts = tf.split(vectors, [part.shape[1] for part in shifted], axis=1)
+        for one, part in zip(ones, parts, strict=True):
+            found[id(one)] = Embedded(part, one.rows > 0)
+    return {name: [found[id(one)] for one in group] for name, group in asked.items()}

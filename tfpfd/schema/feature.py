@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -219,12 +219,14 @@ class Feature(abc.ABC):
         return []
 
     def layer(
-        self, behaviour: keras.layers.Layer, dims: Mapping[str, int]
+        self, behaviour: Callable[[str, int], keras.layers.Layer], dims: Mapping[str, int]
     ) -> keras.layers.Layer | None:
         """The layer with weights of its own that `combine` uses, new and built; None: none.
 
         Args:
-          behaviour: the encoder's layer for sequences, for one like it.
+          behaviour: makes a built layer for sequences like the encoder's, of a name and the width
+            of a step's vector. `combine` calls it with steps `[batch, length, width]` and `valid`,
+            bool `[batch, length]`.
           dims: widths of its `tables`.
         """
         return None
@@ -240,7 +242,7 @@ class Feature(abc.ABC):
         Args:
           inputs: of its `columns`.
           embedded: an entry for each of `asks`.
-          layer: what `layer` made.
+          layer: what `layer` made; one that attends has its candidate already.
         """
 
     # As something to predict, and for models other than networks.

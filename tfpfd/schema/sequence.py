@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Several
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,19 +57,11 @@ class Sequence(IdFeature):
         """What its ids are of."""
         return self.of
 
-    def layer(self, behaviour: keras.layers.Layer, dims: Mapping[str, int]) -> keras.layers.Layer:
+    def layer(
+        self, behaviour: Callable[[str, int], keras.layers.Layer], dims: Mapping[str, int]
+    ) -> keras.layers.Layer:
         """One like the encoder's, of its own."""
-        try:
-            config = {**behaviour.get_config(), "name": self.name}
-            layer = type(behaviour).from_config(config)
-        except (TypeError, ValueError, NotImplementedError) as error:
-            raise TypeError(
-                "`behaviour` must be a layer that `from_config` makes again of its `get_config`, "
-                f"as each sequence gets its own, received {type(behaviour).__name__}: {error}"
-            ) from error
-        # Building by a call works alike on all Keras generations, whatever the layer holds.
-        layer(tf.zeros([1, 1, dims[self.of]]), valid=tf.ones([1, 1], tf.bool))
-        return layer
+        return behaviour(self.name, dims[self.of])
 
     def width(self, dims: Mapping[str, int], layer: Any) -> int:
         """That of what the layer makes."""
