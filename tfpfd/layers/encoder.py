@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -93,12 +93,8 @@ class FeatureEncoder(keras.layers.Layer):
         check_behaviour(self.behaviour)
         self._own = self._new_tables()
         # The layers of features; files have their weights under this attribute's name.
-        self._poolers = {
-            name: layer
-            for name, feature in self.features.items()
-            if (layer := feature.layer(self._behaviour_of(feature), self._dims(feature)))
-            is not None
-        }
+        made = {name: self._layer_of(feature) for name, feature in self.features.items()}
+        self._poolers = {name: layer for name, layer in made.items() if layer is not None}
         self._candidates = {
             name: candidates_of(schema, self.features[name])
             for name, layer in self._poolers.items()
@@ -135,12 +131,13 @@ class FeatureEncoder(keras.layers.Layer):
         tables = self.tables
         return {name: tables[name].dim for name in feature.tables}
 
-    def _behaviour_of(self, feature: Feature) -> Callable[[str, int], keras.layers.Layer]:
-        """Makes layers like `behaviour` for a feature."""
+    def _layer_of(self, feature: Feature) -> keras.layers.Layer | None:
+        """A feature's layer of its own; where it asks for one, a layer like `behaviour`."""
         known = self.schema.features()
         candidates = [known[name] for name in candidates_of(self.schema, feature)]
         width = sum(one.width(self._dims(one), None) for one in candidates)
-        return partial(make_behaviour, self.behaviour, width)
+        behaviour = partial(make_behaviour, self.behaviour, width)
+        return feature.layer(behaviour, self._dims(feature), self.dtype_policy.name)
 
     def width(self, feature: str) -> int:
         """Width of the vector of a feature."""

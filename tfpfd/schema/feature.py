@@ -219,7 +219,10 @@ class Feature(abc.ABC):
         return []
 
     def layer(
-        self, behaviour: Callable[[str, int], keras.layers.Layer], dims: Mapping[str, int]
+        self,
+        behaviour: Callable[[str, int], keras.layers.Layer],
+        dims: Mapping[str, int],
+        policy: str,
     ) -> keras.layers.Layer | None:
         """The layer with weights of its own that `combine` uses, new and built; None: none.
 
@@ -228,6 +231,7 @@ class Feature(abc.ABC):
             of a step's vector. `combine` calls it with steps `[batch, length, width]` and `valid`,
             bool `[batch, length]`.
           dims: widths of its `tables`.
+          policy: name of the encoder's dtype policy, for layers of one's own.
         """
         return None
 

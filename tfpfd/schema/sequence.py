@@ -58,7 +58,10 @@ class Sequence(IdFeature):
         return self.of
 
     def layer(
-        self, behaviour: Callable[[str, int], keras.layers.Layer], dims: Mapping[str, int]
+        self,
+        behaviour: Callable[[str, int], keras.layers.Layer],
+        dims: Mapping[str, int],
+        policy: str,
     ) -> keras.layers.Layer:
         """One like the encoder's, of its own."""
         return behaviour(self.name, dims[self.of])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Several
 from dataclasses import dataclass
 from typing import Any
@@ -125,12 +125,14 @@ class Vector(Feature):
         return {self.name: tf.TensorSpec([None, self._width], tf.float32, name=self.name)}
 
     def layer(
-        self, behaviour: keras.layers.Layer, dims: Mapping[str, int]
+        self,
+        behaviour: Callable[[str, int], keras.layers.Layer],
+        dims: Mapping[str, int],
+        policy: str,
     ) -> keras.layers.Layer | None:
         """The projection."""
         if self.projection is None:
             return None
-        policy = behaviour.dtype_policy.name  # That of the encoder.
         layer = keras.layers.Dense(self.projection, name=self.name, dtype=policy)
         layer.build((None, self._width))
         return layer
