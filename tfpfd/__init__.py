@@ -66,6 +66,7 @@ from tfpfd.retraining import (
     save_version,
 )
 from tfpfd.schema import (
+    Behaviour,
     Categorical,
     Numeric,
     Schema,
@@ -90,6 +91,7 @@ __all__ = [
     "MLP",
     "PLE",
     "AuxiliaryTasks",
+    "Behaviour",
     "CatalogueSplits",
     "Categorical",
     "DeepFM",

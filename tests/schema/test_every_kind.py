@@ -12,6 +12,7 @@ import tfpfd
 from tfpfd import (
     MLP,
     AuxiliaryTasks,
+    Behaviour,
     Categorical,
     Distillation,
     FeatureEncoder,
@@ -49,6 +50,16 @@ def lists(count):
     return [ids(place % 4) for place in range(count)]
 
 
+def steps(name, count):
+    read = lists(count)
+    return {
+        name: read,
+        f"{name}_how": [list(RANDOM.choice(["click", "buy"], len(row))) for row in read],
+        f"{name}_seconds": [list(numbers(len(row))) for row in read],
+        f"{name}_cover": [list(RANDOM.normal(size=(len(row), 2))) for row in read],
+    }
+
+
 KINDS = {
     "id": (lambda n: [Categorical(n)], lambda n, c: {n: ids(c)}),
     "ids": (lambda n: [Categorical(n, length=2)], lambda n, c: {n: lists(c)}),
@@ -60,6 +71,21 @@ KINDS = {
         lambda n, c: {n: with_gaps(numbers(c))},
     ),
     "vector": (lambda n: [Vector(n, 3)], lambda n, c: {n: list(RANDOM.normal(size=(c, 3)))}),
+    "steps": (
+        lambda n: [
+            Behaviour(
+                n,
+                length=3,
+                steps=[
+                    Categorical(n, of="item"),
+                    Categorical(f"{n}_how"),
+                    Numeric(f"{n}_seconds", buckets=3, form="both"),
+                    Vector(f"{n}_cover", 2),
+                ],
+            )
+        ],
+        lambda n, c: steps(n, c),
+    ),
     "projected": (
         lambda n: [Vector(n, 3, projection=2, normalized=True, optional=True)],
         lambda n, c: {n: with_gaps(RANDOM.normal(size=(c, 3)))},

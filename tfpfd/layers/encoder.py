@@ -111,10 +111,10 @@ class FeatureEncoder(keras.layers.Layer):
     def _new_tables(self) -> list[Tables]:
         by_width: dict[int, dict[str, int]] = {}
         known = self.schema.features()
-        for table in (table for feature in self.features.values() for table in feature.tables):
+        for feature, table in ((f, table) for f in self.features.values() for table in f.tables):
             if self.base is None or table not in self.base.tables:
                 width = self.dims.get(table, self.dim)
-                by_width.setdefault(width, {})[table] = known[table].rows
+                by_width.setdefault(width, {})[table] = feature.table_rows(table, known)
         return [
             Tables(rows, width, name=f"width_{width}", dtype=self.dtype_policy.name)
             for width, rows in by_width.items()

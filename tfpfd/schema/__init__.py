@@ -1,6 +1,7 @@
 """What the data holds: features, their sides, and the one lookup of training and serving."""
 
 from tfpfd.schema.batches import raw_batches
+from tfpfd.schema.behaviour import Behaviour
 from tfpfd.schema.categorical import Categorical
 from tfpfd.schema.feature import Feature
 from tfpfd.schema.kinds import register_kind
@@ -11,6 +12,7 @@ from tfpfd.schema.sequence import Sequence
 from tfpfd.schema.vector import Vector
 
 __all__ = [
+    "Behaviour",
     "Categorical",
     "Feature",
     "Lookup",

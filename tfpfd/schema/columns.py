@@ -141,7 +141,8 @@ def _concatenate(rows: list[Any]) -> pd.Series:
     if not rows:
         return pd.Series([], dtype=object)
     if set(map(type, rows)) == {np.ndarray}:
-        return pd.Series(np.concatenate(rows))
+        joined = np.concatenate(rows)
+        return pd.Series(joined if joined.ndim == 1 else list(joined))
     return pd.Series(list(itertools.chain.from_iterable(rows)))
 
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 from tfpfd._keras import keras
 from tfpfd.schema.columns import is_missing
 from tfpfd.schema.kind_arguments import check_name, make_plain
-from tfpfd.schema.kind_json import checked_fields
+from tfpfd.schema.kind_json import checked_fields, settings_of
 from tfpfd.schema.learner import Learner
 from tfpfd.schema.table_requests import Asked, Embedded
 
@@ -21,12 +21,6 @@ Known = Mapping[str, "Feature"]
 """The features of a schema by name: what a feature borrows a vocabulary from is in it."""
 Columns = Mapping[str, np.ndarray]
 Tensors = Mapping[str, tf.Tensor]
-
-LATER = {"later": True}
-"""Of the fields that a kind got after files were written: among its settings if they are set.
-
-Files with weights tell one schema from another by settings, and those from before must still load.
-"""
 
 
 class Feature(abc.ABC):
@@ -135,7 +129,7 @@ class Feature(abc.ABC):
         """
         raise NotImplementedError
 
-    def teaches(self, columns: Columns) -> dict[str, np.ndarray]:
+    def teaches(self, columns: Columns) -> dict[str, Any]:
         """What checked columns teach, by the name of the feature that learns it."""
         return {self.name: columns[self.name]}
 
@@ -214,6 +208,15 @@ class Feature(abc.ABC):
         """
         raise ValueError(f"feature '{self.name}' has no embedding table")
 
+    def table_rows(self, table: str, known: Known) -> int:
+        """Rows of one of its `tables`.
+
+        Args:
+          table: its name.
+          known: the features of the schema.
+        """
+        return known[table].rows
+
     def asks(self, inputs: Tensors) -> list[Asked]:
         """The table rows that a batch needs; what all features ask for is gathered at once."""
         return []
@@ -278,13 +281,7 @@ class Feature(abc.ABC):
 
     def settings(self) -> dict[str, Any]:
         """All that decides what its inputs are, as plain data."""
-        unset = {
-            field.name
-            for field in dataclasses.fields(self)  # type: ignore[arg-type]
-            if field.metadata.get("later") and getattr(self, field.name) == field.default
-        }
-        found = dataclasses.asdict(self)  # type: ignore[call-overload]
-        return {name: value for name, value in found.items() if name not in unset}
+        return settings_of(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Its kind and those of its arguments that aren't the defaults."""

@@ -8,6 +8,23 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Literal, Union
 
+LATER = {"later": True}
+"""Of the fields that a kind got after files were written: among its settings if they are set.
+
+Files with weights tell one schema from another by settings, and those from before must still load.
+"""
+
+
+def settings_of(feature: Any) -> dict[str, Any]:
+    """All fields of a feature, but for later ones that have their default."""
+    unset = {
+        field.name
+        for field in dataclasses.fields(feature)
+        if field.metadata.get("later") and getattr(feature, field.name) == field.default
+    }
+    found = dataclasses.asdict(feature)
+    return {name: value for name, value in found.items() if name not in unset}
+
 
 def checked_fields(kind: Any, entries: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments by name, lists as tuples.

@@ -14,10 +14,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfpfd.schema.columns import column
-from tfpfd.schema.feature import LATER, Columns, Known, Tensors
+from tfpfd.schema.feature import Columns, Known, Tensors
 from tfpfd.schema.kind_arguments import check_optional, check_positive
+from tfpfd.schema.kind_json import LATER
 from tfpfd.schema.kinds import register_kind
-from tfpfd.schema.learner import Learner, Learners
+from tfpfd.schema.learner import ByName, Learner
 from tfpfd.schema.moments import MomentsLearner, standardised
 from tfpfd.schema.quantiles import QuantileLearner
 from tfpfd.schema.table_feature import PADDING_ROWS, TableFeature, mean_of_held
@@ -193,7 +194,7 @@ class Numeric(TableFeature):
         """Whether it has edges, or a mean."""
         return bool(self.boundaries) or self.mean is not None
 
-    def learner(self) -> Learners:
+    def learner(self) -> ByName:
         """Samples values, and sums them up, as far as that isn't given."""
         quantiles = self.form != "value" and self.boundaries is None
         moments = self.form != "buckets" and self.mean is None
@@ -202,7 +203,11 @@ class Numeric(TableFeature):
             found["boundaries"] = QuantileLearner(self.name, self.buckets)
         if moments:
             found["moments"] = MomentsLearner(self.name, self.log)
-        return Learners(found)
+        return ByName(found)
+
+    def teaches(self, columns: Columns) -> dict[str, Any]:
+        """The values, for its edges and for its mean."""
+        return {self.name: dict.fromkeys(("boundaries", "moments"), columns[self.name])}
 
     def with_learned(self, learned: dict[str, Any]) -> Numeric:
         """The feature with these edges, or with this mean and deviation."""

@@ -160,7 +160,7 @@ class Schema:
     def table_rows(self, feature: Feature) -> int:
         """Number of rows of the embedding tables that `feature` uses."""
         known = self.features()
-        return sum(known[name].rows for name in feature.tables)
+        return sum(feature.table_rows(name, known) for name in feature.tables)
 
     def raw_spec(self, feature: Feature) -> tf.TensorSpec:
         """Shape and type of the raw column of `feature` in a request, the batch first."""

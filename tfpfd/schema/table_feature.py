@@ -53,7 +53,7 @@ class TableFeature(Feature):
         """Table rows."""
         return "table rows, int32"
 
-    def teaches(self, columns: Columns) -> dict[str, np.ndarray]:
+    def teaches(self, columns: Columns) -> dict[str, Any]:
         """The values, to the owner of the table."""
         return {self.table: columns[self.name]}
 
