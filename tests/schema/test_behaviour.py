@@ -164,7 +164,7 @@ def test_what_is_learned_of_steps():
     assert Schema.from_json(adapted.to_json()) == adapted
     with pytest.raises(ValueError, match="`adapt` has nothing to learn"):
         adapted.adapt(rows, verbose=0)
-    with pytest.raises(ValueError, match="column 'read': expected values, .* all missing"):
+    with pytest.raises(ValueError, match=r"column 'read': expected values, .* all missing"):
         schema.adapt({**rows, "read": [[]] * 3, "how": [[]] * 3, "seconds": [[]] * 3}, verbose=0)
 
 
@@ -209,7 +209,7 @@ def test_refused_with_others():
     with pytest.raises(ValueError, match="'steps' of a Behaviour must be a list, received 'x'"):
         feature_of({"kind": "Behaviour", "name": "read", "steps": "x"})
     weighing = Behaviour("read", steps=[IDS, Vector("cover", 2, projection=3)])
-    with pytest.raises(ValueError, match="without weights besides tables, .* received Vector"):
+    with pytest.raises(ValueError, match=r"without weights besides tables, .* received Vector"):
         FeatureEncoder(schema_of(weighing))
 
 

@@ -50,6 +50,11 @@ def lists(count):
     return [ids(place % 4) for place in range(count)]
 
 
+def weighted(name, count):
+    held = lists(count)
+    return {name: held, f"{name}_weights": [list(0.1 + numbers(len(row))) for row in held]}
+
+
 def steps(name, count):
     read = lists(count)
     return {
@@ -71,6 +76,15 @@ KINDS = {
         lambda n, c: {n: with_gaps(numbers(c))},
     ),
     "vector": (lambda n: [Vector(n, 3)], lambda n, c: {n: list(RANDOM.normal(size=(c, 3)))}),
+    "weighted": (
+        lambda n: [Categorical(n, length=2, weights=f"{n}_weights")],
+        lambda n, c: weighted(n, c),
+    ),
+    "parts": (
+        lambda n: [Categorical(n, length=2, separator="|")],
+        lambda n, c: {n: ["|".join(row) for row in lists(c)]},
+    ),
+    "unknown": (lambda n: [Categorical(n, oov_rate=0.3)], lambda n, c: {n: ids(c)}),
     "steps": (
         lambda n: [
             Behaviour(

@@ -21,6 +21,7 @@ from tfpfd.layers.feature_behaviours import (
     with_candidate,
 )
 from tfpfd.layers.tables import Tables, gathered
+from tfpfd.layers.unknown_ids import UnknownIds
 from tfpfd.schema import Feature, Schema
 from tfpfd.schema.batch_fingerprints import columns_of
 from tfpfd.schema.feature import tables_of
@@ -100,6 +101,8 @@ class FeatureEncoder(keras.layers.Layer):
             for name, layer in self._poolers.items()
             if attends(layer)
         }
+        self._unknown_ids = UnknownIds(self.features, known)
+        self._drawing = self._unknown_ids.layers  # Here, too, as Keras finds layers by attributes.
         # What is encoded: of candidates also what isn't its own feature.
         needed = {name: known[name] for group in self._candidates.values() for name in group}
         self._encodes = {**self.features, **needed}
@@ -198,6 +201,8 @@ class FeatureEncoder(keras.layers.Layer):
         squares: list[tf.Tensor] = []
         attending: dict[str, tuple[Any, list[Embedded], tf.Tensor | None]] = {}
         for part, place in parts_of(inputs, given):
+            if training:
+                part = {name: self._unknown_ids(name, x) for name, x in part.items()}
             asked = {name: self._encodes[name].asks(x) for name, x in part.items()}
             embedded = gathered(self.tables, asked)
             squares += [x if place is None else tf.gather(x, place) for x in self._l2_of(embedded)]

@@ -145,13 +145,14 @@ class Behaviour(Feature):
         """Those of the steps' features."""
         return ByName({step.name: step.learner() for step in self.steps if not step.learned})
 
-    def teaches(self, columns: Columns) -> dict[str, Any]:
+    def teaches(self, columns: Columns, known: Known) -> dict[str, Any]:
         """The entries, to those that they are of; and by column, to itself."""
         held = ~is_missing(columns[self.name])
         lent: dict[str, list[np.ndarray]] = {}
         own: dict[str, np.ndarray] = {}
         for step in self.steps:
-            for owner, values in step.teaches({step.name: columns[step.name][held]}).items():
+            entries = {step.name: columns[step.name][held]}
+            for owner, values in step.teaches(entries, self._known(known)).items():
                 if owner in step.borrowed:
                     lent.setdefault(owner, []).append(values)
                 else:
@@ -205,6 +206,16 @@ class Behaviour(Feature):
             shape = [None, self.length, *spec.shape[1:]]
             found[step.name] = tf.TensorSpec(shape, spec.dtype, name=step.name)
         return found
+
+    @property
+    def oov_rates(self) -> dict[str, float]:
+        """Those of the steps' features."""
+        return {name: rate for step in self.steps for name, rate in step.oov_rates.items()}
+
+    def unknown(self, column: str, rows: tf.Tensor, known: Known) -> tf.Tensor:
+        """As its step's feature says."""
+        step = self.steps[self.columns.index(column)]
+        return step.unknown(column, rows, self._known(known))
 
     def probe(self, rows: int, known: Known) -> dict[str, np.ndarray]:
         """Those of the steps' features, one after the other."""

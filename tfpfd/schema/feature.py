@@ -122,14 +122,10 @@ class Feature(abc.ABC):
         return False
 
     def learner(self) -> Learner:
-        """A new learner; asked for where it isn't `learned`.
-
-        Raises:
-          NotImplementedError: there is nothing to learn.
-        """
+        """A new learner; asked for where it isn't `learned`."""
         raise NotImplementedError
 
-    def teaches(self, columns: Columns) -> dict[str, Any]:
+    def teaches(self, columns: Columns, known: Known) -> dict[str, Any]:
         """What checked columns teach, by the name of the feature that learns it."""
         return {self.name: columns[self.name]}
 
@@ -183,6 +179,15 @@ class Feature(abc.ABC):
         """Inputs that say of every row what those of a missing value say."""
         return {name: np.zeros_like(inputs[name]) for name in self.columns}
 
+    @property
+    def oov_rates(self) -> dict[str, float]:
+        """How often, in training, ids are taken for unknown ones; by column, of those that are."""
+        return {}
+
+    def unknown(self, column: str, rows: tf.Tensor, known: Known) -> tf.Tensor:
+        """Inputs of a column of `oov_rates`, were all its ids unknown; what is missing stays so."""
+        raise NotImplementedError
+
     def probe(self, rows: int, known: Known) -> dict[str, np.ndarray]:
         """Inputs of all sorts, with which a ranker is tried out: numbers from -1 to 1."""
         found = {}
@@ -209,12 +214,7 @@ class Feature(abc.ABC):
         raise ValueError(f"feature '{self.name}' has no embedding table")
 
     def table_rows(self, table: str, known: Known) -> int:
-        """Rows of one of its `tables`.
-
-        Args:
-          table: its name.
-          known: the features of the schema.
-        """
+        """Rows of one of its `tables`."""
         return known[table].rows
 
     def asks(self, inputs: Tensors) -> list[Asked]:

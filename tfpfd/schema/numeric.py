@@ -205,7 +205,7 @@ class Numeric(TableFeature):
             found["moments"] = MomentsLearner(self.name, self.log)
         return ByName(found)
 
-    def teaches(self, columns: Columns) -> dict[str, Any]:
+    def teaches(self, columns: Columns, known: Known) -> dict[str, Any]:
         """The values, for its edges and for its mean."""
         return {self.name: dict.fromkeys(("boundaries", "moments"), columns[self.name])}
 
