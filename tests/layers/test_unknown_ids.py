@@ -89,7 +89,7 @@ def test_ids_at_the_rate():
 
 def test_in_training_alone():
     schema = schema_of()
-    rows, inputs = inputs_of(schema)
+    _, inputs = inputs_of(schema)
     with_rate, without = encoder_of(schema), encoder_of(schema_of(0.0))
     expected = without(inputs)
     for name, found in with_rate(inputs).items():
@@ -123,7 +123,7 @@ def test_seeded(linear):
 
 def test_one_draw_for_student_and_teacher(linear):
     schema = schema_of(0.5)
-    rows, inputs = inputs_of(schema)
+    _, inputs = inputs_of(schema)
     student = Ranker(schema, linear())
     teacher = Ranker(schema, linear(), encoder=student.encoder)
     teacher.network.set_weights(student.network.get_weights())
@@ -165,7 +165,7 @@ def test_hashed_ids_are_refused():
 
 def test_saved_and_loaded(tmp_path, linear):
     schema = schema_of()
-    rows, inputs = inputs_of(schema)
+    _, inputs = inputs_of(schema)
     ranker = Ranker(schema, linear())
     ranker.save(tmp_path / "ranker.keras")
     loaded = keras.models.load_model(tmp_path / "ranker.keras")

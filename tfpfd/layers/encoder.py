@@ -20,7 +20,7 @@ from tfpfd.layers.feature_behaviours import (
     make_behaviour,
     with_candidate,
 )
-from tfpfd.layers.tables import Tables, gathered
+from tfpfd.layers.tables import Tables, gathered, new_tables
 from tfpfd.layers.unknown_ids import UnknownIds
 from tfpfd.schema import Feature, Schema
 from tfpfd.schema.batch_fingerprints import columns_of
@@ -55,11 +55,12 @@ class FeatureEncoder(keras.layers.Layer):
         averaged over the batch (and the values of a row), summed over features. Unlike a
         penalty on whole tables it touches only the rows of the batch.
       base: an encoder whose tables are used for the vocabularies that it has.
+      frozen: names of tables that aren't trained: see `tfpfd.layers.set_vectors`.
 
     Raises:
-      ValueError: the schema is not adapted, a name in `features` or `dims` is unknown, or a width
-        is no positive integer; `behaviour` attends, and steps of a sequence are of no feature of
-        the item.
+      ValueError: the schema is not adapted, a name in `features`, `dims` or `frozen` is unknown, or
+        a width is no positive integer; `behaviour` attends, and steps of a sequence are of no
+        feature of the item.
       TypeError: `behaviour` doesn't say its width, or can't be made again from its configuration.
     """
 
@@ -72,6 +73,7 @@ class FeatureEncoder(keras.layers.Layer):
         behaviour: keras.layers.Layer | None = None,
         l2: float = 0.0,
         base: FeatureEncoder | None = None,
+        frozen: Iterable[str] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(autocast=False, **kwargs)  # Inputs come as they were looked up.
@@ -92,7 +94,16 @@ class FeatureEncoder(keras.layers.Layer):
         self.base = base
         self.behaviour = behaviour or MeanPooling(name="behaviour", dtype=self.dtype_policy.name)
         check_behaviour(self.behaviour)
-        self._own = self._new_tables()
+        self.frozen = names_in("frozen", frozen)
+        _check_known("frozen", self.frozen, tables_of(self.features.values()))
+        self._own = new_tables(
+            self.features.values(),
+            known,
+            {} if base is None else base.tables,
+            lambda table: self.dims.get(table, self.dim),
+            self.frozen,
+            self.dtype_policy.name,
+        )
         # The layers of features; files have their weights under this attribute's name.
         made = {name: self._layer_of(feature) for name, feature in self.features.items()}
         self._poolers = {name: layer for name, layer in made.items() if layer is not None}
@@ -110,18 +121,6 @@ class FeatureEncoder(keras.layers.Layer):
         # Rows of its tables come by feature. TensorFlow's checkpoints find it by this attribute.
         of = [(name, schema.fingerprints[name]) for name in names]
         self.schema_print = WeightsFingerprint(f"encoder '{self.name}'", of)
-
-    def _new_tables(self) -> list[Tables]:
-        by_width: dict[int, dict[str, int]] = {}
-        known = self.schema.features()
-        for feature, table in ((f, table) for f in self.features.values() for table in f.tables):
-            if self.base is None or table not in self.base.tables:
-                width = self.dims.get(table, self.dim)
-                by_width.setdefault(width, {})[table] = feature.table_rows(table, known)
-        return [
-            Tables(rows, width, name=f"width_{width}", dtype=self.dtype_policy.name)
-            for width, rows in by_width.items()
-        ]
 
     @property
     def tables(self) -> dict[str, Tables]:
@@ -275,6 +274,13 @@ class FeatureEncoder(keras.layers.Layer):
           features: names of the features to encode.
           base: as in the constructor.
         """
+        tables = tables_of(schema.features()[name] for name in features)
+        frozen = [name for name in self.frozen if name in tables]
+        if frozen and base is None:
+            raise ValueError(
+                f"`unshared` names features of frozen tables {frozen}: expected those shared, as "
+                "tables of their own would stay as they begin"
+            )
         settings = (self.dim, self.dims, self.behaviour, self.l2, base)
         return FeatureEncoder(schema, features, *settings, dtype=self.dtype_policy.name)
 
@@ -287,6 +293,7 @@ class FeatureEncoder(keras.layers.Layer):
             "dims": dict(self.dims),
             "behaviour": keras.utils.serialize_keras_object(self.behaviour),
             "l2": self.l2,
+            "frozen": list(self.frozen),
             "base": None if self.base is None else keras.utils.serialize_keras_object(self.base),
         }
 
