@@ -10,6 +10,11 @@ from tfpfd.auditing.arms import Trained
 
 SHOWN = [
     tfpfd.Schema,
+    tfpfd.Categorical,
+    tfpfd.Numeric,
+    tfpfd.Vector,
+    tfpfd.Behaviour,
+    tfpfd.layers.set_vectors,
     tfpfd.Ranker,
     tfpfd.Distillation,
     tfpfd.data.from_rows,

@@ -308,12 +308,6 @@ class FeatureEncoder(keras.layers.Layer):
         return encoder
 
 
-def _of_known_width(inputs: tf.Tensor, shape: tf.TensorShape) -> tf.Tensor:
-    """Of generators, Keras 2 doesn't know how wide what they make is."""
-    known = inputs.shape[1:].is_fully_defined()
-    return inputs if known else tf.ensure_shape(inputs, shape)
-
-
 def _check_known(argument: str, names: Iterable[str], known: Collection[str]) -> None:
     unknown = [name for name in names if name not in known]
     if unknown:
