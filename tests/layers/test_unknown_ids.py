@@ -1,5 +1,10 @@
 """`oov_rate`: in training some ids are taken for unknown ones, so that their row is learned."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,7 +18,7 @@ from tfpfd import (
     Schema,
     Sequence,
 )
-from tfpfd._keras import keras
+from tfpfd._keras import KERAS_3, keras
 from tfpfd.data import from_rows
 
 ROWS = 2000
@@ -171,3 +176,16 @@ def test_saved_and_loaded(tmp_path, linear):
     loaded = keras.models.load_model(tmp_path / "ranker.keras")
     np.testing.assert_allclose(loaded(inputs), ranker(inputs), rtol=1e-6)
     assert (loaded(inputs, training=True).numpy() != loaded(inputs).numpy()).any()
+
+
+@pytest.mark.skipif(KERAS_3, reason="Keras 3 refuses several replicas")
+def test_on_several_replicas(tmp_path):
+    program = Path(__file__).with_name("unknown_ids_on_replicas.py")
+    out = tmp_path / "found.npy"
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, str(program), str(out)], cwd=root, env=environment, check=True)
+    first, again = np.load(out)
+    assert np.isfinite(first).all()
+    assert np.abs(first[:2]).max() > 0  # The row of unknown ids learned.
+    np.testing.assert_allclose(first, again, rtol=1e-5, atol=1e-6)

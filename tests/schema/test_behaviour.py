@@ -242,7 +242,11 @@ def test_served(tmp_path):
         "label": [1.0, 0.0, 1.0],
     }
     student = Ranker(schema, TwoTower([3], batch_norm=False))
-    assert student.predict(from_rows(rows, schema), verbose=0).shape == (3,)
+    batches = from_rows(rows, schema)
+    assert student.predict(batches, verbose=0).shape == (3,)
+    without = batches.map(lambda x, y: ({n: v for n, v in x.items() if n != "how"}, y))
+    with pytest.raises(ValueError, match=r"missing inputs \['how'\]"):
+        student.predict(without, verbose=0)
     items = pd.DataFrame({"item": ["a", "b", "c"]})
     path = tfpfd.export(student, items=items, path=tmp_path / "export", k=3, verbose=0)
     found = tfpfd.inspect_export(path)

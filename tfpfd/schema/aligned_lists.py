@@ -100,5 +100,5 @@ def last_held(values: tf.Tensor, held: tf.Tensor, length: int) -> tf.Tensor:
     """
     missing = "" if values.dtype == tf.string else math.nan if values.dtype.is_floating else -1
     kept = tf.ragged.boolean_mask(values, tf.ensure_shape(held, [None, None]))[:, -length:]
-    padded = kept.to_tensor(tf.constant(missing, values.dtype), [None, length, *values.shape[2:]])
-    return tf.ensure_shape(padded, [None, length, *values.shape[2:]])
+    shape = [None, length, *values.shape[2:]]
+    return kept.to_tensor(tf.constant(missing, values.dtype), shape=shape)

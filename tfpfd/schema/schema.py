@@ -194,7 +194,8 @@ class Schema:
         Raises:
           ValueError: naming the features that differ.
         """
-        prints = {name: self.fingerprints[name] for name in features}
+        known = self.features()
+        prints = {c: self.fingerprints[name] for name in features for c in known[name].columns}
         check_mark(owner, prints, names, required)
 
     def columns(self, raw: Mapping[str, Any], features: Iterable[Feature]) -> dict[str, np.ndarray]:
