@@ -22,6 +22,7 @@ from tfpfd import (
     Vector,
 )
 from tfpfd.data import from_rows
+from tfpfd.layers import GRU, TargetAttention, Transformer
 from tfpfd.schema.kinds import feature_of
 
 ITEM = Categorical("item", vocabulary=("a", "b", "c"))
@@ -213,13 +214,29 @@ def test_refused_with_others():
         FeatureEncoder(schema_of(weighing))
 
 
-def test_padding_never_matters():
-    encoder = FeatureEncoder(schema_of(READ), ["read"], dim=2, behaviour=SelfAttention(2, 4))
-    inputs = looked_up(COLUMNS)
-    changed = {name: tf.identity(values).numpy() for name, values in inputs.items()}
+ENCODERS = {
+    "mean": None,
+    "self-attention": SelfAttention(2, 4),
+    "GRU": GRU(3),
+    "transformer": Transformer(1, 2, 4),
+    "target attention": TargetAttention([3]),
+}
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_padding_never_matters(encoder):
+    """Each encoder of behaviours takes steps of several columns, and none sees what pads them."""
+    behaviour = ENCODERS[encoder]
+    encoder = FeatureEncoder(schema_of(READ), ["read", "item"], dim=2, behaviour=behaviour)
+    inputs = {**looked_up(COLUMNS), "item": tf.constant([2, 3, 4])}
+    changed = {name: values.numpy() for name, values in inputs.items()}
     changed["how"][2, 1], changed["seconds"][2, 1], changed["cover"][2, 1] = 2, 9.0, math.nan
     expected = encoder(inputs)["read"]
+    assert expected.shape == (3, encoder.width("read"))
     np.testing.assert_array_equal(encoder(changed)["read"], expected)
+    # What stands at a step does matter.
+    changed["seconds"][2, 0] = 9.0
+    assert (encoder(changed)["read"].numpy()[2] != expected.numpy()[2]).any()
 
 
 def test_served(tmp_path):

@@ -14,7 +14,7 @@ import tensorflow as tf
 from tfpfd._keras import keras
 from tfpfd.schema.aligned_lists import flat_columns, last_held, missing_of, places, rectangle
 from tfpfd.schema.behaviour_steps import by_step, checked_steps, dims_of, embedded_by_step
-from tfpfd.schema.columns import is_missing
+from tfpfd.schema.columns import is_missing, warn_of_padding
 from tfpfd.schema.feature import Columns, Feature, Known, Tensors
 from tfpfd.schema.kind_arguments import check_positive
 from tfpfd.schema.kinds import feature_of, register_kind
@@ -101,6 +101,8 @@ class Behaviour(Feature):
         held = ~is_missing(ids)
         row, place = places(lengths, held)
         found = {self.name: rectangle(ids[held], row, place, len(lengths))}
+        if ids.dtype.kind == "i":
+            warn_of_padding(self.name, found[self.name])
         for step in others:
             values = step.check({step.name: flat[step.name][held]}, inner)[step.name]
             found[step.name] = rectangle(values, row, place, len(lengths))

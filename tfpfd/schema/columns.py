@@ -59,11 +59,11 @@ def _rectangle(name: str, values: Any, kind: Kind) -> np.ndarray:
     out = np.full((len(lengths), width), MISSING[kind], dtype=object if kind == "string" else None)
     out[np.arange(width) < lengths[:, None]] = checked
     if kind == "int":
-        _warn_of_padding(name, out)
+        warn_of_padding(name, out)
     return out.astype(checked.dtype) if kind != "string" else out
 
 
-def _warn_of_padding(name: str, rows: np.ndarray) -> None:
+def warn_of_padding(name: str, rows: np.ndarray) -> None:
     """Warns of 0 as padding, as Keras writes it: here it is an id like any other."""
     zero = rows == 0
     if rows.shape[1] < 3 or len(rows) < 8:

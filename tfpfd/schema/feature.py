@@ -262,7 +262,7 @@ class Feature(abc.ABC):
         """
         raise ValueError(
             f"feature '{self.name}' can't be predicted: a {type(self).__name__} has no loss of a "
-            "head; expected Categorical, Numeric or Sequence features"
+            "head; expected a kind that has one, such as Categorical, Numeric or Sequence"
         )
 
     def target_loss(self, inputs: Tensors, output: tf.Tensor, known: Known) -> tf.Tensor:

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfpfd.schema.aligned_lists import flat_columns, last_held, places, rectangle
 from tfpfd.schema.cells import Cells
-from tfpfd.schema.columns import Kind, column, is_missing
+from tfpfd.schema.columns import Kind, column, is_missing, warn_of_padding
 from tfpfd.schema.feature import Tensors
 from tfpfd.schema.table_requests import Embedded
 from tfpfd.schema.vocabulary import last
@@ -47,10 +47,10 @@ class Weighted(Cells):
                 f"{(weights < 0).sum()} negative, such as {weights[weights < 0][0]}"
             )
         row, place = places(lengths, held)
-        return {
-            name: rectangle(ids[held], row, place, len(lengths)),
-            self._weights: rectangle(weights, row, place, len(lengths)),
-        }
+        found = rectangle(ids[held], row, place, len(lengths))
+        if kind == "int":
+            warn_of_padding(name, found)
+        return {name: found, self._weights: rectangle(weights, row, place, len(lengths))}
 
     def signature(self, name: str, kind: Kind, length: int | None) -> dict[str, tf.TensorSpec]:
         """Lists of ids and of float32 weights."""
