@@ -15,7 +15,8 @@ def set_vectors(encoder: FeatureEncoder, table: str, ids: Any, vectors: Any) -> 
     """Sets rows of an embedding table, such as to embeddings of another model.
 
     Training begins with them and goes on; of a table that the encoder has `frozen` they stay.
-    Ids that have no vector here keep the row that they have.
+    Ids that have no vector here keep the row that they have. In the `make_student` of
+    `tfpfd.retrain` it gives new ids theirs.
 
     >>> import tfpfd
     >>> films = tfpfd.Categorical("film", vocabulary=("alien", "brazil"))

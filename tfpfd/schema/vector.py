@@ -40,7 +40,8 @@ class Vector(Feature):
       name: the column: `[rows, dim]`, or a list or array a row.
       dim: how many numbers a row has.
       projection: width of a linear layer that is trained on the vector; None: it stays as it is.
-      normalized: whether vectors are divided by their length; one of zeros stays.
+      normalized: whether vectors are divided by their length; one of zeros stays. Without, numbers
+        are taken as they are, and in `mixed_float16` one beyond 65,504 would be infinite.
       optional: whether a vector may be missing.
     """
 
