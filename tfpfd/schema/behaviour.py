@@ -14,7 +14,7 @@ import tensorflow as tf
 from tfpfd._keras import keras
 from tfpfd.schema.aligned_lists import flat_columns, last_held, missing_of, places, rectangle
 from tfpfd.schema.behaviour_steps import by_step, checked_steps, dims_of, embedded_by_step
-from tfpfd.schema.columns import is_missing, warn_of_padding
+from tfpfd.schema.columns import come_padded, is_missing, warn_of_padding
 from tfpfd.schema.feature import Columns, Feature, Known, Tensors
 from tfpfd.schema.kind_arguments import check_positive
 from tfpfd.schema.kinds import feature_of, register_kind
@@ -92,11 +92,9 @@ class Behaviour(Feature):
     def check(self, raw: Mapping[str, Any], known: Known) -> dict[str, np.ndarray]:
         """Checked entries `[rows, width]` by column, padded with what is written if missing."""
         flat, lengths = flat_columns(raw, self.columns)
-        # Rows of one length come padded already; else, in a list of ids, a missing one is an error.
-        padded = bool(len(lengths)) and lengths[0] > 1 and bool((lengths == lengths[0]).all())
         first, *others = self.steps
         inner = self._known(known)
-        optional: Feature = dataclasses.replace(first, optional=padded)  # type: ignore[type-var]
+        optional: Feature = dataclasses.replace(first, optional=come_padded(lengths))  # type: ignore[type-var]
         ids = optional.check({self.name: flat[self.name]}, inner)[self.name]
         held = ~is_missing(ids)
         row, place = places(lengths, held)

@@ -52,15 +52,21 @@ def column(name: str, values: Any, kind: Kind, *, several: bool, optional: bool)
 
 def _rectangle(name: str, values: Any, kind: Kind) -> np.ndarray:
     flat, lengths = flatten(name, values)
-    # Rows of one length come padded already; else, in a list of values, a missing one is an error.
-    padded = bool(len(lengths)) and lengths[0] > 1 and bool((lengths == lengths[0]).all())
-    checked = _single(name, flat, kind, optional=padded)
+    checked = _single(name, flat, kind, optional=come_padded(lengths))
     width = max(int(lengths.max(initial=0)), 1)
     out = np.full((len(lengths), width), MISSING[kind], dtype=object if kind == "string" else None)
     out[np.arange(width) < lengths[:, None]] = checked
     if kind == "int":
         warn_of_padding(name, out)
     return out.astype(checked.dtype) if kind != "string" else out
+
+
+def come_padded(lengths: np.ndarray) -> bool:
+    """Whether rows have one length, padded already.
+
+    Else, in a list of values, a missing one is an error.
+    """
+    return bool(len(lengths)) and lengths[0] > 1 and bool((lengths == lengths[0]).all())
 
 
 def warn_of_padding(name: str, rows: np.ndarray) -> None:

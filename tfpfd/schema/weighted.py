@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfpfd.schema.aligned_lists import flat_columns, last_held, places, rectangle
 from tfpfd.schema.cells import Cells
-from tfpfd.schema.columns import Kind, column, is_missing, warn_of_padding
+from tfpfd.schema.columns import Kind, column, come_padded, is_missing, warn_of_padding
 from tfpfd.schema.feature import Tensors
 from tfpfd.schema.table_requests import Embedded
 from tfpfd.schema.vocabulary import last
@@ -36,8 +36,7 @@ class Weighted(Cells):
           ValueError: as of `Feature.check`; lists differ in length, or a weight is below 0.
         """
         flat, lengths = flat_columns(raw, (name, self._weights))
-        padded = bool(len(lengths)) and lengths[0] > 1 and bool((lengths == lengths[0]).all())
-        ids = column(name, flat[name], kind, several=False, optional=padded)
+        ids = column(name, flat[name], kind, several=False, optional=come_padded(lengths))
         held = ~is_missing(ids)
         given = flat[self._weights][held]
         weights = column(self._weights, given, "float", several=False, optional=False)
