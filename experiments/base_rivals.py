@@ -13,7 +13,7 @@ from experiments.finished_cells import FinishedCells
 from tfpfd._files import write_whole
 from tfpfd.evaluation import confidence_interval
 from tfpfd.evaluation.intervals import level
-from tfpfd.evaluation.measured_rivals import Rivals
+from tfpfd.evaluation.measured_rivals import MeasuredRivals
 from tfpfd.evaluation.rivals import title_of_rival
 from tfpfd.evaluation.titles import title_of
 
@@ -43,13 +43,13 @@ def keep(experiment: Experiment, directory: Path) -> None:
         write_whole(directory / FILE, stream.getvalue())
 
 
-def read(directory: Path) -> Rivals:
+def read(directory: Path) -> MeasuredRivals:
     """The rivals that are kept in a directory; none if there is no file of them."""
     path = directory / FILE
     if not path.exists():
-        return Rivals()
+        return MeasuredRivals()
     with np.load(path) as arrays:
-        return Rivals.of(dict(arrays))
+        return MeasuredRivals.of(dict(arrays))
 
 
 def section(experiment: Experiment, results: FinishedCells) -> list[Section]:

@@ -17,7 +17,7 @@ from tfpfd.datasets.registry import path_of
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from tfpfd.evaluation.measured_rivals import Rivals
+    from tfpfd.evaluation.measured_rivals import MeasuredRivals
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Experiment(ABC):
         """What rivals know, in a sentence for a report."""
         return ""
 
-    def rivals(self) -> Rivals:
+    def rivals(self) -> MeasuredRivals:
         """What an expert would have tried first beside `bases`, once `prepare` was called.
 
         Raises:

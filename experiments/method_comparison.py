@@ -23,7 +23,7 @@ from tfpfd.distillation.labelled_model import LabelledModel
 from tfpfd.evaluation import Interval
 from tfpfd.evaluation.differences import is_better
 from tfpfd.evaluation.intervals import level
-from tfpfd.evaluation.measured_rivals import Rivals
+from tfpfd.evaluation.measured_rivals import MeasuredRivals
 from tfpfd.evaluation.metrics import SMALLER_IS_BETTER
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class MethodExperiment(Experiment):
         """As of `Experiment`."""
         return self.measures.rivals
 
-    def rivals(self) -> Rivals:
+    def rivals(self) -> MeasuredRivals:
         """As of `Experiment`: those of the task."""
         return self.task.rivals()
 

@@ -15,7 +15,7 @@ from tfpfd.data.table_rows import Treatment
 from tfpfd.demo.methods import Parts
 from tfpfd.distillation import Ranker
 from tfpfd.distillation.labelled_model import LabelledModel
-from tfpfd.evaluation.measured_rivals import Rivals
+from tfpfd.evaluation.measured_rivals import MeasuredRivals
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class MethodTask(ABC):
         """Test metrics `[1 + resamples]` of a teacher, which needs privileged features."""
 
     @abstractmethod
-    def rivals(self) -> Rivals:
+    def rivals(self) -> MeasuredRivals:
         """What an expert would have tried first, tuned on the validation, on the same users."""
 
     @abstractmethod

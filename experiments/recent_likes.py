@@ -24,7 +24,7 @@ from tfpfd.evaluation.rivals import title_of_rival
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from tfpfd.evaluation.measured_rivals import Rivals
+    from tfpfd.evaluation.measured_rivals import MeasuredRivals
 
 BASELINE, TAUGHT = "baseline", ("PFD", "LUPI")
 COMPARED = (BASELINE, *CONTROLS, *TAUGHT)
@@ -100,7 +100,7 @@ class RecentLikes(MethodExperiment):
         """As of `Experiment`."""
         return "Here they learn from all likes before the test; those of each size are below."
 
-    def rivals(self) -> Rivals:
+    def rivals(self) -> MeasuredRivals:
         """Those that learn from all likes before the test, whatever students learn from."""
         return self._rivals("all")
 
@@ -146,7 +146,7 @@ class RecentLikes(MethodExperiment):
         return sections
 
 
-def _draw(results: FinishedCells, measures: Measures, known: Rivals) -> Figure:
+def _draw(results: FinishedCells, measures: Measures, known: MeasuredRivals) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 4.5), layout="constrained")

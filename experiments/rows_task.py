@@ -18,13 +18,12 @@ from tfpfd.data.catalogue import PARTS
 from tfpfd.data.scoring import SLICE
 from tfpfd.data.splits import SplitRows, user_key_of
 from tfpfd.data.table_rows import TableRows, Treatment
-from tfpfd.demo.catalogue import RESAMPLES
 from tfpfd.demo.methods import MakeNetwork, Parts
 from tfpfd.distillation import Ranker
 from tfpfd.distillation.early_stopping import fit_early_stopped
 from tfpfd.distillation.labelled_model import LabelledModel
 from tfpfd.evaluation import evaluate_rows, multiplicities
-from tfpfd.evaluation.measured_rivals import Rivals
+from tfpfd.evaluation.measured_rivals import MeasuredRivals
 from tfpfd.evaluation.row_rivals import row_rivals
 from tfpfd.evaluation.titles import METRICS
 from tfpfd.layers import FeatureEncoder
@@ -103,7 +102,7 @@ class RowsTask(MethodTask):
     @cached_property
     def resamples(self) -> np.ndarray:
         """Multiplicities of the test users, the same for every ranker."""
-        return multiplicities(len(np.unique(self.users)), RESAMPLES)
+        return multiplicities(len(np.unique(self.users)))
 
     @property
     def privileged(self) -> list[str]:
@@ -164,7 +163,7 @@ class RowsTask(MethodTask):
         """As of `MethodTask`: on the test rows, as students are."""
         return {"teacher_auc": self.evaluate(teacher)["auc"]}
 
-    def rivals(self) -> Rivals:
+    def rivals(self) -> MeasuredRivals:
         """As of `MethodTask`: biases, logistic regression and boosted trees, chosen by AUC."""
         return row_rivals(
             self.data,

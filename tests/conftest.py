@@ -10,7 +10,7 @@ from tfpfd import Categorical, Numeric, Schema, Sequence
 from tfpfd._keras import keras
 from tfpfd.datasets import movielens_100k
 from tfpfd.layers import joined
-from tfpfd.schema.batch_fingerprints import fingerprints, mark_of
+from tfpfd.schema.batch_fingerprints import fingerprint_key, fingerprints
 
 KUAIRAND = Path(__file__).resolve().parents[1] / "../shared/data/kuairand-pure"
 
@@ -46,8 +46,8 @@ def means_of():
     """A function from a compiled model and a batch to the mean of each term, and the loss."""
 
     def means_of(model, outputs, targets):
-        means = {name: term.mean for name, term in model.costs(outputs, targets).items()}
-        return {"loss": model.loss_of(means), **means, **model.values()}
+        means = {name: term.mean for name, term in model._costs(outputs, targets).items()}
+        return {"loss": model._loss_of(means), **means, **model._values()}
 
     return means_of
 
@@ -84,7 +84,7 @@ def marked():
 
     def marked(schema, columns):
         count = len(next(iter(columns.values())))
-        mark = mark_of(fingerprints(schema.features().values(), schema.vocabularies))
+        mark = fingerprint_key(fingerprints(schema.features().values(), schema.vocabularies))
         return {**columns, mark: np.zeros([count, 0], np.int32)}
 
     return marked

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 
-def plain(value: Any) -> Any:
+def without_numpy(value: Any) -> Any:
     """What a NumPy scalar stands for in Python, and anything else as it is."""
     return value.item() if isinstance(value, np.generic) else value
 
@@ -19,7 +19,7 @@ def check_integer(name: str, value: Any, least: int) -> None:
     """Refuses anything but an integer of at least `least`."""
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
         raise ValueError(
-            f"`{name}` must be an integer of at least {least}, received {plain(value)!r}"
+            f"`{name}` must be an integer of at least {least}, received {without_numpy(value)!r}"
         )
 
 
@@ -29,7 +29,7 @@ def check_number(name: str, value: Any, most: float = math.inf) -> None:
     if not number or not math.isfinite(value) or not 0 <= value <= most:
         upper = "on" if math.isinf(most) else f"to {most:g}"
         raise ValueError(
-            f"`{name}` must be a finite number from 0 {upper}, received {plain(value)!r}"
+            f"`{name}` must be a finite number from 0 {upper}, received {without_numpy(value)!r}"
         )
 
 
@@ -37,7 +37,7 @@ def check_above_0(name: str, value: Any) -> None:
     """Refuses anything but a finite number above 0."""
     number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not number or not 0 < value < math.inf:
-        raise ValueError(f"`{name}` must be above 0, received {plain(value)!r}")
+        raise ValueError(f"`{name}` must be above 0, received {without_numpy(value)!r}")
 
 
 def check_flag(name: str, value: Any) -> None:

@@ -19,7 +19,6 @@ from tfpfd._keras import keras
 from tfpfd.data.scoring import SLICE
 from tfpfd.data.splits import user_key_of
 from tfpfd.datasets.protocol import WithTrueRates
-from tfpfd.demo.catalogue import RESAMPLES
 from tfpfd.distillation import Distillation, Ranker
 from tfpfd.distillation.early_stopping import fit_early_stopped
 from tfpfd.distillation.labelled_model import LabelledModel
@@ -224,7 +223,7 @@ class ObjectiveTask:
     @cached_property
     def resamples(self) -> np.ndarray:
         """Multiplicities of the test users, the same for every ranking."""
-        return multiplicities(int(self.users.max()) + 1, RESAMPLES)
+        return multiplicities(int(self.users.max()) + 1)
 
     def evaluate(self, scores: np.ndarray) -> dict[str, np.ndarray]:
         """Metrics of a ranking of the test rows, over resampled users.

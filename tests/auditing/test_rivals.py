@@ -8,7 +8,7 @@ import pytest
 from tfpfd.auditing import Evidence, Report, judge
 from tfpfd.evaluation import Interval
 from tfpfd.evaluation.comparison import Standing
-from tfpfd.evaluation.measured_rivals import Rivals
+from tfpfd.evaluation.measured_rivals import MeasuredRivals
 
 CLEAR, UNCLEAR = Interval(0.01, 0.008, 0.012), Interval(0.001, -0.001, 0.003)
 
@@ -64,7 +64,7 @@ class TestVerdict:
 def rivals_of(**over):
     """Rivals by how much better than the base they are, on average."""
     users = np.random.default_rng(20_000).normal(0, 8e-3, 61)
-    return Rivals(
+    return MeasuredRivals(
         {
             name: {
                 "auc": 0.75 + more + users,
@@ -114,7 +114,9 @@ class TestReport:
         assert losses["trees"] > 0
 
     def test_no_rivals(self, results_of):
-        lacking = Rivals(lacking="pointwise rivals need scikit-learn: pip install 'tfpfd[audit]'")
+        lacking = MeasuredRivals(
+            lacking="pointwise rivals need scikit-learn: pip install 'tfpfd[audit]'"
+        )
         report = Report(dataclasses.replace(results_of(), rivals=lacking))
         (warning,) = report.warnings
         assert "whether it is good enough to start from is not known" in warning
@@ -124,7 +126,7 @@ class TestReport:
 
 def test_rivals_are_the_same_from_arrays():
     found = rivals_of(bias=0.1, trees=0.2)
-    again = Rivals.of(found.arrays())
+    again = MeasuredRivals.of(found.arrays())
     assert again.settings == found.settings
     for rival, metrics in found.metrics.items():
         for name, values in metrics.items():

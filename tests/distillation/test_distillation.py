@@ -26,9 +26,9 @@ def terms(model, student, teacher, labels, weights=None, step=0):
     model.step.assign(step)
     outputs = {"student": tf.constant(student), "teacher": tf.constant(teacher)}
     weights = None if weights is None else tf.constant(weights)
-    costs = model.costs(outputs, Targets(tf.constant(labels), weights))
+    costs = model._costs(outputs, Targets(tf.constant(labels), weights))
     means = {name: term.mean for name, term in costs.items()}
-    found = {"loss": model.loss_of(means), **means, **model.values()}
+    found = {"loss": model._loss_of(means), **means, **model._values()}
     return {name: float(value) for name, value in found.items()}
 
 
@@ -124,7 +124,7 @@ def test_no_gradient_of_the_distillation_loss_reaches_the_teacher(make, inputs_o
     own = {id(weight) for weight in model.student.trainable_weights}
     with tf.GradientTape() as tape:
         outputs = model(inputs, training=True)
-        loss = model.costs(outputs, Targets(tf.zeros([6]), None))["distillation_loss"].mean
+        loss = model._costs(outputs, Targets(tf.zeros([6]), None))["distillation_loss"].mean
     variables = [tf_variable(weight) for weight in model.trainable_weights]
     gradients = tape.gradient(loss, variables)
     reached = {

@@ -101,7 +101,7 @@ def test_the_distillation_loss_is_that_of_the_head(headed, inputs_of, means_of):
 def test_representation_makes_the_logit(schema, inputs_of, network):
     ranker = Ranker(schema, type(network).from_config(network.get_config()))
     inputs = inputs_of(6)
-    logits, parts = ranker.call_with_representation(inputs)
+    logits, parts = ranker._call_with_representation(inputs)
     np.testing.assert_array_equal(logits, ranker(inputs))
     assert parts.shape == (6, network.representation_width)
 

@@ -30,14 +30,14 @@ def test_a_frozen_teacher_that_says_nan_changes_no_student(make, batches_of, kin
 class Own(Ranker):
     """A ranker with a training of its own."""
 
-    def costs(self, outputs, targets):
-        return super().costs(2 * outputs, targets)
+    def _costs(self, outputs, targets):
+        return super()._costs(2 * outputs, targets)
 
 
 @pytest.mark.parametrize("place", ["student", "teacher", "multi_task"])
 def test_a_ranker_with_costs_of_its_own_is_fitted_alone(schema, linear, batches_of, place):
     own = Own(schema, linear(), sees="all" if place == "teacher" else "served")
-    with pytest.raises(TypeError, match=r"is a Own with a `costs` of its own"):
+    with pytest.raises(TypeError, match=r"is a Own with a `_costs` of its own"):
         if place == "multi_task":
             AuxiliaryTasks(own)
         elif place == "student":

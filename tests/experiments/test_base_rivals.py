@@ -9,7 +9,7 @@ from rich.console import Console
 from experiments import base_rivals
 from experiments.finished_cells import FinishedCells
 from experiments.runner import run_cells
-from tfpfd.evaluation.measured_rivals import Rivals
+from tfpfd.evaluation.measured_rivals import MeasuredRivals
 
 
 @pytest.fixture
@@ -27,7 +27,9 @@ def watched(toy):
             assert self.prepared or self.ran
             type(self).computed += 1
             found = {"ease": np.full(6, 9.0), "popularity": np.full(6, -9.0)}
-            return Rivals({name: {"score": v} for name, v in found.items()}, {"ease": "l2 300"})
+            return MeasuredRivals(
+                {name: {"score": v} for name, v in found.items()}, {"ease": "l2 300"}
+            )
 
     return Watched
 

@@ -237,7 +237,7 @@ def test_every_source_says_what_is_measured():
     for source in (*COARSE.values(), *FINE.values()):
         assert set(source.kind.measures.drawn) <= set(source.kind.measures.students)
         assert source.kind.measures.primary == source.kind.measures.drawn[0]
-        assert 0 < source.recipe.weight < 1
+        assert 0 < source.recipe.distillation_weight < 1
 
 
 def test_a_catalogue_is_ranked_without_privileged_features_of_the_test(films, catalogue):

@@ -18,7 +18,7 @@ from experiments.rare_label_tasks import FEEDBACKS, RareTask, of_feedback, start
 from tfpfd.datasets import marketplace
 from tfpfd.demo.methods import Parts
 from tfpfd.evaluation import multiplicities
-from tfpfd.evaluation.measured_rivals import Rivals
+from tfpfd.evaluation.measured_rivals import MeasuredRivals
 
 
 def test_what_sees_no_privileged_features_is_trained_once_for_all_strengths():
@@ -118,7 +118,7 @@ def test_cells_are_trained_and_measured(monkeypatch):
     monkeypatch.setattr(rare_label_tasks, "marketplace", small)
     monkeypatch.setitem(rare_label_tasks.SOURCES, "marketplace", short)
     # Rivals have tests of their own, and take a while.
-    monkeypatch.setattr(rare_label_tasks, "row_rivals", lambda *rows: Rivals())
+    monkeypatch.setattr(rare_label_tasks, "row_rivals", lambda *rows: MeasuredRivals())
     experiment = RareLabel("marketplace")
     experiment.prepare()
     cell = {"rate": 0.1, "strength": 4.0, "rows": 300, "method": "PFD", "seed": 1}

@@ -7,7 +7,7 @@ from experiments import base_rivals
 from experiments.finished_cells import FinishedCells
 from experiments.markdown_report import write_report
 from experiments.recent_likes import GRID, OF_SIZE, SIZES, RecentLikes
-from tfpfd.evaluation.measured_rivals import Rivals
+from tfpfd.evaluation.measured_rivals import MeasuredRivals
 
 
 class FakeTask:
@@ -18,7 +18,7 @@ class FakeTask:
 
     def rivals(self):
         found = {m: np.full(4, 0.4) for m in ("recall@50", "ndcg@10")}
-        return Rivals(dict.fromkeys(OF_SIZE, found))
+        return MeasuredRivals(dict.fromkeys(OF_SIZE, found))
 
 
 @pytest.fixture

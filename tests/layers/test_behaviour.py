@@ -1,9 +1,12 @@
+import doctest
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tfpfd import GRU, MeanPooling, SelfAttention
 from tfpfd._keras import keras
+from tfpfd.layers import behaviour
 
 
 def softmax(scores):
@@ -126,3 +129,17 @@ def test_recurrence_by_hand():
     layer.set_weights([kernel * 0, recurrent * 0, bias])
     out = layer(tf.ones([1, 2, 3]), valid=tf.ones([1, 2], tf.bool))
     np.testing.assert_allclose(out, np.full([1, 2], np.tanh(1) * 0.75), rtol=1e-5)
+
+
+def test_a_file_from_before_it_had_its_name():
+    saved = keras.utils.serialize_keras_object(GRU(3, name="mine"))
+    saved |= {"class_name": "Recurrent", "registered_name": "tfpfd>Recurrent"}
+    layer = keras.utils.deserialize_keras_object(saved)
+    assert (type(layer), layer.dim, layer.name) == (GRU, 3, "mine")
+
+
+def test_the_examples_run():
+    runner = doctest.DocTestRunner()
+    for example in doctest.DocTestFinder().find(behaviour):
+        assert runner.run(example).failed == 0
+    assert runner.tries > 0

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfpfd import DCN, MLP, DeepFM, DotInteraction, TwoTower
 from tfpfd._keras import keras
-from tfpfd.layers import dcn, deep_fm, dot_interaction, two_tower
+from tfpfd.layers import dcn, deep_fm, dot_interaction, mlp, two_tower
 
 SHAPES = {
     "user": {"clicks": (None, 3), "age": (None, 2)},
@@ -198,7 +198,7 @@ def test_config_round_trip(network):
     np.testing.assert_array_equal(again(encoded()), network(encoded()))
 
 
-@pytest.mark.parametrize("module", [dcn, deep_fm, dot_interaction, two_tower])
+@pytest.mark.parametrize("module", [dcn, deep_fm, dot_interaction, mlp, two_tower])
 def test_the_examples_run(module):
     runner = doctest.DocTestRunner()
     for example in doctest.DocTestFinder().find(module):

@@ -5,10 +5,13 @@ import pytest
 import tensorflow as tf
 
 from tfpfd import (
+    DCN,
     GRU,
     MLP,
     PLE,
+    DeepFM,
     Distillation,
+    DotInteraction,
     FeatureEncoder,
     FusedTeachers,
     MeanPooling,
@@ -18,6 +21,8 @@ from tfpfd import (
     Ranker,
     SelfAttention,
     SharedBottom,
+    TargetAttention,
+    Transformer,
     TwoTower,
 )
 from tfpfd._keras import keras
@@ -46,8 +51,21 @@ def in_float32(make):
         keras.mixed_precision.set_global_policy(held)
 
 
-@pytest.mark.parametrize("behaviour", [MeanPooling, lambda: SelfAttention(2, 4), lambda: GRU(4)])
-@pytest.mark.parametrize("network", [lambda: TwoTower([6, 4]), lambda: MLP([4])])
+@pytest.mark.parametrize(
+    ("network", "behaviour"),
+    [
+        (lambda: TwoTower([6, 4]), MeanPooling),
+        (lambda: MLP([4]), lambda: SelfAttention(2, 4)),
+        (lambda: TwoTower([6, 4]), lambda: GRU(4)),
+        (lambda: DCN(2, [4], rank=3), TargetAttention),
+        (lambda: DeepFM([4]), lambda: Transformer(1, 2, 4, candidate=True)),
+        (lambda: DotInteraction([4]), lambda: Transformer(2, 1, 4, causal=True)),
+        (
+            lambda: TwoTower([4], learned_scale=True, user_network=DCN(1, [4])),
+            lambda: Transformer(1, 2, 4),
+        ),
+    ],
+)
 def test_logits_are_those_of_float32_but_for_rounding(
     schema, inputs_of, policy, behaviour, network
 ):

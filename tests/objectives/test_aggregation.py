@@ -75,13 +75,13 @@ def test_the_draws_of_an_epoch_are_those_of_that_epoch(batches):
     def seen(first, last):
         model, found = Ranker(SCHEMA, MLP([1])), []
         model.compile("sgd", metrics=[], run_eagerly=True)
-        targets_of = model.targets_of
+        targets_of = model._targets_of
 
         def watched(x, y, sample_weight):
             found.extend(np.asarray(y).tolist())
             return targets_of(x, y, sample_weight)
 
-        model.targets_of = watched
+        model._targets_of = watched
         drawn = aggregate_labels(batches, SCHEMA, WEIGHTS, seed=3)
         model.fit(drawn, initial_epoch=first, epochs=last, verbose=0)
         return found

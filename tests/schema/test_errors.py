@@ -164,7 +164,7 @@ BAD_COLUMNS = {
     "labels above 1": ("liked", [1, 5, 4], r"values in \[0, 1\], .*received 2 outside, such as 5"),
     "labels below 0": ("liked", [1, -1, 0], r"values in \[0, 1\], .*received 1 outside, .* -1"),
     "labels of text": ("liked", ["1", "0", "1"], "expected numbers, received string"),
-    "weights below 0": ("w", [1, -0.5, 1], "at least 0, received 1 negative, such as -0.5"),
+    "weights below 0": ("w", [1, -0.5, 1], "at least 0, received 1 outside, such as -0.5"),
     "weights missing": ("w", [1, None, 1], "finite numbers, received 1 of 3 values NaN"),
     "weights infinite": ("w", [1, np.inf, 1], "finite numbers, received 1 infinite"),
 }

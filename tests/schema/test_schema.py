@@ -148,7 +148,7 @@ class TestViews:
             user=(Categorical("user"),),
             item=(Numeric("price"),),
             label="clicked",
-            weight="w",
+            sample_weight="w",
             list_key="user",
         )
         assert schema.column_names == ["user", "price", "clicked", "w"]

@@ -26,7 +26,7 @@ from tfpfd import (
     export,
 )
 from tfpfd._keras import keras
-from tfpfd.schema.batch_fingerprints import fingerprints, mark_of
+from tfpfd.schema.batch_fingerprints import fingerprint_key, fingerprints
 from tfpfd.serving.manifest import digests
 
 USERS, ITEMS = 4, 9
@@ -101,8 +101,8 @@ def train(schema, **kwargs):
         )
         for name, f in schema.features().items()
     }
-    inputs[mark_of(fingerprints(schema.features().values(), schema.vocabularies))] = np.zeros(
-        [32, 0], np.int32
+    inputs[fingerprint_key(fingerprints(schema.features().values(), schema.vocabularies))] = (
+        np.zeros([32, 0], np.int32)
     )
     labels = (random.random(32) < 0.5).astype("float32")
     model.fit(inputs, labels, batch_size=32, epochs=1, verbose=0)

@@ -140,7 +140,7 @@ class Smart(keras.layers.Layer):
 
     def represent(self, encoded, training=None):
         rows = tf.shape(encoded["user"]["user_id"])[0]
-        hidden = self.t.seen.shapes["privileged"].items()
+        hidden = self.t._seen.shapes["privileged"].items()
         zeros = {name: tf.zeros([rows, shape[-1]]) for name, shape in hidden}
         return self.t.network.represent({**encoded, "privileged": zeros}, training=training)
 

@@ -19,7 +19,7 @@ from tfpfd import (
     refresh,
 )
 from tfpfd._keras import keras
-from tfpfd.schema.batch_fingerprints import fingerprints, mark_of
+from tfpfd.schema.batch_fingerprints import fingerprint_key, fingerprints
 from tfpfd.serving import embed_items, saved_scores
 
 USERS, ITEMS = 5, 11
@@ -66,9 +66,9 @@ def trained(schema, network, policy):
         for name, f in schema.features("served").items()
     }
     student.compile(keras.optimizers.Adam(0.05), metrics=[])
-    inputs[mark_of(fingerprints(schema.features("served").values(), schema.vocabularies))] = (
-        np.zeros([64, 0], np.int32)
-    )
+    inputs[
+        fingerprint_key(fingerprints(schema.features("served").values(), schema.vocabularies))
+    ] = np.zeros([64, 0], np.int32)
     student.fit(inputs, (random.random(64) < 0.5).astype("float32"), epochs=3, verbose=0)
     exact.set_weights(student.get_weights())
     return student, exact

@@ -23,7 +23,7 @@ from tfpfd.auditing.tuning import Setting
 from tfpfd.data.table_rows import Treatment
 from tfpfd.distillation import Ranker
 from tfpfd.evaluation.differences import Metrics, stacked
-from tfpfd.evaluation.measured_rivals import Rivals
+from tfpfd.evaluation.measured_rivals import MeasuredRivals
 from tfpfd.schema import Schema
 
 
@@ -150,7 +150,7 @@ class ArmTrainings(abc.ABC):
         """Served features whose values a row without label says nothing of."""
 
     @abc.abstractmethod
-    def rivals(self, share: float) -> Rivals:
+    def rivals(self, share: float) -> MeasuredRivals:
         """Fits what an expert would have tried first on a share of the training rows."""
 
     @abc.abstractmethod

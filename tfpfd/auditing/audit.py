@@ -19,8 +19,8 @@ from tfpfd.auditing.row_trainings import RowTrainings
 from tfpfd.auditing.tuning import Setting, search, settings_for
 from tfpfd.data.catalogue import CatalogueSplits
 from tfpfd.data.splits import SplitRows
-from tfpfd.evaluation.intervals import FloatArray
-from tfpfd.evaluation.measured_rivals import Rivals
+from tfpfd.evaluation.intervals import RESAMPLES, FloatArray
+from tfpfd.evaluation.measured_rivals import MeasuredRivals
 from tfpfd.evaluation.titles import title_of
 from tfpfd.schema import Sees
 
@@ -44,7 +44,7 @@ def audit(
     patience: int = 3,
     batch_size: int = 1024,
     multipliers: Sequence[float] = (0.3, 3.0),
-    resamples: int = 200,
+    resamples: int = RESAMPLES,
     out: str | os.PathLike | None = None,
     verbose: int | bool = 1,
 ) -> Report:
@@ -210,13 +210,13 @@ def audit(
 
 def _rivals(
     trainings: ArmTrainings, share: float, name: str, progress: TrainingProgress, cells: Cells
-) -> Rivals:
+) -> MeasuredRivals:
     """The rivals, which are fitted if they must be; that some are lacking is kept nowhere."""
     if name in cells:
-        return Rivals.of(cells.of(name, dict))
+        return MeasuredRivals.of(cells.of(name, dict))
     progress.show("rivals of the base")
     found = trainings.rivals(share)
-    return found if found.lacking else Rivals.of(cells.of(name, found.arrays))
+    return found if found.lacking else MeasuredRivals.of(cells.of(name, found.arrays))
 
 
 def _tried(

@@ -21,7 +21,7 @@ from tfpfd.evaluation.catalogue import names_and_lengths
 from tfpfd.evaluation.catalogue_rivals import catalogue_rivals
 from tfpfd.evaluation.catalogue_rows import CatalogueRows
 from tfpfd.evaluation.differences import Metrics
-from tfpfd.evaluation.measured_rivals import Rivals
+from tfpfd.evaluation.measured_rivals import MeasuredRivals
 from tfpfd.layers import TwoTower
 from tfpfd.schema import Schema
 
@@ -155,7 +155,7 @@ class CatalogueTrainings(ArmTrainings):
         """As of `ArmTrainings`: those of the user side, as every item is drawn often."""
         return [feature.name for feature in self.schema.user]
 
-    def rivals(self, share: float) -> Rivals:
+    def rivals(self, share: float) -> MeasuredRivals:
         """Popularity, item-kNN and EASE; see `catalogue_rivals`."""
         kept = share_of(np.zeros(len(self.data.train)), share)
         wanted = [name for name in self.measures.metrics if name not in LIST_METRICS]

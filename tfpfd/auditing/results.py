@@ -14,7 +14,7 @@ from tfpfd.auditing.verdict import Evidence
 from tfpfd.evaluation import Comparison, Interval, confidence_interval
 from tfpfd.evaluation.differences import CONTROLS, Arms, gain
 from tfpfd.evaluation.intervals import FloatArray
-from tfpfd.evaluation.measured_rivals import Rivals
+from tfpfd.evaluation.measured_rivals import MeasuredRivals
 from tfpfd.evaluation.titles import title_of
 from tfpfd.schema import Sees
 
@@ -84,7 +84,7 @@ class Results:
     test_users: int = 0
     settings: Mapping[str, object] = field(default_factory=dict)
     measures: AuditMeasures = ROWS
-    rivals: Rivals | None = None
+    rivals: MeasuredRivals | None = None
 
     @property
     def largest(self) -> Size:

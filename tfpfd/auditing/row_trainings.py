@@ -20,7 +20,7 @@ from tfpfd.data.table_rows import TableRows, Treatment, share_of
 from tfpfd.distillation import Ranker
 from tfpfd.evaluation import evaluate_rows, multiplicities, reliability
 from tfpfd.evaluation.differences import Metrics
-from tfpfd.evaluation.measured_rivals import Rivals
+from tfpfd.evaluation.measured_rivals import MeasuredRivals
 from tfpfd.evaluation.row_rivals import row_rivals
 from tfpfd.schema import Schema, raw_batches
 from tfpfd.schema.feature import raw_columns
@@ -157,13 +157,15 @@ class RowTrainings(ArmTrainings):
         """As of `ArmTrainings`."""
         return list(self.schema.features("served"))
 
-    def rivals(self, share: float) -> Rivals:
+    def rivals(self, share: float) -> MeasuredRivals:
         """Biases, logistic regression and boosted trees; see `row_rivals`."""
         kept = share_of(self.train.labels, share)
         labels = self.train.labels[kept]
         found = np.unique(labels[~np.isnan(labels)]).tolist()
         if found != [0, 1]:
-            return Rivals(lacking=f"they need training labels of 0 and 1, received {found[:5]}")
+            return MeasuredRivals(
+                lacking=f"they need training labels of 0 and 1, received {found[:5]}"
+            )
 
         def measured(rates: np.ndarray) -> Metrics:
             users, drawn = self.users["test"], self.resamples["test"]
@@ -172,7 +174,7 @@ class RowTrainings(ArmTrainings):
         try:
             return row_rivals(self.data, self.schema, self._chosen_by(), measured, kept)
         except ImportError as error:
-            return Rivals(lacking=str(error))
+            return MeasuredRivals(lacking=str(error))
 
     def _chosen_by(self) -> str:
         """The primary metric, or AUC where that has no value on the validation rows."""

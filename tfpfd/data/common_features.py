@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tfpfd.schema.batch_fingerprints import marked
+from tfpfd.schema.batch_fingerprints import looked_up_inputs
 from tfpfd.schema.label_checks import checked
 
 # No feature can have this name: those begin with a letter.
@@ -38,7 +38,7 @@ def in_common(columns: Mapping[str, np.ndarray], counts: np.ndarray) -> list[str
     if counts.sum() < 2 * len(counts):
         return []
     first = np.repeat(np.cumsum(counts) - counts, counts)
-    looked_up = {name: columns[name] for name in marked(columns) & set(columns)}
+    looked_up = {name: columns[name] for name in looked_up_inputs(columns) & set(columns)}
     return sorted(name for name, column in looked_up.items() if _equal(column, column[first]))
 
 

@@ -17,7 +17,7 @@ from tfpfd.schema.batch_fingerprints import SCHEMA
 from tfpfd.schema.batches import Source, check_columns, rows_of
 from tfpfd.schema.columns import column
 from tfpfd.schema.feature import raw_columns
-from tfpfd.schema.label_checks import LABELS, WEIGHTS, check_target, checked
+from tfpfd.schema.label_checks import check_target, checked, checked_labels, checked_weights
 from tfpfd.schema.schema import check_schema
 
 
@@ -212,15 +212,11 @@ def _column_names(schema: Schema, extra_columns: Sequence[str], labels: Sequence
 
 
 def _label(name: str, batch: Any) -> tf.Tensor:
-    labels = _numbers(name, batch)
-    valid = ((labels >= 0) & (labels <= 1)) | tf.math.is_nan(labels)
-    return checked(f"label column {name}: expected {LABELS}", labels, valid)
+    return checked_labels(f"label column {name}", _numbers(name, batch))
 
 
 def _weight(name: str, batch: Any) -> tf.Tensor:
-    weights = _numbers(name, batch)
-    valid = tf.math.is_finite(weights) & (weights >= 0)
-    return checked(f"weight column {name}: expected {WEIGHTS}", weights, valid)
+    return checked_weights(f"weight column {name}", _numbers(name, batch))
 
 
 def _kept(name: str, batch: Any) -> tf.Tensor:

@@ -10,7 +10,7 @@ import pandas as pd
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tfpfd._arguments import check_flag, check_integer, names_in, plain
+from tfpfd._arguments import check_flag, check_integer, names_in, without_numpy
 from tfpfd.data.dataset import prefetched
 from tfpfd.data.unexposed import draw_unexposed
 from tfpfd.data.whole_lists import ListColumns, whole_lists
@@ -129,9 +129,10 @@ def draw_lists(
     found = draw_unexposed(rows, items, schema, user, item, exposed, extra_columns, drawn, seed)
     chosen = pd.Index(items[item]).get_indexer(rows[item])
     if (chosen < 0).any():
+        lacking = without_numpy(rows[item].to_numpy()[chosen < 0][0])
         raise ValueError(
             f"`items` must hold the item of every row, received none for {(chosen < 0).sum()} "
-            f"of {len(rows)}, such as {item} {plain(rows[item].to_numpy()[chosen < 0][0])!r}"
+            f"of {len(rows)}, such as {item} {lacking!r}"
         )
     return np.concatenate([chosen[:, None], found], axis=1)
 

@@ -20,13 +20,12 @@ from tfpfd.distillation.labelled_model import LabelledModel
 from tfpfd.evaluation import multiplicities
 from tfpfd.evaluation.catalogue_rivals import catalogue_rivals
 from tfpfd.evaluation.catalogue_rows import CatalogueRows, asked_of
-from tfpfd.evaluation.measured_rivals import Rivals
+from tfpfd.evaluation.measured_rivals import MeasuredRivals
 from tfpfd.layers import MLP, FeatureEncoder, TwoTower
 from tfpfd.schema import Schema, Sees
 from tfpfd.schema.feature import tables_of
 
 METRICS = ("recall@50", "ndcg@10")
-RESAMPLES = 200
 
 T = TypeVar("T", bound="LikesTask")
 
@@ -119,7 +118,7 @@ class LikesTask:
     @cached_property
     def resamples(self) -> np.ndarray:
         """Multiplicities of the test users, the same for every ranker."""
-        return multiplicities(len(self.rows.asked["test"].users), RESAMPLES)
+        return multiplicities(len(self.rows.asked["test"].users))
 
     @property
     def likes(self) -> int:
@@ -186,7 +185,7 @@ class LikesTask:
         """Test metrics `[1 + resamples]` of what a student finds among all films."""
         return self.rows.evaluate(student, "test", METRICS, self.resamples)
 
-    def rivals(self) -> Rivals:
+    def rivals(self) -> MeasuredRivals:
         """Tuned on the validation; they learn from the likes that students learn from."""
         return rivals_of(self.chosen, self.data)
 
@@ -209,7 +208,7 @@ def splits_of(data: Any, last: float, drawn: int) -> tuple[CatalogueSplits, Cata
     )
 
 
-def rivals_of(chosen: CatalogueSplits, data: CatalogueSplits) -> Rivals:
+def rivals_of(chosen: CatalogueSplits, data: CatalogueSplits) -> MeasuredRivals:
     """Rivals that are tuned on the validation of `chosen`, and then learn from what `data` trains.
 
     Args:
@@ -217,5 +216,5 @@ def rivals_of(chosen: CatalogueSplits, data: CatalogueSplits) -> Rivals:
       data: see `splits_of`.
     """
     asked = {"validation": asked_of(chosen, "validation"), "test": asked_of(data, "test")}
-    resamples = {part: multiplicities(len(one.users), RESAMPLES) for part, one in asked.items()}
+    resamples = {part: multiplicities(len(one.users)) for part, one in asked.items()}
     return catalogue_rivals(chosen, asked, resamples, METRICS, learned=data.pairs("train"))

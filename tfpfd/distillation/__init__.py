@@ -8,6 +8,7 @@ from tfpfd.distillation.out_of_fold import out_of_fold
 from tfpfd.distillation.precomputed_teacher import PrecomputedTeacher, score_rows
 from tfpfd.distillation.ranker import Ranker
 from tfpfd.distillation.schedule import WarmUp
+from tfpfd.distillation.scorer import Scorer
 
 __all__ = [
     "AUC",
@@ -16,6 +17,7 @@ __all__ = [
     "Distillation",
     "PrecomputedTeacher",
     "Ranker",
+    "Scorer",
     "SoftCrossEntropy",
     "WarmUp",
     "out_of_fold",

@@ -12,7 +12,7 @@ from tfpfd._keras import keras, register_formerly
 from tfpfd.distillation.labelled_model import LabelledModel
 from tfpfd.distillation.losses import Term, term_of
 from tfpfd.distillation.losses.reduction import row_term
-from tfpfd.distillation.model_parts import check_plain
+from tfpfd.distillation.model_parts import check_part
 from tfpfd.distillation.ranker import Ranker
 from tfpfd.distillation.targets import Targets
 from tfpfd.schema.batch_fingerprints import columns_of
@@ -46,9 +46,9 @@ class AuxiliaryTasks(LabelledModel):
       Recommendations", KDD 2020 (arXiv 1907.05171).
     """
 
-    terms = shown = ("student_loss", "auxiliary_loss")
-    prefixes = ("student_",)
-    served = "student"
+    _terms = _shown = ("student_loss", "auxiliary_loss")
+    _prefixes = ("student_",)
+    _served = "student"
 
     def __init__(self, student: Ranker, task_weight: float = 0.1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -59,7 +59,7 @@ class AuxiliaryTasks(LabelledModel):
                 f"`student` must see served features, received one with sees='{student.sees}'"
             )
         check_number("task_weight", task_weight)
-        check_plain("`student`", student)
+        check_part("`student`", student)
         self._features = {f.name: f for f in student.schema.sides["privileged"]}
         if not self._features:
             raise ValueError("`student` has a schema without privileged features to predict")
@@ -77,7 +77,7 @@ class AuxiliaryTasks(LabelledModel):
         self, inputs: Mapping[str, tf.Tensor], training: bool | None = None
     ) -> dict[str, tf.Tensor]:
         """Logits `[batch]` of `"student"` and the loss `[batch]` of each head under its name."""
-        student, parts = self.student.call_with_representation(inputs, training)
+        student, parts = self.student._call_with_representation(inputs, training)
         losses, known = {}, self.student.schema.features()
         for (name, feature), head in zip(self._features.items(), self.heads, strict=True):
             if set(feature.columns) <= set(inputs):
@@ -85,7 +85,7 @@ class AuxiliaryTasks(LabelledModel):
                 losses[f"head_{name}"] = feature.target_loss(inputs, output, known)
         return {"student": student, **losses}
 
-    def check_batches(self, names: Collection[str], training: bool) -> None:
+    def _check_batches(self, names: Collection[str], training: bool) -> None:
         """Refuses batches without what the student reads; for training, or is to predict."""
         self.student.check_inputs(names)
         missing = [name for name in raw_columns(self._features.values()) if name not in names]
@@ -95,7 +95,7 @@ class AuxiliaryTasks(LabelledModel):
                 f"received {columns_of(names)}"
             )
 
-    def costs(self, outputs: Mapping[str, tf.Tensor], targets: Targets) -> dict[str, Term]:
+    def _costs(self, outputs: Mapping[str, tf.Tensor], targets: Targets) -> dict[str, Term]:
         """The terms of the loss; of rows without a privileged feature the student's alone."""
         logits = outputs["student"]
         student = term_of(self.label_loss, targets.labels, logits, targets, targets.labelled)
@@ -106,11 +106,11 @@ class AuxiliaryTasks(LabelledModel):
         auxiliary = row_term(tf.add_n(heads), targets.weights, every)
         return {"student_loss": student, "auxiliary_loss": auxiliary}
 
-    def loss_of(self, means: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def _loss_of(self, means: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """The weighted sum of the terms; see the class."""
         return means["student_loss"] + self.task_weight * means["auxiliary_loss"]
 
-    def watched(self, outputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    def _watched(self, outputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The student's logits."""
         return {"student_": outputs["student"]}
 

@@ -13,7 +13,7 @@ from tfpfd._keras import COUNTED_ONCE, declared_inputs, freeze, keras, register
 from tfpfd.distillation.fitting_losses import check_loss
 from tfpfd.distillation.labelled_model import LabelledModel
 from tfpfd.distillation.losses import SoftCrossEntropy, Term, term_of
-from tfpfd.distillation.model_parts import check_plain, name_part
+from tfpfd.distillation.model_parts import check_part, name_part
 from tfpfd.distillation.overview import Part, features_table, parts_of
 from tfpfd.distillation.precomputed_teacher import check_inputs
 from tfpfd.distillation.privileged import remember
@@ -78,9 +78,9 @@ class Distillation(LabelledModel):
       Learning", CVPR 2018.
     """
 
-    numbers = ("distillation_weight",)
-    prefixes = ("student_", "teacher_")
-    served = "student"
+    _numbers = ("distillation_weight",)
+    _prefixes = ("student_", "teacher_")
+    _served = "student"
 
     def __init__(
         self,
@@ -114,8 +114,8 @@ class Distillation(LabelledModel):
             )
         check_flag("mutual", mutual)
         check_flag("auxiliary_head", auxiliary_head)
-        check_plain("`student`", student)
-        check_plain("`teacher`", teacher)
+        check_part("`student`", student)
+        check_part("`teacher`", teacher)
         check_same_features(
             [("`student`", student), *(("`teacher`", ranker) for ranker in rankers_of(teacher))]
         )
@@ -133,10 +133,10 @@ class Distillation(LabelledModel):
         self.distillation_weight = schedule_of(distillation_weight)
         self.distillation_loss = distillation_loss or SoftCrossEntropy()
         check_loss("distillation_loss", self.distillation_loss, soft=True)
-        self.terms = ("student_loss", "teacher_loss", "distillation_loss")
+        self._terms = ("student_loss", "teacher_loss", "distillation_loss")
         if mutual:
-            self.terms += ("mutual_loss",)
-        self.shown = self.terms
+            self._terms += ("mutual_loss",)
+        self._shown = self._terms
         self.head = None
         if auxiliary_head:
             self.head = keras.layers.Dense(1, name="auxiliary_head", dtype="float32")
@@ -151,17 +151,17 @@ class Distillation(LabelledModel):
         )
         self.built = True
 
-    def overview_parts(self) -> list[Part]:
+    def _overview_parts(self) -> list[Part]:
         """Those of student and teacher, and the auxiliary head."""
         rankers = {"student": self.student, "teacher": self.teacher}
         parts = [part for name, one in rankers.items() for part in parts_of(one, name)]
         return parts if self.head is None else [*parts, Part("auxiliary head", self.head)]
 
-    def overview_words(self) -> Iterable[str]:
+    def _overview_words(self) -> Iterable[str]:
         """Student and teacher."""
         return f"student={self.student!r}", f"teacher={self.teacher!r}"
 
-    def overview_tables(self) -> list[str]:
+    def _overview_tables(self) -> list[str]:
         """The features of both."""
         rankers = {"student": self.student, "teacher": self.teacher}
         seen = {name: one for name, one in rankers.items() if isinstance(one, Ranker)}
@@ -175,11 +175,11 @@ class Distillation(LabelledModel):
         self._check_sharing()  # Again: the teacher may have been frozen since.
         super().compile(*args, **kwargs)
 
-    def given_losses(self) -> list[keras.losses.Loss]:
+    def _given_losses(self) -> list[keras.losses.Loss]:
         """Those of the labels and of the soft labels."""
-        return [*super().given_losses(), self.distillation_loss]
+        return [*super()._given_losses(), self.distillation_loss]
 
-    def check_batches(self, names: Collection[str], training: bool) -> None:
+    def _check_batches(self, names: Collection[str], training: bool) -> None:
         """Refuses batches without an input of student or teacher.
 
         Rows for validation may be of served features alone.
@@ -214,7 +214,7 @@ class Distillation(LabelledModel):
         if self.head is None:
             logits = {"student": self.student(inputs, training=training, shared=shared)}
         else:
-            student, parts = self.student.call_with_representation(inputs, training, shared)
+            student, parts = self.student._call_with_representation(inputs, training, shared)
             logits = {"student": student, "auxiliary": self.head(parts)[:, 0]}
         if not training and not self._hears(inputs):
             return logits
@@ -235,7 +235,7 @@ class Distillation(LabelledModel):
             )
         return {**logits, "teacher": teacher}
 
-    def costs(self, outputs: Mapping[str, tf.Tensor], targets: Targets) -> dict[str, Term]:
+    def _costs(self, outputs: Mapping[str, tf.Tensor], targets: Targets) -> dict[str, Term]:
         """The terms of the loss; of rows without the teacher's logits the student's alone."""
         student = outputs["student"]
         taught = outputs.get("auxiliary", student)
@@ -257,24 +257,24 @@ class Distillation(LabelledModel):
                 terms["mutual_loss"] = on_soft_labels(taught, teacher)
         return terms
 
-    def loss_of(self, means: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def _loss_of(self, means: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """The sum of the terms, weighted by λ as of now; see the class."""
-        share = self.values()["distillation_weight"]
+        share = self._values()["distillation_weight"]
         loss = (1 - share) * means["student_loss"] + share * means["distillation_loss"]
         if self.mutual:
             return loss + (1 - share) * means["teacher_loss"] + share * means["mutual_loss"]
         return loss + means["teacher_loss"] if self.teacher.trainable else loss
 
-    def values(self) -> dict[str, tf.Tensor]:
+    def _values(self) -> dict[str, tf.Tensor]:
         """λ."""
         return {"distillation_weight": self.distillation_weight(tf.convert_to_tensor(self.step))}
 
-    def watched(self, outputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    def _watched(self, outputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The logits of both, as far as they are known."""
         both = ("student", "teacher")
         return {f"{name}_": outputs[name] for name in both if name in outputs}
 
-    def after_step(self) -> None:
+    def _after_step(self) -> None:
         """Counts the steps that the schedule goes by."""
         # Not the optimizer's count: this one is a weight, so any way of saving the model keeps it.
         self.step.assign_add(1)

@@ -88,7 +88,7 @@ def fit_early_stopped(
         # A metric: the loss of a ranker that is trained alone holds its penalties, a student's
         # beside a teacher does not, so by the loss the two would be stopped by different rules.
         metrics = [keras.metrics.BinaryCrossentropy(name="log_loss", from_logits=True)]
-        monitor = f"val_{model.prefixes[0]}log_loss"
+        monitor = f"val_{model._prefixes[0]}log_loss"
     model.compile(optimizer=keras.optimizers.Adam(learning_rate), loss=loss, metrics=metrics)
     before: list[keras.callbacks.Callback] = []
     if watched is not None:

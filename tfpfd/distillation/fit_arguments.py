@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from tfpfd.schema.label_checks import LABELS, WEIGHTS
+from tfpfd.schema.label_checks import refuse_labels, refuse_weights
 
 _ARRAYS = np.ndarray | list | tuple | pd.Series | tf.Tensor
 
@@ -72,18 +72,10 @@ def check_arrays(labels: Any, weights: Any = None) -> None:
     Raises:
       ValueError: naming the argument.
     """
-    for name, given, expected in (("y", labels, LABELS), ("sample_weight", weights, WEIGHTS)):
-        if not isinstance(given, _ARRAYS):
-            continue
-        values = np.asarray(given, np.float32)
-        wrong = ~(np.isfinite(values) & (values >= 0))
-        if name == "y":
-            wrong = (values < 0) | (values > 1)
-        if wrong.any():
-            raise ValueError(
-                f"`{name}` must have {expected}, received {wrong.sum()} outside, such as "
-                f"{values[wrong][0]}"
-            )
+    if isinstance(labels, _ARRAYS):
+        refuse_labels("`y` must have", np.asarray(labels, np.float32))
+    if isinstance(weights, _ARRAYS):
+        refuse_weights("`sample_weight` must have", np.asarray(weights, np.float32))
 
 
 def by_name(method: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> dict[str, Any]:

@@ -25,37 +25,37 @@ from tfpfd.distillation.targets import Targets
 class LabelledModel(PredictingModel):
     """Base of the models that `fit` trains on labels of which some may be missing.
 
-    A subclass says what a batch costs (`costs`, a mean for each name in `terms`), what the means
-    make together (`loss_of`, by default their sum), and which logits the metrics watch
-    (`watched`). `shown` are the terms that stand in the logs beside the loss, `numbers` other
-    numbers there (`values`). One with labels of several kinds makes other targets of a batch
-    (`targets_of`).
+    A subclass says what a batch costs (`_costs`, a mean for each name in `_terms`), what the means
+    make together (`_loss_of`, by default their sum), and which logits the metrics watch
+    (`_watched`). `_shown` are the terms that stand in the logs beside the loss, `_numbers` other
+    numbers there (`_values`). One with labels of several kinds makes other targets of a batch
+    (`_targets_of`).
     """
 
-    terms: tuple[str, ...]
-    shown: tuple[str, ...]
-    numbers: tuple[str, ...] = ()
-    prefixes: tuple[str, ...]
+    _terms: tuple[str, ...]
+    _shown: tuple[str, ...]
+    _numbers: tuple[str, ...] = ()
+    _prefixes: tuple[str, ...]
     _shown_metrics: Any = None
 
-    def targets_of(self, x: Any, y: tf.Tensor, sample_weight: Any) -> Targets:
+    def _targets_of(self, x: Any, y: tf.Tensor, sample_weight: Any) -> Targets:
         """What a batch says beside its features."""
         lists = x.get(LIST) if isinstance(x, Mapping) else None
         return Targets(y, sample_weight, lists)
 
-    def costs(self, outputs: Any, targets: Targets) -> dict[str, Term]:
+    def _costs(self, outputs: Any, targets: Targets) -> dict[str, Term]:
         """The terms by name; without those that the batch can't say anything of."""
         raise NotImplementedError
 
-    def loss_of(self, means: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def _loss_of(self, means: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """What training minimises, without the regularization: a scalar of scalars by term."""
         return tf.add_n(list(means.values()))
 
-    def values(self) -> dict[str, tf.Tensor]:
-        """Scalars by the names in `numbers`."""
+    def _values(self) -> dict[str, tf.Tensor]:
+        """Scalars by the names in `_numbers`."""
         return {}
 
-    def watched(self, outputs: Any) -> dict[str, tf.Tensor]:
+    def _watched(self, outputs: Any) -> dict[str, tf.Tensor]:
         """Logits `[batch]` that the metrics watch, by the prefix of their names."""
         raise NotImplementedError
 
@@ -99,18 +99,18 @@ class LabelledModel(PredictingModel):
         # Else Keras 2 warns of weights without metrics of its own.
         super().compile(optimizer=optimizer, **{**kwargs, "weighted_metrics": []})
         self._shown_metrics = CompiledMetrics(
-            self.terms, self.shown, self.numbers, self.loss_of, self.prefixes, watchers
+            self._terms, self._shown, self._numbers, self._loss_of, self._prefixes, watchers
         )
 
-    def given_losses(self) -> list[keras.losses.Loss]:
+    def _given_losses(self) -> list[keras.losses.Loss]:
         """The losses that training minimises."""
         return [self.label_loss]
 
     def _list_losses(self) -> list[ListLoss]:
-        found = (list_loss_of(loss) for loss in self.given_losses())
+        found = (list_loss_of(loss) for loss in self._given_losses())
         return [loss for loss in found if loss is not None]
 
-    def check_batches(self, names: Collection[str], training: bool) -> None:
+    def _check_batches(self, names: Collection[str], training: bool) -> None:
         """Refuses batches whose inputs don't have the names that are needed.
 
         Args:
@@ -120,7 +120,7 @@ class LabelledModel(PredictingModel):
 
     def _check_one_label(self) -> None:
         """Refuses `class_weight` where a row has more than one label."""
-        if len(self.prefixes) > 1 and self.served is None:
+        if len(self._prefixes) > 1 and self._served is None:
             raise ValueError(
                 "`class_weight` must be left out where there are labels of several objectives, as "
                 "it says not whose classes: give rows a weight, or objectives `weights`"
@@ -130,7 +130,7 @@ class LabelledModel(PredictingModel):
         inputs = inputs_of(argument, data)
         check_targets(argument, data)
         if isinstance(inputs, Mapping):
-            self.check_batches(list(inputs), training)
+            self._check_batches(list(inputs), training)
             if self._shown_metrics is not None and LIST not in inputs and self._list_losses():
                 raise ValueError(without_lists(self._list_losses()[0]))
 
@@ -216,7 +216,7 @@ class LabelledModel(PredictingModel):
         held = [part for part in tf.nest.flatten(data) if part is not None]
         with tf.control_dependencies([tf.group(*held)]):
             logs = super().train_step(data)
-            self.after_step()
+            self._after_step()
         return logs
 
     def test_step(self, data: Any) -> dict[str, Any]:
@@ -224,7 +224,7 @@ class LabelledModel(PredictingModel):
         self._check("x", data, training=False)
         return super().test_step(data)
 
-    def after_step(self) -> None:
+    def _after_step(self) -> None:
         """What a subclass does after each step of training."""
 
     @property
@@ -251,27 +251,27 @@ class LabelledModel(PredictingModel):
                 "expected batches (features, labels) or (features, labels, weights), received "
                 "features alone; a row without a label has the label NaN"
             )
-        targets = self.targets_of(x, y, sample_weight)
+        targets = self._targets_of(x, y, sample_weight)
         targets.check()
-        terms = self.costs(y_pred, targets)
+        terms = self._costs(y_pred, targets)
         rows = tf.cast(tf.size(targets.labelled), tf.float32)
         penalty = tf.where(rows > 0, regularization(self), 0.0)
-        self._shown_metrics.count(terms, self.values(), penalty, rows)
-        if set(terms) != set(self.terms):
+        self._shown_metrics.count(terms, self._values(), penalty, rows)
+        if set(terms) != set(self._terms):
             return tf.zeros([])
         every, *counts = tf.unstack(summed(tf.stack([rows, *(t.count for t in terms.values())])))
         shares = {
             name: term.total / tf.maximum(count, 1)
             for (name, term), count in zip(terms.items(), counts, strict=True)
         }
-        return self.loss_of(shares) + penalty * rows / tf.maximum(every, 1)
+        return self._loss_of(shares) + penalty * rows / tf.maximum(every, 1)
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
     ) -> dict[str, Any]:
         """The metrics so far; called by Keras."""
-        every = self.targets_of(x, y, sample_weight)
-        outputs = self.watched(y_pred)
+        every = self._targets_of(x, y, sample_weight)
+        outputs = self._watched(y_pred)
         for prefix, logits in outputs.items():
             targets = every.of(prefix)
             weights = tf.where(targets.labelled, targets.weights, tf.zeros_like(targets.weights))

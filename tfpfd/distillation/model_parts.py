@@ -12,7 +12,7 @@ _GIVEN_BY_KERAS = re.compile(r"(ranker|student|teacher)(_\d+)?")
 _OWN = ("tfpfd.", "keras.", "tf_keras.")
 
 
-def check_plain(owner: str, ranker: Any) -> None:
+def check_part(owner: str, ranker: Any) -> None:
     """Refuses a part of a model whose class changes how it is trained, which nobody would call.
 
     Args:
@@ -22,7 +22,7 @@ def check_plain(owner: str, ranker: Any) -> None:
     Raises:
       TypeError: naming the method.
     """
-    for name in ("costs", "loss_of", "targets_of", "compute_loss"):
+    for name in ("_costs", "_loss_of", "_targets_of", "compute_loss"):
         defined = next((k for k in type(ranker).__mro__ if name in vars(k)), object)
         if isinstance(ranker, LabelledModel) and not defined.__module__.startswith(_OWN):
             raise TypeError(
@@ -41,4 +41,4 @@ def name_part(ranker: Any, name: str) -> None:
     """
     if _GIVEN_BY_KERAS.fullmatch(ranker.name) and ranker.name != name:
         rename(ranker, name)
-        ranker.note_name()
+        ranker._note_name()

@@ -32,19 +32,19 @@ class Part:
 class OverviewModel(keras.Model):
     """Base of models that show their parts.
 
-    A subclass names them (`overview_parts`), and what a line says of it beside its name
-    (`overview_words`).
+    A subclass names them (`_overview_parts`), and what a line says of it beside its name
+    (`_overview_words`).
     """
 
-    def overview_parts(self) -> list[Part]:
+    def _overview_parts(self) -> list[Part]:
         """Its parts; by default the layers that Keras knows."""
         return [Part(layer.name, layer, "") for layer in self.layers]
 
-    def overview_words(self) -> Iterable[str]:
+    def _overview_words(self) -> Iterable[str]:
         """What a line says of it."""
         return ()
 
-    def overview_tables(self) -> list[str]:
+    def _overview_tables(self) -> list[str]:
         """Tables of HTML below that of the parts."""
         return []
 
@@ -78,32 +78,32 @@ class OverviewModel(keras.Model):
                 layer_range=layer_range,
             )
             return
-        for line in _lines([HEAD, *_rows(self.overview_parts())]):
+        for line in _lines([HEAD, *_rows(self._overview_parts())]):
             (print_fn or print)(line)
         (print_fn or print)(_total(self))
 
     def __repr__(self) -> str:
-        words = (f"'{self.name}'", *self.overview_words(), f"{_size(self.weights):,} parameters")
+        words = (f"'{self.name}'", *self._overview_words(), f"{_size(self.weights):,} parameters")
         return f"{type(self).__name__}({', '.join(words)})"
 
     def _repr_html_(self) -> str:
         title = f"{type(self).__name__} '{self.name}': {_total(self)}"
-        parts = html_table(HEAD, _rows(self.overview_parts()), numbers=HEAD[3:])
-        return html_of(title, parts, *self.overview_tables())
+        parts = html_table(HEAD, _rows(self._overview_parts()), numbers=HEAD[3:])
+        return html_of(title, parts, *self._overview_tables())
 
 
 class RankerOverview(OverviewModel):
     """What a model shows that has `encoders` and a `network`, a `schema` and `sees`."""
 
-    def overview_parts(self) -> list[Part]:
+    def _overview_parts(self) -> list[Part]:
         """Its encoders and its network."""
         return parts_of_ranker(self)
 
-    def overview_words(self) -> Iterable[str]:
+    def _overview_words(self) -> Iterable[str]:
         """Its network and what it sees."""
         return type(self.network).__name__, f"sees='{self.sees}'"
 
-    def overview_tables(self) -> list[str]:
+    def _overview_tables(self) -> list[str]:
         """Its features."""
         return [features_table({self.name: self})]
 

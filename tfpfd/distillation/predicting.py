@@ -28,22 +28,22 @@ def traced_anew(model: keras.Model) -> Iterator[None]:
 class PredictingModel(StoredModel):
     """Base of the models whose `predict` takes batches, or inputs alone.
 
-    One of which only a part is served names that part (`served`), whose logits `predict` returns.
+    One of which only a part is served names that part (`_served`), whose logits `predict` returns.
     """
 
-    served: str | None = None
+    _served: str | None = None
 
     def __init__(self, **kwargs: Any) -> None:
         # In mixed precision Keras would make columns of scores in a batch float16.
         super().__init__(autocast=False, **kwargs)
 
-    def check_predicted(self, names: Collection[str]) -> None:
+    def _check_predicted(self, names: Collection[str]) -> None:
         """Refuses batches that `predict` can't read.
 
         Args:
           names: of the inputs.
         """
-        for ranker in rankers_of(self if self.served is None else getattr(self, self.served)):
+        for ranker in rankers_of(self if self._served is None else getattr(self, self._served)):
             ranker.check_inputs(names)
 
     def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
@@ -55,7 +55,7 @@ class PredictingModel(StoredModel):
         """
         inputs = inputs_of("x", x)
         if isinstance(inputs, Mapping):
-            self.check_predicted(list(inputs))
+            self._check_predicted(list(inputs))
         with traced_anew(self):
             return super().predict(x, *args, **kwargs)
 
@@ -63,8 +63,8 @@ class PredictingModel(StoredModel):
         """What `predict` returns of a batch: needs no more features than what is served."""
         inputs, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         if isinstance(inputs, Mapping):
-            self.check_predicted(list(inputs))
-        part = self if self.served is None else getattr(self, self.served)
+            self._check_predicted(list(inputs))
+        part = self if self._served is None else getattr(self, self._served)
         return part(inputs, training=False)
 
     def predict_on_batch(self, x: Any) -> Any:

@@ -52,9 +52,9 @@ class Ranker(Scorer, LabelledModel):
         the methods of a network, such as a `keras.Sequential` or functional model.
     """
 
-    terms = ("label_loss",)
-    shown = ()  # It is the loss.
-    prefixes = ("",)
+    _terms = ("label_loss",)
+    _shown = ()  # It is the loss.
+    _prefixes = ("",)
 
     def __init__(
         self,
@@ -67,16 +67,16 @@ class Ranker(Scorer, LabelledModel):
     ) -> None:
         super().__init__(seen_features_of(schema, sees, encoder, unshared), network, **kwargs)
 
-    def check_batches(self, names: Collection[str], training: bool) -> None:
-        """Refuses batches without a feature that it sees; see `LabelledModel.check_batches`."""
+    def _check_batches(self, names: Collection[str], training: bool) -> None:
+        """Refuses batches without a feature that it sees; see `LabelledModel._check_batches`."""
         self.check_inputs(names)
 
-    def costs(self, outputs: tf.Tensor, targets: Targets) -> dict[str, Term]:
+    def _costs(self, outputs: tf.Tensor, targets: Targets) -> dict[str, Term]:
         """The label loss of the rows that have a label."""
         loss = term_of(self.label_loss, targets.labels, outputs, targets, targets.labelled)
         return {"label_loss": loss}
 
-    def watched(self, outputs: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _watched(self, outputs: tf.Tensor) -> dict[str, tf.Tensor]:
         """The logits."""
         return {"": outputs}
 

@@ -73,19 +73,19 @@ class Scorer(RankerOverview, PredictingModel):
         # Here, too, as Keras finds weights by the attributes of layers.
         self.encoder = seen.encoder
         self._extra = seen.extra
-        self.seen = seen
+        self._seen = seen
         # A teacher is never run by sides.
         build_network(self.network, seen.shapes, seen.crossing if seen.sees == "served" else ())
         self.built = True
-        self.note_name()
+        self._note_name()
 
-    def note_name(self) -> None:
+    def _note_name(self) -> None:
         """Tells what remembers this scorer by its name."""
         # TensorFlow's checkpoints find it by this attribute.
         # Columns of its kernels come by side and feature, its last ones by objective.
         sides = {
             side: [(name, self.schema.fingerprints[name]) for name in names]
-            for side, names in self.seen.names.items()
+            for side, names in self._seen.names.items()
         }
         parts = [sides, self.unshared, list(getattr(self.network, "objectives", ()))]
         self.schema_print = WeightsFingerprint(f"ranker '{self.name}'", parts)
@@ -106,13 +106,13 @@ class Scorer(RankerOverview, PredictingModel):
         Args:
           names: of the batch's inputs.
         """
-        self._check_names(self.seen.names, names)
+        self._check_names(self._seen.names, names)
         features = self.schema.features(self.sees)
         self.schema.check_inputs(f"ranker '{self.name}'", names, features, required=True)
 
     def _check_names(self, sides: Iterable[Side], names: Collection[str]) -> None:
         known = self.schema.features()
-        wanted = raw_columns(known[name] for side in sides for name in self.seen.names[side])
+        wanted = raw_columns(known[name] for side in sides for name in self._seen.names[side])
         missing = [name for name in wanted if name not in names]
         if missing:
             raise ValueError(
@@ -142,13 +142,13 @@ class Scorer(RankerOverview, PredictingModel):
         Raises:
           ValueError: a feature is missing in `inputs`.
         """
-        found = self.encode_once(inputs, training, shared, sides)
+        found = self._encode_once(inputs, training, shared, sides)
         return {
             side: {name: every_row(vectors) for name, vectors in features.items()}
             for side, features in found.items()
         }
 
-    def encode_once(
+    def _encode_once(
         self,
         inputs: Mapping[str, tf.Tensor],
         training: bool | None = None,
@@ -156,9 +156,9 @@ class Scorer(RankerOverview, PredictingModel):
         sides: Iterable[Side] | None = None,
     ) -> EncodedOnce:
         """As `encode`, but a vector that groups of rows have in common is there once a group."""
-        wanted = list(self.seen.names if sides is None else sides)
+        wanted = list(self._seen.names if sides is None else sides)
         self._check_names(wanted, inputs)
-        return self.seen.encode(inputs, training, shared, wanted)
+        return self._seen.encode(inputs, training, shared, wanted)
 
     def _read(
         self,
@@ -168,7 +168,7 @@ class Scorer(RankerOverview, PredictingModel):
     ) -> EncodedOnce:
         """The vectors as the network takes them."""
         repeated = getattr(self.network, "takes_repeated", False)
-        return (self.encode_once if repeated else self.encode)(inputs, training, shared)
+        return (self._encode_once if repeated else self.encode)(inputs, training, shared)
 
     def call(
         self,
@@ -179,7 +179,7 @@ class Scorer(RankerOverview, PredictingModel):
         """Logits float32 `[batch]`, or by objective; the arguments are those of `encode`."""
         return _float32(self.network(self._read(inputs, training, shared), training=training))
 
-    def call_with_representation(
+    def _call_with_representation(
         self,
         inputs: Mapping[str, tf.Tensor],
         training: bool | None = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from tfpfd.schema.label_checks import LABELS, WEIGHTS, checked
+from tfpfd.schema.label_checks import checked_labels, checked_weights
 
 
 class Targets:
@@ -34,10 +34,8 @@ class Targets:
 
     def check(self) -> None:
         """Lets a batch fail whose labels or weights `from_rows` would have refused."""
-        valid = (self.labels >= 0) & (self.labels <= 1)
-        self.labels = checked(f"labels: expected {LABELS}", self.labels, valid)
-        valid = tf.math.is_finite(self.weights) & (self.weights >= 0)
-        self.weights = checked(f"weights: expected {WEIGHTS}", self.weights, valid)
+        self.labels = checked_labels("labels", self.labels)
+        self.weights = checked_weights("weights", self.weights)
 
     def of(self, prefix: str) -> Targets:
         """The targets of an output, where there are labels of several kinds.

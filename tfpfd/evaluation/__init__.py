@@ -2,7 +2,7 @@
 
 from tfpfd.evaluation.calibration import reliability
 from tfpfd.evaluation.catalogue import evaluate_catalogue
-from tfpfd.evaluation.comparison import Comparison
+from tfpfd.evaluation.comparison import Comparison, Standing
 from tfpfd.evaluation.intervals import (
     Interval,
     confidence_interval,
@@ -13,6 +13,7 @@ from tfpfd.evaluation.intervals import (
 )
 from tfpfd.evaluation.irreproducibility import Irreproducibility, irreproducibility
 from tfpfd.evaluation.list_metrics import list_attention, list_exposure, list_ndcg, mean_over_lists
+from tfpfd.evaluation.measured_rivals import MeasuredRivals
 from tfpfd.evaluation.metrics import (
     auc,
     evaluate_rows,
@@ -33,6 +34,7 @@ from tfpfd.evaluation.rivals import (
     CatalogueRival,
     PointwiseRival,
     RetrievalRival,
+    RivalRows,
     ShownRows,
     ease,
     item_knn,
@@ -49,9 +51,12 @@ __all__ = [
     "Embeddings",
     "Interval",
     "Irreproducibility",
+    "MeasuredRivals",
     "PointwiseRival",
     "RetrievalRival",
+    "RivalRows",
     "ShownRows",
+    "Standing",
     "auc",
     "compare_pointwise",
     "compare_retrieval",

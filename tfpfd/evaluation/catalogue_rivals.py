@@ -10,7 +10,7 @@ import pandas as pd
 from tfpfd.data.catalogue import CatalogueSplits
 from tfpfd.evaluation.catalogue_rows import Asked, matrix_of
 from tfpfd.evaluation.differences import Metrics
-from tfpfd.evaluation.measured_rivals import Rivals
+from tfpfd.evaluation.measured_rivals import MeasuredRivals
 from tfpfd.evaluation.rivals import CatalogueRival
 from tfpfd.evaluation.rivals.tuning import retrieval_rivals
 
@@ -22,7 +22,7 @@ def catalogue_rivals(
     metrics: Collection[str],
     kept: np.ndarray | None = None,
     learned: pd.DataFrame | None = None,
-) -> Rivals:
+) -> MeasuredRivals:
     """Fits `retrieval_rivals` to what all users chose, whether they are tested or not.
 
     Args:
@@ -50,7 +50,7 @@ def catalogue_rivals(
         matrix_of(data, users, learned),
         lambda rival: float(found(rival, "validation", [first])[first][0]),
     )
-    return Rivals(
+    return MeasuredRivals(
         {name: found(rival, "test", metrics) for name, (_, rival) in tuned.items()},
         {name: setting for name, (setting, _) in tuned.items()},
     )

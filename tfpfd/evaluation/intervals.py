@@ -44,7 +44,11 @@ class Interval:
         return f"{number(self.mean, '+')}{ends}"
 
 
-def multiplicities(n_users: int, resamples: int = 200, seed: int = 0) -> NDArray[np.int32]:
+RESAMPLES = 200
+"""How often test users are drawn again where nothing else is said."""
+
+
+def multiplicities(n_users: int, resamples: int = RESAMPLES, seed: int = 0) -> NDArray[np.int32]:
     """Draws `n_users` users with replacement, `resamples` times.
 
     Args:

@@ -15,7 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 from tfpfd._keras import infer
 from tfpfd.data.list_ids import LIST
 from tfpfd.evaluation.disagreement import MEASURES, mean_disagreements
-from tfpfd.evaluation.intervals import FloatArray, Interval, confidence_interval, multiplicities
+from tfpfd.evaluation.intervals import (
+    RESAMPLES,
+    FloatArray,
+    Interval,
+    confidence_interval,
+    multiplicities,
+)
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,7 @@ def irreproducibility(
     top_k: int = 3,
     tau_threshold: float = 0.9,
     from_logits: bool = True,
-    resamples: int = 200,
+    resamples: int = RESAMPLES,
     level: float = 0.95,
     seed: int = 0,
 ) -> Irreproducibility:

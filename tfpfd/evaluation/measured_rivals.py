@@ -14,7 +14,7 @@ _SETTING = "setting"
 
 
 @dataclass(frozen=True, eq=False)
-class Rivals:
+class MeasuredRivals:
     """Rivals of the base, tuned on validation rows.
 
     Args:
@@ -50,7 +50,7 @@ class Rivals:
         return {**metrics, **settings}
 
     @classmethod
-    def of(cls, arrays: Mapping[str, np.ndarray]) -> Rivals:
+    def of(cls, arrays: Mapping[str, np.ndarray]) -> MeasuredRivals:
         """The rivals that `arrays` gave."""
         metrics: dict[str, dict[str, np.ndarray]] = {}
         settings: dict[str, str] = {}

@@ -27,7 +27,7 @@ from tfpfd.evaluation.intervals import FloatArray, multiplicities
 from tfpfd.evaluation.metrics import evaluate_rows
 from tfpfd.evaluation.rivals import POINTWISE, RETRIEVAL
 from tfpfd.evaluation.rivals.catalogue_rival import CatalogueRival, history_of
-from tfpfd.evaluation.rivals.shown_rows import Rows
+from tfpfd.evaluation.rivals.shown_rows import RivalRows
 from tfpfd.evaluation.rivals.tuning import pointwise_rivals, retrieval_rivals
 from tfpfd.evaluation.score_sources import source_of
 from tfpfd.evaluation.user_item_pairs import pairs_of
@@ -103,7 +103,9 @@ def compare_pointwise(
             "`user_key` must name the column of the user id, as the schema has no list key"
         )
     given = {"train": train, "validation": validation, "test": test}
-    rows = {name: Rows.of(name, frame, schema, user_key, item_key) for name, frame in given.items()}
+    rows = {
+        name: RivalRows.of(name, frame, schema, user_key, item_key) for name, frame in given.items()
+    }
     resamples = multiplicities(len(pd.unique(rows["test"].users)))
 
     held = rows["test"]

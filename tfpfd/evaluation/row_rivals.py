@@ -10,8 +10,8 @@ from tfpfd.data.catalogue import PARTS
 from tfpfd.data.splits import SplitRows, item_key_of, user_key_of
 from tfpfd.evaluation.differences import Metrics
 from tfpfd.evaluation.intervals import FloatArray
-from tfpfd.evaluation.measured_rivals import Rivals
-from tfpfd.evaluation.rivals.shown_rows import Rows
+from tfpfd.evaluation.measured_rivals import MeasuredRivals
+from tfpfd.evaluation.rivals.shown_rows import RivalRows
 from tfpfd.evaluation.rivals.tuning import pointwise_rivals
 from tfpfd.schema import Schema
 
@@ -22,7 +22,7 @@ def row_rivals(
     metric: str,
     measured: Callable[[FloatArray], Metrics],
     kept: np.ndarray | None = None,
-) -> Rivals:
+) -> MeasuredRivals:
     """Fits `pointwise_rivals` to rows.
 
     Args:
@@ -42,10 +42,10 @@ def row_rivals(
     if kept is not None:
         frames["train"] = frames["train"].iloc[kept]
     train, validation, test = (
-        Rows.of(part, frame, schema, user, item) for part, frame in frames.items()
+        RivalRows.of(part, frame, schema, user, item) for part, frame in frames.items()
     )
     tuned = pointwise_rivals(train, validation, test, schema, metric)
-    return Rivals(
+    return MeasuredRivals(
         {name: measured(rival.scores) for name, rival in tuned.items()},
         {name: rival.setting for name, rival in tuned.items()},
     )

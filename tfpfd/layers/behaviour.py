@@ -13,7 +13,13 @@ from tfpfd.schema.table_feature import masked_mean
 
 @register
 class MeanPooling(keras.layers.Layer):
-    """The mean of the embeddings of a sequence."""
+    """The mean of the embeddings of a sequence.
+
+    >>> from tfpfd import MeanPooling
+    >>> steps, valid = tf.constant([[[1.0], [3.0], [9.0]]]), tf.constant([[True, True, False]])
+    >>> MeanPooling()(steps, valid=valid).numpy().tolist()
+    [[2.0]]
+    """
 
     def call(self, inputs: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
         """See `masked_mean`."""
@@ -28,9 +34,16 @@ class MeanPooling(keras.layers.Layer):
 class SelfAttention(keras.layers.Layer):
     """Multi-head self-attention over a sequence, mean-pooled over the mask.
 
+        mean_i [head_1(x)_i, head_2(x)_i, …] W + b
+        head(x)_i = Σ_j softmax_j(⟨Q x_i, K x_j⟩ / √d) V x_j
+
     The behaviour encoder of "Privileged Features Distillation at Taobao Recommendations", which
     has 4 heads, dimension 32 and length 50. It has no position encoding, so the order of the
     sequence does not matter: as in the paper, a step says its time in its vector.
+
+    >>> from tfpfd import SelfAttention
+    >>> SelfAttention(heads=2, dim=6)(tf.ones([3, 5, 4]), valid=tf.ones([3, 5], tf.bool)).shape
+    TensorShape([3, 6])
 
     Args:
       heads: number of heads.
@@ -38,6 +51,10 @@ class SelfAttention(keras.layers.Layer):
 
     Raises:
       ValueError: `heads` or `dim` is no positive integer, or `dim` can't be divided by `heads`.
+
+    Reference:
+      Xu et al., "Privileged Features Distillation at Taobao Recommendations", KDD 2020
+      (arXiv 1907.05171), section 4.
     """
 
     def __init__(self, heads: int = 4, dim: int = 32, **kwargs: Any) -> None:
@@ -90,6 +107,10 @@ class GRU(keras.layers.Layer):
 
     Unlike `MeanPooling` and `SelfAttention` it knows what came first. An empty sequence gives
     zeros.
+
+    >>> from tfpfd import GRU
+    >>> GRU(dim=6)(tf.ones([3, 5, 4]), valid=tf.ones([3, 5], tf.bool)).shape
+    TensorShape([3, 6])
 
     Args:
       dim: width of the output.

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpfd._arguments import plain
+from tfpfd._arguments import without_numpy
 from tfpfd._keras import keras, tf_variable
 from tfpfd.layers.encoded import Encoded, joined
 from tfpfd.layers.encoded_once import EncodedOnce, Repeated, once
@@ -16,7 +16,7 @@ from tfpfd.layers.encoded_once import EncodedOnce, Repeated, once
 def check_units(units: Sequence[int], argument: str = "units") -> tuple[int, ...]:
     """The widths as a tuple; refuses none, and those that are no positive integers."""
     several = isinstance(units, Sequence) and len(units) > 0
-    sizes = tuple(map(plain, units)) if several else ()
+    sizes = tuple(map(without_numpy, units)) if several else ()
     if not several or any(type(size) is not int or size < 1 for size in sizes):
         raise ValueError(
             f"`{argument}` must be one or more positive integers in a list, the width of each "

@@ -40,7 +40,7 @@ def candidates_of(schema: Schema, feature: Feature) -> list[str]:
     They are those that steps of the feature are of: of a sequence of films the film.
     """
     of_item = {one.name for one in schema.sides["item"]}
-    return [name for name in feature.tables if name in of_item]
+    return [name for name in feature.tables if name in of_item and name != feature.name]
 
 
 def make_behaviour(

@@ -15,10 +15,30 @@ from tfpfd.layers.encoded_once import EncodedOnce, has_own_way, is_repeated
 class MLP(Deep):
     """Dense layers over all sides that are seen, then one logit.
 
+        x ← LeakyReLU(BatchNorm(W x + b)) a layer, and ⟨w, x⟩ + b at last
+
+    >>> import tfpfd
+    >>> schema = tfpfd.Schema(
+    ...     user=[tfpfd.Categorical("user", vocabulary=["ann", "bob"])],
+    ...     item=[tfpfd.Categorical("film", vocabulary=["alien", "brazil"])],
+    ... )
+    >>> ranker = tfpfd.Ranker(schema, tfpfd.MLP([8]))
+    >>> rows = {"user": ["ann", "bob"], "film": ["brazil", "alien"], "label": [1.0, 0.0]}
+    >>> tfpfd.score_rows(ranker, rows).shape
+    (2,)
+
     Args:
       units: width of each hidden layer.
       l2: strength of the L2 penalty on the kernels.
       batch_norm: whether hidden layers are batch normalised.
+
+    Raises:
+      ValueError: `units` are no positive integers, or `l2` is negative.
+      TypeError: `batch_norm` is neither True nor False.
+
+    Reference:
+      The fine ranker of Xu et al., "Privileged Features Distillation at Taobao Recommendations",
+      KDD 2020 (arXiv 1907.05171).
     """
 
     def build_body(self, input_shape: Shapes) -> None:

@@ -25,6 +25,7 @@ class Network(Protocol):
     A network whose attribute `takes_repeated` is true may get vectors that rows of a group have in
     common as `tfpfd.layers.Repeated`; others get every row. One whose attribute `sides_apart` is
     true, as that of `TwoTower`, can't be a student's whose user features attend with the candidate.
+    One with a method `build_body`, which makes only what `represent` reads, can be in a `TwoTower`.
 
     Example, a factorization machine: `Σ_{i<j} ⟨v_i, v_j⟩ + b` with v the vectors of the features:
 

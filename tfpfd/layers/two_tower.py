@@ -142,6 +142,11 @@ class TwoTower(keras.layers.Layer):
         """What the inner product is multiplied with: the scale, as learned by now."""
         return self.scale if self._log_scale is None else tf.exp(tf_variable(self._log_scale))
 
+    @property
+    def scale_weights(self) -> list[Any]:
+        """The weights of a learned scale; none where it is fixed."""
+        return [] if self._log_scale is None else [self._log_scale]
+
     def _tower(self, side: str, sides: Sequence[str], shapes: Shapes) -> keras.layers.Layer:
         name = f"{side}_tower"
         settings = dict(l2=self.l2, batch_norm=self.batch_norm, dtype=self.dtype_policy.name)

@@ -9,6 +9,7 @@ from tfpfd.objectives.mixtures import PLE, MMoE
 from tfpfd.objectives.multi_task_ranker import MultiTaskRanker, SeparateRankers
 from tfpfd.objectives.networks import SharedBottom
 from tfpfd.objectives.objective_labels import check_objectives
+from tfpfd.objectives.objectives_model import ObjectivesModel
 from tfpfd.objectives.saved_scorer import SavedScorer
 from tfpfd.objectives.scalarised import Scalarised
 from tfpfd.objectives.search import FoundWeights, search_weights
@@ -23,6 +24,7 @@ __all__ = [
     "FusionGate",
     "MMoE",
     "MultiTaskRanker",
+    "ObjectivesModel",
     "RuleBoost",
     "SavedScorer",
     "Scalarised",

@@ -81,6 +81,7 @@ class _SideBySide(TwoTower):
         self.item_tower = _Towers((network.item_tower for network in networks), name="item_tower")
         # Held, so that they are among the weights; each stays its network's own.
         self.biases = [network._bias for network in networks if network.bias is not None]
+        self.scales = [weight for network in networks for weight in network.scale_weights]
         self.built = True
 
     @property
@@ -89,6 +90,11 @@ class _SideBySide(TwoTower):
         pairs = zip(self._parts.weights, self._parts.networks, strict=True)
         parts = [weight * network.bias for weight, network in pairs if network.bias is not None]
         return tf.add_n(parts) if parts else None
+
+    @property
+    def scale_weights(self) -> list[Any]:
+        """Those of all networks."""
+        return list(self.scales)
 
     def user_embedding(self, encoded: Encoded, training: bool | None = None) -> tf.Tensor:
         """`[ω_1·u_1, ω_2·u_2, …]`, `[batch, representation_width]`."""
@@ -130,7 +136,7 @@ class _SeenByAll(SeenFeatures):
     @property
     def shapes(self) -> Shapes:
         """Of the vectors of all rankers."""
-        return _placed([ranker.seen.shapes for ranker in self._rankers])
+        return _placed([ranker._seen.shapes for ranker in self._rankers])
 
     def encode(
         self,
@@ -144,7 +150,7 @@ class _SeenByAll(SeenFeatures):
         encoded = encoded_once(self._rankers, inputs, training, known)
         return _placed(
             [
-                ranker.encode_once(inputs, training, of_ranker, sides)
+                ranker._encode_once(inputs, training, of_ranker, sides)
                 for ranker, of_ranker in zip(self._rankers, encoded, strict=True)
             ]
         )
@@ -217,13 +223,13 @@ class FusedTowers(Scorer):
         # A plain object: the towers are parts of `network`.
         self._rankers = SimpleNamespace(all=list(rankers.values()))
 
-    def overview_parts(self) -> list[Part]:
+    def _overview_parts(self) -> list[Part]:
         """Those of all rankers, in their order."""
         return [
             part for name, one in self._numbered().items() for part in parts_of_ranker(one, name)
         ]
 
-    def overview_tables(self) -> list[str]:
+    def _overview_tables(self) -> list[str]:
         """The features of all rankers."""
         return [features_table(self._numbered())]
 

@@ -93,7 +93,7 @@ class MultiTaskRanker(ObjectivesModel):
         return {**self.ranker.get_config(), **super().get_config()}
 
     @classmethod
-    def revived(cls, config: dict[str, Any]) -> dict[str, Any]:
+    def _revived(cls, config: dict[str, Any]) -> dict[str, Any]:
         """The arguments, of the configuration."""
         revive = keras.utils.deserialize_keras_object
         parts = {part: revive(config[part]) for part in ("network", "encoder")}
@@ -158,7 +158,7 @@ class SeparateRankers(ObjectivesModel):
         return {**super().get_config(), "rankers": named}
 
     @classmethod
-    def revived(cls, config: dict[str, Any]) -> dict[str, Any]:
+    def _revived(cls, config: dict[str, Any]) -> dict[str, Any]:
         """The arguments, of the configuration."""
         revive = keras.utils.deserialize_keras_object
         return {**config, "rankers": {k: revive(r) for k, r in config["rankers"].items()}}

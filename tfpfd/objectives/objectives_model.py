@@ -48,24 +48,24 @@ class ObjectivesModel(LabelledModel):
         self.schema_print = WeightsFingerprint(f"model '{self.name}'", list(self.objectives))
         weighting.check(label, self.objectives)
         self.weighting = weighting
-        self.terms = self.shown = tuple(f"{name}_loss" for name in self.objectives)
-        self.prefixes = tuple(f"{name}_" for name in self.objectives)
-        self.numbers = tuple(f"{name}_multiplier" for name in weighting.multipliers())
+        self._terms = self._shown = tuple(f"{name}_loss" for name in self.objectives)
+        self._prefixes = tuple(f"{name}_" for name in self.objectives)
+        self._numbers = tuple(f"{name}_multiplier" for name in weighting.multipliers())
         # By thread, as replicas run in threads of one process. No attribute of the model itself:
         # Keras 2 would keep track of the tensors.
         self._last = SimpleNamespace(terms={})
 
-    def check_batches(self, names: Collection[str], training: bool) -> None:
+    def _check_batches(self, names: Collection[str], training: bool) -> None:
         """Refuses batches without a feature, or without the labels of an objective."""
         for ranker in rankers_of(self):
             ranker.check_inputs(names)
         labels_of(self.label, self.objectives, dict.fromkeys(names), None)
 
-    def targets_of(self, x: Any, y: tf.Tensor, sample_weight: Any) -> ObjectiveTargets:
+    def _targets_of(self, x: Any, y: tf.Tensor, sample_weight: Any) -> ObjectiveTargets:
         """The labels of a batch by objective."""
         return ObjectiveTargets(self.label, self.objectives, x, y, sample_weight)
 
-    def costs(self, outputs: Mapping[str, tf.Tensor], targets: Targets) -> dict[str, Term]:
+    def _costs(self, outputs: Mapping[str, tf.Tensor], targets: Targets) -> dict[str, Term]:
         """The loss of each objective."""
         terms = {}
         for name in self.objectives:
@@ -74,19 +74,19 @@ class ObjectivesModel(LabelledModel):
         self._last.terms[threading.get_ident()] = terms
         return {f"{name}_loss": term for name, term in terms.items()}
 
-    def loss_of(self, means: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def _loss_of(self, means: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """What they add up to; see the class."""
         return self.weighting.total({name: means[f"{name}_loss"] for name in self.objectives})
 
-    def values(self) -> dict[str, tf.Tensor]:
+    def _values(self) -> dict[str, tf.Tensor]:
         """The multipliers."""
         return {f"{name}_multiplier": m for name, m in self.weighting.multipliers().items()}
 
-    def watched(self, outputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    def _watched(self, outputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The logits of each objective."""
         return {f"{name}_": outputs[name] for name in self.objectives}
 
-    def after_step(self) -> None:
+    def _after_step(self) -> None:
         """A step of the weighting, if it learns."""
         self.weighting.learn(self._last.terms.pop(threading.get_ident()))
 
@@ -102,13 +102,13 @@ class ObjectivesModel(LabelledModel):
         config = dict(config)
         trainable = config.pop("trainable")
         config["weights"] = keras.utils.deserialize_keras_object(config["weights"])
-        model = cls(**cls.revived(config))
+        model = cls(**cls._revived(config))
         if not trainable:
             freeze(model)
         return model
 
     @classmethod
-    def revived(cls, config: dict[str, Any]) -> dict[str, Any]:
+    def _revived(cls, config: dict[str, Any]) -> dict[str, Any]:
         """The arguments of a subclass, of its configuration."""
         raise NotImplementedError
 

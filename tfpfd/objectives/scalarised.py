@@ -39,7 +39,7 @@ class Scalarised(ObjectivesModel):
       ValueError: a weight is negative or not finite, or all are 0.
     """
 
-    served = "ranker"
+    _served = "ranker"
 
     def __init__(
         self,
@@ -70,6 +70,6 @@ class Scalarised(ObjectivesModel):
         return {**super().get_config(), "ranker": ranker}
 
     @classmethod
-    def revived(cls, config: dict[str, Any]) -> dict[str, Any]:
+    def _revived(cls, config: dict[str, Any]) -> dict[str, Any]:
         """The arguments, of the configuration."""
         return {**config, "ranker": keras.utils.deserialize_keras_object(config["ranker"])}

@@ -50,15 +50,15 @@ def digest(plain: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
 
 
-def mark_of(prints: Mapping[str, str]) -> str:
+def fingerprint_key(known: Mapping[str, str]) -> str:
     """The key of a batch whose inputs are of features with these fingerprints."""
-    return SCHEMA + ",".join(f"{name}={value}" for name, value in sorted(prints.items()))
+    return SCHEMA + ",".join(f"{name}={value}" for name, value in sorted(known.items()))
 
 
-def marked(names: Iterable[str]) -> set[str]:
+def looked_up_inputs(names: Iterable[str]) -> set[str]:
     """The inputs that a batch says were looked up."""
-    marks = [name[len(SCHEMA) :] for name in names if name.startswith(SCHEMA)]
-    return {said.partition("=")[0] for mark in marks for said in mark.split(",")}
+    told = [name[len(SCHEMA) :] for name in names if name.startswith(SCHEMA)]
+    return {said.partition("=")[0] for one in told for said in one.split(",")}
 
 
 def columns_of(names: Iterable[str]) -> list[str]:
@@ -66,22 +66,22 @@ def columns_of(names: Iterable[str]) -> list[str]:
     return sorted(name for name in names if not name.startswith("__"))
 
 
-def check_mark(
-    owner: str, prints: Mapping[str, str], names: Collection[str], required: bool
+def check_fingerprints(
+    owner: str, known: Mapping[str, str], names: Collection[str], required: bool
 ) -> None:
     """Refuses a batch that was looked up by another schema than that of its reader.
 
     Args:
       owner: what a message calls the reader.
-      prints: fingerprints of the features that it reads, by name.
+      known: fingerprints of the features that it reads, by name.
       names: of the batch's inputs.
       required: whether a batch that doesn't say its schema is refused as well.
 
     Raises:
       ValueError: naming the features that differ.
     """
-    marks = [name[len(SCHEMA) :] for name in names if name.startswith(SCHEMA)]
-    if not marks:
+    told = [name[len(SCHEMA) :] for name in names if name.startswith(SCHEMA)]
+    if not told:
         if required:
             raise ValueError(
                 f"the inputs of {owner} must be rows that its schema looked up, received columns "
@@ -92,11 +92,11 @@ def check_mark(
         return
     # A batch that was put together of two says twice what it is, and both must be true.
     said: dict[str, set[str]] = {}
-    for feature in ",".join(marks).split(","):
+    for feature in ",".join(told).split(","):
         name, _, value = feature.partition("=")
         said.setdefault(name, set()).add(value)
     differing = [
-        name for name, value in prints.items() if name in names and said.get(name) != {value}
+        name for name, value in known.items() if name in names and said.get(name) != {value}
     ]
     if differing:
         raise ValueError(

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
-from tfpfd._arguments import plain
+from tfpfd._arguments import without_numpy
 from tfpfd.schema.cells import Cells
 from tfpfd.schema.feature import Feature
 from tfpfd.schema.id_feature import IdFeature
@@ -22,6 +22,7 @@ from tfpfd.schema.kind_arguments import (
 )
 from tfpfd.schema.kind_json import LATER, TRAINING
 from tfpfd.schema.kinds import register_kind
+from tfpfd.schema.learner import Learner
 from tfpfd.schema.separated import Separated
 from tfpfd.schema.table_feature import PADDING_ROWS
 from tfpfd.schema.vocabulary import VocabularyLearner, hash_table
@@ -142,7 +143,7 @@ class Categorical(IdFeature):
                 f"`vocabulary` of feature '{self.name}' must be a tuple, "
                 f"received {self.vocabulary!r}"
             )
-        vocabulary = tuple(map(plain, self.vocabulary))
+        vocabulary = tuple(map(without_numpy, self.vocabulary))
         for value in vocabulary:
             # Empty strings and negative integers are how a missing value is written.
             if self.dtype == "string":
@@ -211,7 +212,7 @@ class Categorical(IdFeature):
         """Whether it has a vocabulary that is no other feature's."""
         return bool(self.vocabulary)
 
-    def learner(self) -> VocabularyLearner:
+    def learner(self) -> Learner:
         """Counts values."""
         return VocabularyLearner(self.min_count, self.max_size)
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfpfd._keras import keras
 from tfpfd.schema.columns import is_missing
-from tfpfd.schema.kind_arguments import check_name, make_plain
+from tfpfd.schema.kind_arguments import check_name, replace_numpy
 from tfpfd.schema.kind_json import checked_fields, settings_of
 from tfpfd.schema.learner import Learner
 from tfpfd.schema.table_requests import Asked, Embedded
@@ -40,7 +40,7 @@ class Feature(abc.ABC):
     name: str
 
     def __post_init__(self) -> None:
-        make_plain(self)
+        replace_numpy(self)
         check_name(self.name)
 
     # What it is declared as.

@@ -7,7 +7,7 @@ import keyword
 from collections.abc import Hashable
 from typing import Any
 
-from tfpfd._arguments import plain
+from tfpfd._arguments import without_numpy
 
 
 def check_name(name: object) -> None:
@@ -27,10 +27,10 @@ def check_name(name: object) -> None:
         )
 
 
-def make_plain(feature: Any) -> None:
+def replace_numpy(feature: Any) -> None:
     """Replaces NumPy's integers, strings and truth values: JSON has no place for them."""
     for argument in dataclasses.fields(feature):
-        object.__setattr__(feature, argument.name, plain(getattr(feature, argument.name)))
+        object.__setattr__(feature, argument.name, without_numpy(getattr(feature, argument.name)))
 
 
 def check_optional(owner: str, value: object) -> None:

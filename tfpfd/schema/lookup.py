@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfpfd.schema.batch_fingerprints import fingerprints, mark_of
+from tfpfd.schema.batch_fingerprints import fingerprint_key, fingerprints
 from tfpfd.schema.feature import Feature, Known
 
 
@@ -80,7 +80,7 @@ class Lookup(tf.Module):
         if not found:
             return {}
         rows = tf.shape(next(iter(found.values())))[0]
-        return {**found, mark_of(prints): tf.zeros([rows], tf.int8)}
+        return {**found, fingerprint_key(prints): tf.zeros([rows], tf.int8)}
 
     def signature(self) -> dict[str, tf.TensorSpec]:
         """Shapes and types of the raw columns."""

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfpfd.schema.adapt import learn
-from tfpfd.schema.batch_fingerprints import check_mark, fingerprints
+from tfpfd.schema.batch_fingerprints import check_fingerprints, fingerprints
 from tfpfd.schema.batches import Source
 from tfpfd.schema.declaration_checks import (
     check_columns_named,
@@ -196,7 +196,7 @@ class Schema:
         """
         known = self.features()
         prints = {c: self.fingerprints[name] for name in features for c in known[name].columns}
-        check_mark(owner, prints, names, required)
+        check_fingerprints(owner, prints, names, required)
 
     def columns(self, raw: Mapping[str, Any], features: Iterable[Feature]) -> dict[str, np.ndarray]:
         """Checks raw columns and brings them into the form that `lookup` takes.

@@ -58,7 +58,10 @@ class TwoTowerModule(tf.Module):
             self.bias = tf.Variable(bias, trainable=False, name="bias") if is_sum else bias
         self.weights = {
             "encoder": encoder_weights(student),
-            "user_tower": [tf_variable(v) for v in network.user_tower.weights],
+            # What the user's embedding is made of, its scale too.
+            "user_tower": [
+                tf_variable(v) for v in (*network.user_tower.weights, *network.scale_weights)
+            ],
             "item_tower": [tf_variable(v) for v in network.item_tower.weights],
         }
 

@@ -138,7 +138,7 @@ class _SoftListwise(ListLoss):
 
     targets = SOFT_LABELS
 
-    def shares(self, logits: tf.Tensor, lists: Lists) -> _Shares:
+    def _shares(self, logits: tf.Tensor, lists: Lists) -> _Shares:
         """From which P follows, for logits `[rows]`."""
         raise NotImplementedError
 
@@ -148,9 +148,9 @@ class _SoftListwise(ListLoss):
         """See `ListLoss`; `truth` are logits of the teacher."""
         speaks = lists.sizes > 1
         weight = lists.mean(weights) * tf.cast(speaks, weights.dtype)
-        parts, _ = self.shares(truth, lists)
+        parts, _ = self._shares(truth, lists)
         soft = lists.scale(parts, weight / lists.sum(parts))
-        return _cross_entropy(soft, weight, self.shares(logits, lists), lists), speaks
+        return _cross_entropy(soft, weight, self._shares(logits, lists), lists), speaks
 
 
 @register
@@ -181,7 +181,7 @@ class SoftListwiseSoftmax(_SoftListwise):
         super().__init__(name=name, **kwargs)
         self.temperature = check_temperature(temperature)
 
-    def shares(self, logits: tf.Tensor, lists: Lists) -> _Shares:
+    def _shares(self, logits: tf.Tensor, lists: Lists) -> _Shares:
         """Those of `f / T`."""
         return _exponential(logits / self.temperature, lists)
 
@@ -211,7 +211,7 @@ class CalibratedListwise(_SoftListwise):
     def __init__(self, name: str = "calibrated_listwise", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
 
-    def shares(self, logits: tf.Tensor, lists: Lists) -> _Shares:
+    def _shares(self, logits: tf.Tensor, lists: Lists) -> _Shares:
         """`σ(f)`."""
         # Of a list of nothing but smaller probabilities, 1e-26, the sum would be 0.
         probabilities = tf.sigmoid(tf.maximum(logits, -60.0))

@@ -19,7 +19,7 @@ from tfpfd.evaluation.rivals.registry import (
     register_rival,
     title_of_rival,
 )
-from tfpfd.evaluation.rivals.shown_rows import Rows, ShownRows
+from tfpfd.evaluation.rivals.shown_rows import RivalRows, ShownRows
 
 # In this order they stand in tables.
 for _rival in (BIAS, LOGISTIC_REGRESSION, BOOSTED_TREES, POPULARITY, ITEM_KNN, EASE):
@@ -33,7 +33,7 @@ __all__ = [
     "CatalogueRival",
     "PointwiseRival",
     "RetrievalRival",
-    "Rows",
+    "RivalRows",
     "ShownRows",
     "ease",
     "item_knn",

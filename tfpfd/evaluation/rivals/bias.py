@@ -13,7 +13,7 @@ from tfpfd._arguments import check_number
 from tfpfd.evaluation.intervals import FloatArray
 from tfpfd.evaluation.rivals.catalogue_rival import as_long
 from tfpfd.evaluation.rivals.registry import Candidate, PointwiseRival
-from tfpfd.evaluation.rivals.shown_rows import Rows, ShownRows
+from tfpfd.evaluation.rivals.shown_rows import RivalRows, ShownRows
 
 # What is tried on validation rows.
 SHRINKAGES = (1.0, 3.0, 10.0, 30.0, 100.0)
@@ -111,7 +111,7 @@ def _candidates(rows: ShownRows) -> Iterator[Candidate]:
     for shrinkage in SHRINKAGES:
         model = BiasModel(rows.train.users, rows.train.items, rows.train.labels, shrinkage)
 
-        def rates(some: Rows, model: BiasModel = model) -> FloatArray:
+        def rates(some: RivalRows, model: BiasModel = model) -> FloatArray:
             return as_rates(model.predict(some.users, some.items), rows.train.labels.mean())
 
         yield Candidate(

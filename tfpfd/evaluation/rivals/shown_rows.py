@@ -16,7 +16,7 @@ from tfpfd.schema.feature import raw_columns
 
 
 @dataclass(frozen=True)
-class Rows:
+class RivalRows:
     """Rows of one part.
 
     Args:
@@ -36,7 +36,7 @@ class Rows:
     @classmethod
     def of(
         cls, name: str, frame: pd.DataFrame, schema: Schema, user_key: str, item_key: str | None
-    ) -> Rows:
+    ) -> RivalRows:
         """Checks the rows of a frame.
 
         Args:
@@ -89,13 +89,15 @@ class ShownRows(NamedTuple):
       numbers: `[rows, columns]` of each part, `ServedFeatures` made of the training rows.
     """
 
-    train: Rows
-    validation: Rows
-    test: Rows
+    train: RivalRows
+    validation: RivalRows
+    test: RivalRows
     numbers: tuple[FloatArray, FloatArray, FloatArray]
 
     @classmethod
-    def of(cls, train: Rows, validation: Rows, test: Rows, schema: Schema) -> ShownRows:
+    def of(
+        cls, train: RivalRows, validation: RivalRows, test: RivalRows, schema: Schema
+    ) -> ShownRows:
         """Rows with the numbers that their served features make."""
         features = ServedFeatures(schema, train.columns, train.labels, train.weights)
         held, asked = (features.numbers(part.columns) for part in (validation, test))

@@ -11,7 +11,7 @@ from tfpfd.evaluation.intervals import FloatArray
 from tfpfd.evaluation.metrics import SMALLER_IS_BETTER, evaluate_rows
 from tfpfd.evaluation.rivals.catalogue_rival import CatalogueRival
 from tfpfd.evaluation.rivals.registry import POINTWISE, RETRIEVAL, Candidate, RetrievalRival
-from tfpfd.evaluation.rivals.shown_rows import Rows, ShownRows
+from tfpfd.evaluation.rivals.shown_rows import RivalRows, ShownRows
 from tfpfd.schema import Schema
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Tuned:
 
 
 def pointwise_rivals(
-    train: Rows, validation: Rows, test: Rows, schema: Schema, metric: str
+    train: RivalRows, validation: RivalRows, test: RivalRows, schema: Schema, metric: str
 ) -> dict[str, Tuned]:
     """Fits the rivals on training rows and chooses their settings on validation rows.
 
@@ -98,7 +98,7 @@ def pointwise_rivals(
         }
 
 
-def _best(candidates: Iterable[Candidate], validation: Rows, metric: str) -> Tuned:
+def _best(candidates: Iterable[Candidate], validation: RivalRows, metric: str) -> Tuned:
     sign = -1 if metric in SMALLER_IS_BETTER else 1
     best, chosen = -math.inf, None
     for setting, scores, on_test in candidates:
