@@ -1,6 +1,7 @@
 """Audits that were killed and go on, and folders that aren't theirs."""
 
 import dataclasses
+import json
 import shutil
 from pathlib import Path
 
@@ -242,6 +243,15 @@ def test_a_folder_without_its_manifest_or_with_a_damaged_one_is_refused(data, un
     manifest.unlink()
     with pytest.raises(ValueError, match=r"holds cells without the audit.json"):
         run(data, folder)
+    assert untrained == []
+
+
+def test_a_folder_from_before_a_name_changed_goes_on(data, untrained, folder):
+    manifest = folder / "cells" / "audit.json"
+    described = json.loads(manifest.read_text())
+    described["weight"] = described.pop("distillation_weight")
+    manifest.write_text(json.dumps(described))
+    run(data, folder)
     assert untrained == []
 
 

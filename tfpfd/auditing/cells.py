@@ -121,9 +121,9 @@ class Cells:
                 )
             return
         try:
-            found = json.loads(manifest.read_text(encoding="utf-8"))
-            # λ's name in folders from before it had this one.
-            found = {"distillation_weight": found.get("weight"), **found}
+            found = {**json.loads(manifest.read_text(encoding="utf-8"))}
+            if "weight" in found:  # λ's name in folders from before it had this one.
+                found["distillation_weight"] = found.pop("weight")
             found = {key: found[key] for key in self._described}
         except (ValueError, KeyError, TypeError):
             raise ValueError(f"'{manifest}' can't be read: choose another `out`") from None
