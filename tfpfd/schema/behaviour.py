@@ -18,7 +18,7 @@ from tfpfd.schema.columns import come_padded, is_missing, warn_of_padding
 from tfpfd.schema.feature import Columns, Feature, Known, Tensors
 from tfpfd.schema.kind_arguments import check_positive
 from tfpfd.schema.kinds import feature_of, register_kind
-from tfpfd.schema.learner import ByName
+from tfpfd.schema.learner import ByName, Learner
 from tfpfd.schema.table_feature import mean_of_held
 from tfpfd.schema.table_requests import Asked, Embedded
 from tfpfd.schema.vocabulary import cross_entropy, members
@@ -141,7 +141,7 @@ class Behaviour(Feature):
         """Whether a step's feature does."""
         return any(step.holds_learned for step in self.steps)
 
-    def learner(self) -> ByName:
+    def learner(self) -> Learner:
         """Those of the steps' features."""
         return ByName({step.name: step.learner() for step in self.steps if not step.learned})
 

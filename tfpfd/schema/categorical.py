@@ -184,11 +184,11 @@ class Categorical(IdFeature):
         return "values" if self.separator is None else None
 
     @property
-    def cells(self) -> Cells:
+    def _cells(self) -> Cells:
         """One id a row, or how several are held."""
         if self.separator is not None:
             return Separated(self.separator)
-        return super().cells if self.weights is None else Weighted(self.weights)
+        return super()._cells if self.weights is None else Weighted(self.weights)
 
     @property
     def rows(self) -> int:

@@ -24,18 +24,18 @@ class IdFeature(TableFeature):
     oov_rate: float = 0.0
 
     @property
-    def cells(self) -> Cells:
+    def _cells(self) -> Cells:
         """How a row holds its ids."""
         return Cells()
 
     @property
     def columns(self) -> tuple[str, ...]:
         """That of the ids, and what is beside it."""
-        return (self.name, *self.cells.beside)
+        return (self.name, *self._cells.beside)
 
     def check(self, raw: Mapping[str, Any], known: Known) -> dict[str, np.ndarray]:
         """Strings or int64, `[rows]` or `[rows, width]`, or as its cells are."""
-        return self.cells.check(self.name, raw, self._kind(known), self.length, self.optional)
+        return self._cells.check(self.name, raw, self._kind(known), self.length, self.optional)
 
     def _owner(self, known: Known) -> Any:
         return known[self.table]
@@ -45,40 +45,40 @@ class IdFeature(TableFeature):
 
     def signature(self, known: Known) -> dict[str, tf.TensorSpec]:
         """Strings or int64, `[batch]` or `[batch, width]`, or as its cells are."""
-        return self.cells.signature(self.name, self._kind(known), self.length)
+        return self._cells.signature(self.name, self._kind(known), self.length)
 
     def sample(self, rows: int, known: Known, random: np.random.Generator) -> dict[str, np.ndarray]:
         """Ids of the vocabulary; of several a row any number that is used."""
         owner, kind = self._owner(known), self._kind(known)
         values = range(owner.hash_buckets) if owner.hash_buckets else owner.vocabulary
-        return self.cells.sample(self.name, values, kind, self.length, rows, random)
+        return self._cells.sample(self.name, values, kind, self.length, rows, random)
 
     def teaches(self, columns: Columns, known: Known) -> dict[str, Any]:
         """The ids, to the owner of the vocabulary."""
-        return {self.table: self.cells.ids_of(self.name, columns, self._kind(known))}
+        return {self.table: self._cells.ids_of(self.name, columns, self._kind(known))}
 
     def look_up(
         self, raw: Tensors, known: Known, resources: Mapping[str, Any]
     ) -> dict[str, tf.Tensor]:
         """Rows of the table; of several ids the last ones, moved to the front."""
-        ids = self.cells.raw_ids(self.name, raw, self._kind(known))
+        ids = self._cells.raw_ids(self.name, raw, self._kind(known))
         rows = look_up(ids, self._owner(known), resources.get(self.table))
-        return self.cells.used(self.name, rows, raw, self.length)
+        return self._cells.used(self.name, rows, raw, self.length)
 
     def inputs(self) -> dict[str, tf.TensorSpec]:
         """Rows of the table, and what is beside them."""
-        return {**super().inputs(), **self.cells.inputs(self.length)}
+        return {**super().inputs(), **self._cells.inputs(self.length)}
 
     def probe(self, rows: int, known: Known) -> dict[str, np.ndarray]:
         """The first rows of the table, again and again where it has fewer."""
-        return {**super().probe(rows, known), **self.cells.probe(rows, self.length)}
+        return {**super().probe(rows, known), **self._cells.probe(rows, self.length)}
 
     def combine(self, inputs: Tensors, embedded: Several[Embedded], layer: Any) -> tf.Tensor:
         """The vector of the one id, or the mean of several."""
         if self.length is None:
             return super().combine(inputs, embedded, layer)
         (one,) = embedded
-        return self.cells.mean(inputs, one)
+        return self._cells.mean(inputs, one)
 
     @property
     def oov_rates(self) -> dict[str, float]:
@@ -107,7 +107,7 @@ class IdFeature(TableFeature):
 
     def ids(self, columns: Columns) -> tuple[np.ndarray, np.ndarray]:
         """The ids; of several a row those that are used."""
-        return members(self.cells.ids_of(self.name, columns, "string"), self.length)
+        return members(self._cells.ids_of(self.name, columns, "string"), self.length)
 
     def numbers(self, columns: Columns) -> list[np.ndarray]:
         """How many ids a row has, where that differs."""

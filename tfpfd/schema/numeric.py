@@ -194,7 +194,7 @@ class Numeric(TableFeature):
         """Whether it has edges, or a mean."""
         return bool(self.boundaries) or self.mean is not None
 
-    def learner(self) -> ByName:
+    def learner(self) -> Learner:
         """Samples values, and sums them up, as far as that isn't given."""
         quantiles = self.form != "value" and self.boundaries is None
         moments = self.form != "buckets" and self.mean is None
