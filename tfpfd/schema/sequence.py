@@ -23,6 +23,8 @@ from tfpfd.schema.table_requests import Embedded
 class Sequence(IdFeature):
     """A user's behaviour: ids of another feature's vocabulary in order, the oldest first.
 
+    The short form of a `Behaviour`, whose steps have more than an id.
+
     Args:
       name: the column; each row holds any number of values, also none.
       of: name of the `Categorical` whose vocabulary and table the values belong to.
