@@ -51,7 +51,8 @@ def schema_of(*features, **sides):
 
 def looked_up(columns, feature=READ):
     schema = schema_of(feature)
-    checked = schema.columns(columns, [feature])
+    given = [one for one in schema.features().values() if set(one.columns) <= set(columns)]
+    checked = schema.columns(columns, given)
     return schema.lookup({name: tf.constant(values) for name, values in checked.items()})
 
 
@@ -228,7 +229,7 @@ def test_padding_never_matters(encoder):
     """Each encoder of behaviours takes steps of several columns, and none sees what pads them."""
     behaviour = ENCODERS[encoder]
     encoder = FeatureEncoder(schema_of(READ), ["read", "item"], dim=2, behaviour=behaviour)
-    inputs = {**looked_up(COLUMNS), "item": tf.constant([2, 3, 4])}
+    inputs = looked_up({**COLUMNS, "item": ["a", "b", "c"]})
     changed = {name: values.numpy() for name, values in inputs.items()}
     changed["how"][2, 1], changed["seconds"][2, 1], changed["cover"][2, 1] = 2, 9.0, math.nan
     expected = encoder(inputs)["read"]
