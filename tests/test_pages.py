@@ -125,6 +125,18 @@ class TestPython:
         assert names["logits"].shape == (len(names["test"]),)
         assert set(names["taught"].features("privileged")) <= set(names["later"])
 
+    @of_page("docs/shop.md")
+    def test_a_shop(self, here):
+        names = run("docs/shop.md")
+        first, second = (here / "saved_models" / "shop" / number for number in "12")
+        for version, items in ((first, 100), (second, 103)):
+            found = tfpfd.inspect_export(version)
+            assert found.findings == []
+            assert found.manifest["items"] == items
+            assert {"dwell", *(one.name for one in names["past"].declarations)} <= {*found.stripped}
+        assert set(names["new"]["item"]) <= set(names["ranked"])
+        assert names["found"]["teacher_auc"] > names["found"]["student_auc"] > 0.5
+
     @of_page("docs/methods.md")
     def test_a_label_store(self, here):
         history = run("docs/methods.md")["model"].history.history

@@ -290,26 +290,31 @@ REFUSED = {
     "no day": (
         {},
         {"validation": DATA.validation.drop(columns="day")},
-        r"`data.validation` misses the columns \['day'\]",
+        r"`validation` misses the columns \['day'\]",
     ),
     "no user": (
         {},
         {"test": DATA.test.assign(user=np.nan)},
-        "`data.test` must hold a user in every row, received 16 missing",
+        "`test` must hold a user in every row, received 16 missing",
     ),
     "no choices": ({}, {"train": DATA.train[:0]}, "`data.train` must hold a row for each choice"),
     "pairs": (
         {},
         {"seen": DATA.test[["item"]]},
-        r"`data.seen` misses the columns \['user'\]",
+        r"`seen` misses the columns \['user'\]",
     ),
-    "items": ({}, {"items": DATA.items.rename(columns={"item": "id"})}, "`data.items` misses"),
+    "items": ({}, {"items": DATA.items.rename(columns={"item": "id"})}, "`items` misses"),
     "strings": (
         {},
         {"history": DATA.test.assign(user="u")},
-        "`data.history` and `data.train` must hold the same type of user",
+        "`history` and `train` must hold the same type of user",
     ),
-    "drawn": ({}, {"drawn": 0}, "`data.drawn` must be an integer of at least 1, received 0"),
+    "one frame twice": (
+        {},
+        {"test": DATA.validation},
+        "`data.validation` and `data.test` must hold different rows, received the same 16 rows",
+    ),
+    "drawn": ({}, {"drawn": 0}, "`drawn` must be an integer of at least 1, received 0"),
 }
 
 
@@ -319,6 +324,32 @@ def test_refusals(case, trained):
     with pytest.raises(ValueError, match=message):
         run(dataclasses.replace(DATA, **changed), **settings)
     assert trained == []
+
+
+MISTAKEN = {
+    "no frame": ({"items": 3}, "`items` must be a pandas.DataFrame, received 3"),
+    "swapped": (
+        {"items": DATA.schema, "schema": DATA.items},
+        "`schema` must be a tfpfd.Schema, received a DataFrame",
+    ),
+    "no name": ({"user": None}, "`user` must be the name of a column, received None"),
+    "one string": ({"extra_columns": "day"}, "`extra_columns` must be names in a list"),
+    "a frame for a function": (
+        {"privileged": fits(DATA.train)},
+        r"`privileged` must be a function of \(frame\) that returns .*, received a DataFrame",
+    ),
+    "two arguments": (
+        {"privileged": lambda user, item: None},
+        r"`privileged` must be a function of \(frame\).*, received <lambda>\(user, item\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKEN)
+def test_mistakes(case):
+    changed, message = MISTAKEN[case]
+    with pytest.raises(TypeError, match=message):
+        dataclasses.replace(DATA, **changed)
 
 
 def test_rows_have_no_metric_of_a_catalogue():

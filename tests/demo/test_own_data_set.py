@@ -84,7 +84,8 @@ def test_a_data_set_of_one_file_is_audited(tmp_path, monkeypatch):
 def test_data_sets_that_are_not_there_are_listed(tmp_path):
     said = audit("--data", "shop", "--out", tmp_path / "out")
     assert said.exit_code == 2
-    assert "'shop' is none of the built-in datasets ['kuairand', 'marketplace', " in said.output
+    assert "`--data` must be one of ['kuairand', 'marketplace', " in said.output
+    assert "received 'shop', which is none" in said.output
     said = audit("--data", "mediator:/x", "--out", tmp_path / "out")
     assert said.exit_code == 2
     assert "mediator is simulated and has no path" in said.output

@@ -53,6 +53,46 @@ def served_alone(schema, batches):
     return batches.map(lambda x, y: ({k: v for k, v in x.items() if k not in privileged}, y))
 
 
+class TestASizeBesideBatches:
+    """Keras takes no notice of it, or would read other batches than those that were made."""
+
+    @pytest.mark.parametrize("argument", ["batch_size", "validation_batch_size"])
+    def test_fit(self, make, batches_of, argument):
+        model = make()
+        model.compile("sgd")
+        before = model.get_weights()
+        message = rf"`{argument}` must be left out for a \w+, which has batches already, received 2"
+        with pytest.raises(ValueError, match=message):
+            model.fit(
+                batches_of(8, 4), validation_data=batches_of(8, 4), verbose=0, **{argument: 2}
+            )
+        for one, other in zip(model.get_weights(), before, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+    @pytest.mark.parametrize("method", ["evaluate", "predict"])
+    def test_others(self, schema, linear, batches_of, method):
+        ranker = Ranker(schema, linear())
+        ranker.compile("sgd")
+        with pytest.raises(ValueError, match="`batch_size` must be left out for a "):
+            getattr(ranker, method)(batches_of(8, 4), batch_size=2, verbose=0)
+        if method == "predict":
+            with pytest.raises(ValueError, match="`batch_size` must be left out for a "):
+                ranker.predict(batches_of(8, 4), 2)
+
+    def test_arrays_have_none_yet(self, schema, linear, batches_of):
+        """Validated on batches, of which the size of the arrays says nothing."""
+        ranker = Ranker(schema, linear())
+        ranker.compile("sgd")
+        ((inputs, labels),) = batches_of(8, 8)
+        arrays = {name: rows.numpy() for name, rows in inputs.items()}
+        held_out = batches_of(8, 4)
+        history = ranker.fit(
+            arrays, labels.numpy(), batch_size=4, validation_data=held_out, verbose=0
+        ).history
+        assert np.isfinite(history["val_loss"]).all()
+        assert ranker.predict(arrays, batch_size=4, verbose=0).shape == (8,)
+
+
 WRONG = {
     "served columns alone": served_alone,
     "no inputs": lambda schema, batches: batches.map(lambda x, y: y),

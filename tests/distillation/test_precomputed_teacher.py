@@ -110,7 +110,7 @@ def test_rows_of_a_user_stay_together():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"folds": 1}, "`folds` must be at least 2, received 1"),
+        ({"folds": 1}, "`folds` must be an integer of at least 2, received 1"),
         ({"folds": 4}, "`folds` is 4: expected as many labelled rows, received 3"),
         ({"by": "session"}, "`by` must name a column, received 'session'"),
         ({"by": "user"}, "expected as many values of 'user' with a labelled row, received 1"),

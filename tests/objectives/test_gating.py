@@ -96,7 +96,7 @@ def test_saved_and_loaded(gated, lists_of, listed, tmp_path):
 
 
 def test_refusals(schema, gate, listed, student, ranker):
-    with pytest.raises(ValueError, match="`units` must be at least 1, received 0"):
+    with pytest.raises(ValueError, match="`units` must be an integer of at least 1, received 0"):
         FusionGate(PRIOR, FeatureEncoder(schema, ["age"]), units=0)
     with pytest.raises(ValueError, match="`weights` must have one that isn't 0"):
         gate({"book": 0.0})

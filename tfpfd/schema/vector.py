@@ -29,12 +29,12 @@ class Vector(Feature):
 
     >>> import pandas as pd
     >>> from tfpfd import Categorical, FeatureEncoder, Schema
-    >>> rows = pd.DataFrame({"film": ["a", "b"], "poster": [[3.0, 4.0], None], "label": 1.0})
+    >>> rows = pd.DataFrame({"film": ["a", "b"], "poster": [[0.0, 4.0], None], "label": 1.0})
     >>> poster = Vector("poster", dim=2, normalized=True, optional=True)
     >>> schema = Schema(user=[], item=[Categorical("film"), poster]).adapt(rows, verbose=0)
-    >>> inputs = schema.lookup({"poster": tf.constant([[3.0, 4.0], [float("nan")] * 2])})
-    >>> FeatureEncoder(schema, ["poster"])(inputs)["poster"].numpy().round(2).tolist()
-    [[0.6, 0.8, 1.0], [0.0, 0.0, 0.0]]
+    >>> inputs = schema.lookup({"poster": tf.constant([[0.0, 4.0], [float("nan")] * 2])})
+    >>> FeatureEncoder(schema, ["poster"])(inputs)["poster"].numpy().tolist()
+    [[0.0, 1.0, 1.0], [0.0, 0.0, 0.0]]
 
     Args:
       name: the column: `[rows, dim]`, or a list or array a row.

@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfpfd._arguments import names_in
+from tfpfd._files import path_in
 from tfpfd.distillation import Ranker
 from tfpfd.schema import Side
 from tfpfd.schema.batches import Source
@@ -131,6 +132,7 @@ def export(
       OSError: `path` can't be written.
       RuntimeError: something privileged was found in the files written; nothing is published.
     """
+    base = path_in("path", path)
     operations = names_in("operations", operations)
     if side is not None:
         if items is not None:
@@ -148,7 +150,7 @@ def export(
     functions = plan.functions()
     check_reads(functions)
     # Now, as embedding a large catalogue takes long; what can be written only writing shows.
-    check_writable(Path(path))
+    check_writable(base)
     # Their names stand in the manifest alone, so that every other file can be searched for them.
     served = dataclasses.replace(plan.schema.served(), stripped=())
     rankers: list[Any] = list(student.values()) if isinstance(student, Mapping) else [student]
@@ -164,7 +166,7 @@ def export(
             embed = functions["item_embedding"]
             return write_items(directory, embed, served, items, parts, facts, verbose)
 
-    version = publish(Path(path), write, served, details, requests, operations)
+    version = publish(base, write, served, details, requests, operations)
     if verbose and not requests and warmup_requests is None:
         print('No warm-up requests for TF Serving were written: pip install "tfpfd[serving]"')
     return version
