@@ -12,6 +12,11 @@ pytestmark = pytest.mark.slow
 
 SHOWN = [
     tfpfd.Schema,
+    tfpfd.Categorical,
+    tfpfd.Numeric,
+    tfpfd.Vector,
+    tfpfd.Behaviour,
+    tfpfd.layers.set_vectors,
     tfpfd.Ranker,
     tfpfd.Distillation,
     tfpfd.data.from_rows,

@@ -24,7 +24,7 @@ from tfpfd.schema.kinds import feature_of
 
 @register_kind
 @dataclass(frozen=True)
-class Vector(Feature):
+class Point(Feature):
     """Numbers `[dim]` a row, such as an embedding of a text; a row without any is zeros.
 
     Args:
@@ -102,9 +102,9 @@ class MeanSquare:
 
 
 DECLARED = Schema(
-    user=[Categorical("user"), Vector("taste", dim=3), Sequence("seen", of="item", length=2)],
-    item=[Categorical("item"), Numeric("price"), Vector("text", dim=2)],
-    privileged={"cross": [Vector("secret", dim=4), Numeric("affinity")]},
+    user=[Categorical("user"), Point("taste", dim=3), Sequence("seen", of="item", length=2)],
+    item=[Categorical("item"), Numeric("price"), Point("text", dim=2)],
+    privileged={"cross": [Point("secret", dim=4), Numeric("affinity")]},
     list_key="user",
 )
 
@@ -174,10 +174,10 @@ def test_adapted(rows, schema):
 
 def test_json(schema):
     assert Schema.from_json(schema.to_json()) == schema
-    with pytest.raises(ValueError, match="'dim' of a Vector must be an integer, received 'x'"):
-        feature_of({"kind": "Vector", "name": "a", "dim": "x"})
+    with pytest.raises(ValueError, match="'dim' of a Point must be an integer, received 'x'"):
+        feature_of({"kind": "Point", "name": "a", "dim": "x"})
     with pytest.raises(ValueError, match=r"must hold \['dim', 'name'\] and may hold"):
-        feature_of({"kind": "Vector", "name": "a"})
+        feature_of({"kind": "Point", "name": "a"})
 
 
 def test_looked_up(rows, schema):
@@ -314,9 +314,9 @@ def test_retrained_from_a_version(rows, trained, tmp_path):
 
 
 def test_a_name_of_another_kind_is_refused():
-    with pytest.raises(ValueError, match="new name, 'Vector' is taken"):
+    with pytest.raises(ValueError, match="new name, 'Point' is taken"):
 
         @register_kind
         @dataclass(frozen=True)
-        class Vector(Feature):
+        class Point(Feature):
             """Of the same name."""

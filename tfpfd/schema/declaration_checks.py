@@ -19,7 +19,7 @@ def features_of(argument: str, group: Any) -> tuple[Feature, ...]:
     for feature in features:
         if not several or not isinstance(feature, Feature):
             raise ValueError(
-                f"`{argument}` must be a tuple of Categorical, Numeric and Sequence features, "
+                f"`{argument}` must be a tuple of features, such as Categorical and Numeric, "
                 f"received {feature!r}"
             )
     return features

@@ -161,7 +161,7 @@ class Schema:
     def table_rows(self, feature: Feature) -> int:
         """Number of rows of the embedding tables that `feature` uses."""
         known = self.features()
-        return sum(known[name].rows for name in feature.tables)
+        return sum(feature.table_rows(name, known) for name in feature.tables)
 
     def raw_spec(self, feature: Feature) -> tf.TensorSpec:
         """Shape and type of the raw column of `feature` in a request, the batch first."""
@@ -195,7 +195,8 @@ class Schema:
         Raises:
           ValueError: naming the features that differ.
         """
-        prints = {name: self.fingerprints[name] for name in features}
+        known = self.features()
+        prints = {c: self.fingerprints[name] for name in features for c in known[name].columns}
         check_fingerprints(owner, prints, names, required)
 
     def columns(self, raw: Mapping[str, Any], features: Iterable[Feature]) -> dict[str, np.ndarray]:

@@ -66,7 +66,8 @@ def export(
     ('1', TensorShape([1, 2]))
 
     It takes raw strings and numbers, with missing values as "", negative integers or NaN, and
-    several values a row as `[batch, width]` padded with them. Signatures of a student with items:
+    several values a row as `[batch, width]` padded with them, all columns of a behaviour to one
+    width; a vector as `[batch, dim]`. Signatures of a student with items:
 
     - `serving_default`: user features → `item_ids`, `scores` `[batch, k]`;
     - `top_k`: user features and `k`, one number or one a row, of which the largest counts → the
