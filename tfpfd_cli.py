@@ -164,6 +164,14 @@ def audit_rows(
     user_key: Annotated[
         str | None, typer.Option(help="the column of the user id; the list key if not given")
     ] = None,
+    sees: Annotated[
+        str | None, typer.Option(help="what the teacher sees: all (the default) or privileged")
+    ] = None,
+    distillation_weight: Annotated[
+        float | None, typer.Option(help="λ, the share of the soft labels")
+    ] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="of Adam")] = None,
+    epochs: Annotated[int | None, typer.Option(help="at most")] = None,
     out: Annotated[Path, typer.Option(help="where the report goes")] = Path("audit"),
 ) -> None:
     """Do privileged features help a small student, or is it only regularisation?"""
@@ -172,7 +180,13 @@ def audit_rows(
 
     console = Console()
     try:
-        report, page = run(data, schema, seeds, metric, out, user_key)
+        given = {
+            "sees": sees,
+            "distillation_weight": distillation_weight,
+            "learning_rate": learning_rate,
+            "epochs": epochs,
+        }
+        report, page = run(data, schema, seeds, metric, out, user_key, given)
     except (OSError, ValueError) as error:
         console.print(f"[red]error[/]: {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(2) from None

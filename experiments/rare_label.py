@@ -121,7 +121,7 @@ class RareLabel(MethodExperiment):
     @property
     def _panels(self) -> list[Panel]:
         if not can(self.source, "simulated"):
-            return [Panel(method, method, self.settings_of_tasks) for method in TAUGHT]
+            return [Panel(method, method, self.settings_of_tasks, "label") for method in TAUGHT]
         return [
             Panel(
                 f"{method}, strength {strength:g}, {rows:,} rows",
@@ -131,6 +131,7 @@ class RareLabel(MethodExperiment):
                     for task in self.settings_of_tasks.values()
                     if (task["strength"], task["rows"]) == (strength, rows)
                 },
+                "rows with the label",
             )
             for rows in ROWS
             for strength in STRENGTHS

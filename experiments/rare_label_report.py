@@ -59,11 +59,13 @@ class Panel:
       title: above it.
       method: whose gains.
       tasks: settings by what the axis calls them.
+      axis: what the tasks differ in.
     """
 
     title: str
     method: str
     tasks: Mapping[str, Cell]
+    axis: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,5 +223,7 @@ def draw(results: FinishedCells, metric: str, title: str, panels: Sequence[Panel
     figure.legend(
         known.values(), known.keys(), loc="outside lower center", ncols=len(known), fontsize=9
     )
-    figure.suptitle(f"{title}, larger is better; 95 % intervals over seeds and users", fontsize=11)
+    figure.supxlabel(f"gain in {title}", fontsize=10)
+    figure.supylabel(panels[0].axis, fontsize=10)
+    figure.suptitle("Larger is better; 95 % intervals over seeds and users", fontsize=11)
     return figure

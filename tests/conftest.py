@@ -1,5 +1,7 @@
 """A tiny schema, rows of it and a network, for all tests."""
 
+import gc
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,23 @@ from tfpfd.datasets import movielens_100k
 from tfpfd.layers import joined
 from tfpfd.schema.batch_fingerprints import fingerprint_key, fingerprints
 
-KUAIRAND = Path(__file__).resolve().parents[1] / "../shared/data/kuairand-pure"
+OUTSIDE = {"movielens", "outside_data"}
+"""Fixtures that need data from elsewhere: a test that uses one is marked `outside_data`."""
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if OUTSIDE.intersection(item.fixturenames):
+            item.add_marker("outside_data")
+    # So that no process is alone with a long file at the end.
+    long = {item.path for item in items if item.get_closest_marker("long")}
+    items.sort(key=lambda item: item.path not in long)
+
+
+def pytest_collection_finish():
+    # What was imported stays: looking through it for garbage again and again takes time.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -133,8 +151,20 @@ def movielens():
 
 
 @pytest.fixture(scope="session")
-def kuairand_folder():
+def outside_data():
+    """A function from the name of a folder below $TFPFD_TEST_DATA to its path."""
+
+    def outside_data(name):
+        if not (root := os.environ.get("TFPFD_TEST_DATA")):
+            pytest.skip(f"needs {name}: set TFPFD_TEST_DATA to the folder that holds it")
+        if not (folder := Path(root).resolve() / name).is_dir():
+            pytest.skip(f"needs {name}, which isn't in TFPFD_TEST_DATA, {root}")
+        return folder
+
+    return outside_data
+
+
+@pytest.fixture(scope="session")
+def kuairand_folder(outside_data):
     """The files of a part of KuaiRand-Pure."""
-    if not KUAIRAND.is_dir():
-        pytest.skip(f"the part of KuaiRand-Pure isn't in {KUAIRAND}")
-    return KUAIRAND
+    return outside_data("kuairand-pure")

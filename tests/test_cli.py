@@ -42,6 +42,7 @@ def run(*arguments):
     return CliRunner().invoke(app, ["inspect", *map(str, arguments)], env={"COLUMNS": "500"})
 
 
+@pytest.mark.slow
 def test_a_clean_export_exits_with_0(path):
     for directory in (path, path.parent):
         result = run(directory)
@@ -59,6 +60,7 @@ def test_a_clean_export_exits_with_0(path):
             assert text in result.output
 
 
+@pytest.mark.slow
 def test_a_finding_exits_with_1(path):
     result = run(path, "--privileged", "user_id")
     assert result.exit_code == 1
@@ -67,6 +69,7 @@ def test_a_finding_exits_with_1(path):
     assert "nothing privileged" not in result.output
 
 
+@pytest.mark.slow
 def test_no_export_exits_with_2(tmp_path, path):
     # A name that the console would take for markup.
     result = run(tmp_path / "no[/b]where")
@@ -79,6 +82,7 @@ def test_no_export_exits_with_2(tmp_path, path):
     assert "can't be read as a SavedModel" in result.output
 
 
+@pytest.mark.slow
 def test_refresh_writes_the_next_version_or_exits_with_2(path, tmp_path):
     base, items = tmp_path / "model", tmp_path / "items.parquet"
     shutil.copytree(path, base / "1")
@@ -97,6 +101,7 @@ def test_refresh_writes_the_next_version_or_exits_with_2(path, tmp_path):
     assert "holds no SavedModel" in result.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [["--help"], ["--version"], ["audit", "--help"]])
 def test_what_needs_no_tensorflow_imports_none(options):
     program = (
@@ -114,6 +119,7 @@ def test_what_needs_no_tensorflow_imports_none(options):
         assert said.stdout == f"tfpfd {__version__}\n"
 
 
+@pytest.mark.slow
 def test_no_log_of_tensorflow_is_among_what_a_command_says(path):
     environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
     program = "import tfpfd_cli; tfpfd_cli.main()"

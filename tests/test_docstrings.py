@@ -8,8 +8,15 @@ import tfpfd
 from tfpfd.auditing import arm_trainings
 from tfpfd.auditing.arms import Trained
 
+pytestmark = pytest.mark.slow
+
 SHOWN = [
     tfpfd.Schema,
+    tfpfd.Categorical,
+    tfpfd.Numeric,
+    tfpfd.Vector,
+    tfpfd.Behaviour,
+    tfpfd.layers.set_vectors,
     tfpfd.Ranker,
     tfpfd.Distillation,
     tfpfd.data.from_rows,

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
+pytestmark = [pytest.mark.slow, pytest.mark.long]
+
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("*.ipynb"))
 
 

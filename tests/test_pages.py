@@ -14,6 +14,8 @@ import tensorflow as tf
 
 import tfpfd
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(
     [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")],
@@ -101,6 +103,7 @@ def test_every_page_with_python_is_run():
 
 
 class TestPython:
+    @pytest.mark.slow
     @of_page("README.md")
     def test_the_first_gain_stands(self, here):
         pytest.importorskip("scipy")
@@ -112,6 +115,7 @@ class TestPython:
         means = found.to_frame()[metric]["mean"]
         assert means["distilled"] > means["popularity"]
 
+    @pytest.mark.slow
     @of_page("docs/training.md")
     def test_training_and_export(self, films):
         names, folder = films
@@ -119,23 +123,40 @@ class TestPython:
         history = names["model"].history.history
         assert len(history["val_loss"]) == 4 and np.isfinite(history["loss"]).all()
 
+    @pytest.mark.slow
     @of_page("docs/your-data.md")
     def test_your_data(self, here):
         names = run("docs/your-data.md")
         assert names["logits"].shape == (len(names["test"]),)
         assert set(names["taught"].features("privileged")) <= set(names["later"])
 
+    @pytest.mark.slow
+    @of_page("docs/shop.md")
+    def test_a_shop(self, here):
+        names = run("docs/shop.md")
+        first, second = (here / "saved_models" / "shop" / number for number in "12")
+        for version, items in ((first, 100), (second, 103)):
+            found = tfpfd.inspect_export(version)
+            assert found.findings == []
+            assert found.manifest["items"] == items
+            assert {"dwell", *(one.name for one in names["past"].declarations)} <= {*found.stripped}
+        assert set(names["new"]["item"]) <= set(names["ranked"])
+        assert names["found"]["teacher_auc"] > names["found"]["student_auc"] > 0.5
+
+    @pytest.mark.slow
     @of_page("docs/methods.md")
     def test_a_label_store(self, here):
         history = run("docs/methods.md")["model"].history.history
         assert np.isfinite(history["distillation_loss"]).all()
 
+    @pytest.mark.slow
     @of_page("docs/unexposed.md")
     def test_unexposed(self, here):
         names = run("docs/unexposed.md")
         labels = np.concatenate([labels for _, labels in names["train"]])
         assert np.isnan(labels).sum() == len(names["drawn"]) == len(names["shop"].train)
 
+    @pytest.mark.slow
     @of_page("docs/objectives.md")
     def test_several_objectives(self, here):
         names = run("docs/objectives.md")
@@ -161,18 +182,21 @@ class TestPython:
         assert list(tfpfd.lineage("models/shop").index) or names["version"].number == 1
         assert tfpfd.inspect_export(here / "saved_models" / "shop").findings == []
 
+    @pytest.mark.slow
     @of_page("docs/protocol.md")
     def test_the_protocol(self, movielens, here):
         pytest.importorskip("sklearn")
         found = run("docs/protocol.md")["found"]
         assert found.seeds == 5 and set(found.rivals) == {"bias", "logistic", "trees"}
 
+    @pytest.mark.slow
     @of_page("docs/datasets.md")
     def test_other_data(self, kuairand_folder, here):
         (here / "KuaiRand-Pure").symlink_to(kuairand_folder.resolve(), target_is_directory=True)
         names = run("docs/datasets.md")
         assert set(names["schema"].column_names) <= set(names["data"].train)
 
+    @pytest.mark.slow
     @of_page("docs/serving.md")
     def test_requests_and_approximate_search(self, films, monkeypatch):
         grpc = pytest.importorskip("grpc")
@@ -192,6 +216,7 @@ class TestPython:
         assert 0 < float(names["said"].split()[-1]) <= 1
 
 
+@pytest.mark.slow
 def test_requests_of_a_shell(films):
     """What `curl` sends on the page of serving is what the export takes."""
     model = tf.saved_model.load(str(films[1] / "saved_models" / "films" / "1"))
@@ -240,8 +265,8 @@ def test_the_readme_is_short():
 
 def test_ci_runs_the_tests_as_the_readme_says():
     said = [line for page, line in commands() if page == "README.md" and "pytest" in line]
-    assert said == ["~/.venvs/tfpfd/bin/python -m pytest"]
-    assert '/bin/python" -m pytest\n' in (ROOT / ".ci/run").read_text(encoding="utf-8")
+    assert said == ["~/.venvs/tfpfd/bin/python -m pytest -n 2"]
+    assert '/A/bin/python" -m pytest -n 2\n' in (ROOT / ".ci/run").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -66,10 +66,12 @@ from tfpfd.retraining import (
     save_version,
 )
 from tfpfd.schema import (
+    Behaviour,
     Categorical,
     Numeric,
     Schema,
     Sequence,
+    Vector,
 )
 from tfpfd.serving import (
     export,
@@ -89,6 +91,7 @@ __all__ = [
     "MLP",
     "PLE",
     "AuxiliaryTasks",
+    "Behaviour",
     "CatalogueSplits",
     "Categorical",
     "DeepFM",
@@ -117,6 +120,7 @@ __all__ = [
     "TargetAttention",
     "Transformer",
     "TwoTower",
+    "Vector",
     "Version",
     "WarmUp",
     "__version__",

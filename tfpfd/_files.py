@@ -4,6 +4,21 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
+
+from tfpfd._arguments import shown
+
+
+def path_in(argument: str, path: Any) -> Path:
+    """The path that an argument gives.
+
+    Raises:
+      TypeError: it is none, such as a number, a list of paths or "".
+    """
+    # The folder that one happens to be in is what "" would name.
+    if not isinstance(path, str | os.PathLike) or path == "":
+        raise TypeError(f"`{argument}` must be a path, received {shown(path)}")
+    return Path(path)
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -237,6 +237,14 @@ def _draw(results: FinishedCells, shown: list[str], source: str) -> Figure:
     return figure
 
 
+def _color(place: int) -> str:
+    """A color of its own for each of twenty: the strong ones first, then the light ones."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    return to_hex(colormaps["tab20"](2 * (place % 10) + place // 10))
+
+
 def _line(
     axes: Axes, results: FinishedCells, method: str, metric: str, primary: str, place: int
 ) -> None:
@@ -245,7 +253,7 @@ def _line(
     if method == PRIMARY:
         axes.plot(x[:1], y[:1], "*", color="black", markersize=14, label=method)
         return
-    color, marker = f"C{place % 10}", "os^D"[place // 10 * 2]
+    color, marker = _color(place), "os^D"[place // 10 * 2]
     bold = method == DISTILLED
     axes.plot(x, y, "-" if place < 10 else "--", color=color, linewidth=2.5 if bold else 1)
     axes.scatter(x, y, [20, 45, 80], color=color, marker=marker)

@@ -115,6 +115,7 @@ def test_logits_are_the_rankers(rows):
     np.testing.assert_allclose(rows.logits(ranker), ranker(rows.inputs), rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sees", ["all", "privileged"])
 def test_every_arm_takes_the_same_steps_from_the_same_student(rows, sees):
     starts = []
@@ -144,6 +145,7 @@ def test_every_arm_takes_the_same_steps_from_the_same_student(rows, sees):
             np.testing.assert_array_equal(weight, first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epochs", [1, 2, 3])
 def test_the_best_weights_are_kept_however_training_ends(rows, epochs):
     """Labels of validation that say the contrary make the first epoch the best one."""

@@ -22,6 +22,8 @@ from tfpfd.auditing import arm_trainings
 from tfpfd.auditing.arms import Trained
 from tfpfd.evaluation import auc
 
+pytestmark = pytest.mark.long
+
 SERVED, BUCKETS, ROWS_PER_USER = 60, 6, 10
 STRONG = ("first", "second", "third")
 
@@ -118,15 +120,18 @@ def useless():
     return run(simulated(noise_only=True), distillation_weight=0.5, epochs=6)
 
 
+@pytest.mark.slow
 def test_features_that_help_are_said_to(helpful):
     assert helpful.verdict.kind == "helps"
     assert helpful.results.evidence().gain.mean > 0.01
 
 
+@pytest.mark.slow
 def test_features_that_are_noise_are_not(useless):
     assert useless.verdict.kind in ("can't tell", "regularisation only")
 
 
+@pytest.mark.slow
 def test_the_strong_features_are_found_and_the_noise_is_not(helpful):
     strengths = helpful.results.strengths()
     assert next(iter(strengths)) == "all together"
@@ -135,11 +140,13 @@ def test_the_strong_features_are_found_and_the_noise_is_not(helpful):
     assert abs(strengths["noise"].mean) < 0.01 < strengths["third"].mean
 
 
+@pytest.mark.slow
 def test_no_feature_is_strong_where_all_are_noise(useless):
     for strength in useless.results.strengths().values():
         assert abs(strength.mean) < 0.02
 
 
+@pytest.mark.slow
 def test_all_arms_had_the_same_budget(helpful):
     size = helpful.results.largest
     assert list(size.students) == list(size.steps) == ARMS
@@ -152,6 +159,7 @@ def test_all_arms_had_the_same_budget(helpful):
         assert size.students[arm]["auc"].shape == (3, 201)
 
 
+@pytest.mark.slow
 def test_reliability_is_that_of_all_seeds(helpful):
     for frame in helpful.results.largest.reliability.values():
         assert frame["rows"].sum() == 3 * helpful.results.test_rows == 9000
@@ -180,6 +188,7 @@ class TestPlan:
         monkeypatch.setattr(arm_trainings, "train", untrained)
         return done
 
+    @pytest.mark.slow
     def test_every_arm_seed_and_size(self, trainings):
         report = small(simulated(100, 300, 300), sizes=(0.5, 1.0))
         plan = [(size, seed, arm) for size in (200, 400) for seed in (0, 1) for arm in ARMS]
@@ -189,6 +198,7 @@ class TestPlan:
         assert report.results.largest.best_epochs["base"].tolist() == [2, 2]
         assert "several" not in report.to_frame()
 
+    @pytest.mark.slow
     def test_arms_of_a_seed_meet_the_same_rows_in_the_same_order(self, trainings):
         small(simulated(100, 300, 300))
         by_seed = {seed: [t for t in trainings if t[1] == seed] for seed in (0, 1)}
@@ -197,6 +207,7 @@ class TestPlan:
                 np.testing.assert_array_equal(rows, ran[0][3])
         assert not np.array_equal(by_seed[0][0][3], by_seed[1][0][3], equal_nan=True)
 
+    @pytest.mark.slow
     def test_only_controls_are_treated(self, trainings):
         small(simulated(100, 300, 300))
         ids = {arm: ids for arm, seed, _, _, ids in trainings if seed == 0}
@@ -206,6 +217,7 @@ class TestPlan:
         assert sorted(ids["shuffled"]) == sorted(ids["base"])
         assert (ids["shuffled"] != ids["base"]).any()
 
+    @pytest.mark.slow
     def test_the_base_is_searched_first_and_all_arms_get_what_is_better(
         self, trainings, monkeypatch
     ):
@@ -217,6 +229,7 @@ class TestPlan:
         assert "regularization × 3" in report.warnings[0]
         assert {recipe.student.keywords["regularization"] for _, _, recipe, *_ in trainings} == {3}
 
+    @pytest.mark.slow
     def test_the_search_is_trained_with_one_seed(self, trainings):
         report = small(simulated(100, 300, 300), multipliers=(0.3,))
         assert [(arm, seed) for arm, seed, *_ in trainings[:3]] == [("base", 0)] * 3
@@ -225,6 +238,7 @@ class TestPlan:
         np.testing.assert_allclose(rates, [0.02, 0.006, 0.02])
         assert len(report.results.tuning.tried) == 3
 
+    @pytest.mark.slow
     def test_what_is_measured_is_the_test_metric_of_the_student(self, trainings):
         data = simulated(100, 300, 300)
         found = small(data).results.largest.students["base"]["auc"][1, 0]
@@ -235,6 +249,7 @@ class TestPlan:
         logits = student(schema.served().lookup(columns))
         assert found == pytest.approx(auc(data.test["label"], np.asarray(logits)))
 
+    @pytest.mark.slow
     def test_raw_ids_are_named(self, trainings):
         data = simulated(100, 300, 300)
         report = small(data)
@@ -251,6 +266,7 @@ def few(data):
     return dataclasses.replace(data, **{part: getattr(data, part).head(200) for part in parts})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("data", "key", "users"),
     [

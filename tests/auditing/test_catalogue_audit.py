@@ -110,6 +110,7 @@ def trained(monkeypatch):
 
 
 class TestPlan:
+    @pytest.mark.slow
     def test_every_arm_meets_the_same_lists_in_the_same_order(self, trained):
         report = run(sizes=(0.5, 1.0))
         assert [(arm, seed) for arm, seed, *_ in trained] == [
@@ -124,6 +125,7 @@ class TestPlan:
         sizes = report.results.sizes.values()
         assert [(size.labelled, size.unlabelled) for size in sizes] == [(12, 48), (24, 96)]
 
+    @pytest.mark.slow
     def test_students_are_measured_on_the_catalogue_and_teachers_on_lists(self, trained):
         results = run(metric="ndcg@7").results
         assert results.metric == "ndcg@7"
@@ -135,12 +137,14 @@ class TestPlan:
         assert results.largest.reliability == {}
         assert (results.test_rows, results.test_users) == (16, 8)
 
+    @pytest.mark.slow
     def test_what_is_measured_is_what_the_student_finds(self, trained, prepared):
         found = run(metric="recall@3").results.largest.students["base"]["recall@3"][1, 0]
         keras.utils.set_random_seed(1)
         student = make_student(prepared.schema)
         assert found == prepared.catalogue.evaluate(student, "test", ["recall@3"])["recall@3"][0]
 
+    @pytest.mark.slow
     def test_the_report(self, trained, tmp_path):
         pytest.importorskip("matplotlib").use("Agg")
         report = run(metric="recall@3")
@@ -159,6 +163,7 @@ class TestPlan:
             "rival": 3 * 3,
         }
 
+    @pytest.mark.slow
     def test_a_killed_audit_goes_on(self, trained, tmp_path, monkeypatch):
         whole = run()
         trained.clear()
@@ -290,26 +295,31 @@ REFUSED = {
     "no day": (
         {},
         {"validation": DATA.validation.drop(columns="day")},
-        r"`data.validation` misses the columns \['day'\]",
+        r"`validation` misses the columns \['day'\]",
     ),
     "no user": (
         {},
         {"test": DATA.test.assign(user=np.nan)},
-        "`data.test` must hold a user in every row, received 16 missing",
+        "`test` must hold a user in every row, received 16 missing",
     ),
     "no choices": ({}, {"train": DATA.train[:0]}, "`data.train` must hold a row for each choice"),
     "pairs": (
         {},
         {"seen": DATA.test[["item"]]},
-        r"`data.seen` misses the columns \['user'\]",
+        r"`seen` misses the columns \['user'\]",
     ),
-    "items": ({}, {"items": DATA.items.rename(columns={"item": "id"})}, "`data.items` misses"),
+    "items": ({}, {"items": DATA.items.rename(columns={"item": "id"})}, "`items` misses"),
     "strings": (
         {},
         {"history": DATA.test.assign(user="u")},
-        "`data.history` and `data.train` must hold the same type of user",
+        "`history` and `train` must hold the same type of user",
     ),
-    "drawn": ({}, {"drawn": 0}, "`data.drawn` must be an integer of at least 1, received 0"),
+    "one frame twice": (
+        {},
+        {"test": DATA.validation},
+        "`data.validation` and `data.test` must hold different rows, received the same 16 rows",
+    ),
+    "drawn": ({}, {"drawn": 0}, "`drawn` must be an integer of at least 1, received 0"),
 }
 
 
@@ -319,6 +329,32 @@ def test_refusals(case, trained):
     with pytest.raises(ValueError, match=message):
         run(dataclasses.replace(DATA, **changed), **settings)
     assert trained == []
+
+
+MISTAKEN = {
+    "no frame": ({"items": 3}, "`items` must be a pandas.DataFrame, received 3"),
+    "swapped": (
+        {"items": DATA.schema, "schema": DATA.items},
+        "`schema` must be a tfpfd.Schema, received a DataFrame",
+    ),
+    "no name": ({"user": None}, "`user` must be the name of a column, received None"),
+    "one string": ({"extra_columns": "day"}, "`extra_columns` must be names in a list"),
+    "a frame for a function": (
+        {"privileged": fits(DATA.train)},
+        r"`privileged` must be a function of \(frame\) that returns .*, received a DataFrame",
+    ),
+    "two arguments": (
+        {"privileged": lambda user, item: None},
+        r"`privileged` must be a function of \(frame\).*, received <lambda>\(user, item\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKEN)
+def test_mistakes(case):
+    changed, message = MISTAKEN[case]
+    with pytest.raises(TypeError, match=message):
+        dataclasses.replace(DATA, **changed)
 
 
 def test_rows_have_no_metric_of_a_catalogue():

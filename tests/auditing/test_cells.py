@@ -85,6 +85,7 @@ def run(data, out, student=make_student, **settings):
     return audit(student, make_teacher, data, out=out, **settings)
 
 
+@pytest.mark.slow
 def test_a_killed_audit_goes_on_and_reports_the_same(data, trained, tmp_path):
     whole = run(data, None)
     plan = [("base", 0)] * 2 + [(arm, seed) for seed in (0, 1) for arm in ARMS]
@@ -158,6 +159,7 @@ def folder(finished, tmp_path):
     return Path(shutil.copytree(finished, tmp_path / "audit"))
 
 
+@pytest.mark.slow
 def test_more_seeds_and_sizes_train_what_they_add(data, untrained, folder):
     run(data, folder, seeds=3)
     assert untrained == [(arm, 2) for arm in ARMS]
@@ -184,6 +186,7 @@ def other_schema(data):
     return {"data": dataclasses.replace(data, schema=schema)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
@@ -213,6 +216,7 @@ def test_cells_of_another_audit_are_refused_before_training(
     assert {path: path.read_bytes() for path in folder.rglob("*.*")} == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage",
     [
@@ -235,6 +239,7 @@ def test_a_damaged_cell_is_refused_before_training(data, untrained, folder, dama
     assert untrained == [("self", 0)]
 
 
+@pytest.mark.slow
 def test_a_folder_without_its_manifest_or_with_a_damaged_one_is_refused(data, untrained, folder):
     manifest = folder / "cells" / "audit.json"
     manifest.write_text("{")
@@ -265,6 +270,7 @@ def test_nothing_is_left_behind_where_nothing_ended(data, trained, tmp_path, mon
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_same_networks_are_made_twice_without_being_others(data, untrained, tmp_path):
     run(data, tmp_path)
     make_student(data.schema.adapt(data.train, verbose=0))  # Keras numbers its layers.

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import pandas as pd
 import pytest
 import tensorflow as tf
 
@@ -9,6 +10,8 @@ from tfpfd import MLP, FeatureEncoder, Ranker, Splits, TwoTower, audit, datasets
 from tfpfd._keras import keras
 from tfpfd.auditing import arm_trainings
 from tfpfd.auditing.arms import Trained
+
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 def make_student(schema):
@@ -65,6 +68,8 @@ class TestMarketplace:
 def test_likes_of_the_training_part_alone_are_too_few(movielens):
     """EASE and item-kNN know the likes before it, too: four times as many."""
     likes = movielens.catalogue(since=0.5, drawn=5)
+    every = pd.concat([movielens.catalogue().pairs("train"), likes.pairs("train")])
+    likes = dataclasses.replace(likes, history=every.drop_duplicates(keep=False))
     names = ("train", "validation", "test", "exposed", "seen", "history")
     frames = {name: getattr(likes, name) for name in names}
     some = {

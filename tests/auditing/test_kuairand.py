@@ -5,6 +5,8 @@ import tensorflow as tf
 
 import tfpfd
 
+pytestmark = [pytest.mark.slow, pytest.mark.long]
+
 
 def make_student(schema):
     encoder = tfpfd.FeatureEncoder(schema, dim=4)

@@ -115,6 +115,7 @@ def test_frame(report):
     assert set(frame["labelled"]) == {5_000, 10_000, 20_000}
 
 
+@pytest.mark.slow
 def test_files(report, tmp_path):
     page = report.save(tmp_path / "made" / "here")
     folder = page.parent

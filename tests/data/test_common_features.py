@@ -101,6 +101,7 @@ def model(behaviour=None, kind="distillation"):
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("behaviour", [None, SelfAttention])
 @pytest.mark.parametrize("kind", ["ranker", "distillation"])
 def test_losses_predictions_and_steps_are_the_same(rows, behaviour, kind):
@@ -120,6 +121,7 @@ def test_losses_predictions_and_steps_are_the_same(rows, behaviour, kind):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_features_that_a_map_changed_are_not_taken_for_those_of_the_list(rows):
     def changed(inputs, labels):
         return {**inputs, "user": tf.reverse(inputs["user"], [0])}, labels
@@ -131,6 +133,7 @@ def test_features_that_a_map_changed_are_not_taken_for_those_of_the_list(rows):
     assert np.isfinite(made.evaluate(without(batches), verbose=0)).all()
 
 
+@pytest.mark.slow
 def test_batches_that_were_taken_apart(rows):
     batches = from_rows(rows, SCHEMA, 9, by_list=True)
     made = model()
@@ -167,6 +170,7 @@ def test_an_item_that_stands_in_several_rows_is_encoded_once(drawn):
         np.testing.assert_array_equal(tf.gather(of_groups, items.place), inputs["item"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["ranker", "distillation"])
 def test_items_encoded_once_change_nothing(drawn, kind):
     found = []

@@ -90,6 +90,7 @@ class TestLists:
         requests = np.repeat(range(2 * len(SIZES)), SIZES * 2)
         np.testing.assert_array_equal(same(inputs[LIST]), same(requests))
 
+    @pytest.mark.slow
     def test_batches_that_cut_lists_say_nothing_of_them(self, frame):
         ((inputs, _),) = from_rows(frame, SCHEMA)
         assert LIST not in inputs
@@ -258,6 +259,7 @@ class TestByList:
                 assert sum(len(set(b)) for b in batches) == len(sizes)
                 assert sum(map(len, batches)) == len(frame)
 
+    @pytest.mark.slow
     def test_keras_trains_on_all_of_every_epoch(self, frame):
         dataset = from_rows(frame, SCHEMA, 7, shuffle=True, seed=7, by_list=True)
         ranker = Ranker(SCHEMA, TwoTower([2]))

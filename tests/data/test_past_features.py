@@ -350,7 +350,10 @@ class TestErrors:
             ({"events": LOG.assign(day="1")}, "`events` must hold integers or datetimes as day"),
             ({"until": 1}, "`until` must have events before it, received 1"),
             ({"until": [10, 10]}, r"`until` must be a moment or ascending ones, received \[10, 1"),
-            ({"until": []}, "`until` must"),
+            (
+                {"until": []},
+                "`until` must be a moment or ascending ones, received none; leave it out",
+            ),
             ({"until": 9.5}, "`until` must hold integers or datetimes as moment, received float64"),
             (
                 {"until": pd.Timestamp("2024-01-01")},

@@ -183,7 +183,9 @@ class TestExposed:
 class TestErrors:
     @pytest.mark.parametrize("per_row", [0, -1])
     def test_per_row(self, rows, items, per_row):
-        with pytest.raises(ValueError, match=f"`per_row` must be at least 1, received {per_row}"):
+        with pytest.raises(
+            ValueError, match=f"`per_row` must be an integer of at least 1, received {per_row}"
+        ):
             sample(rows, items, per_row=per_row)
 
     @pytest.mark.parametrize(

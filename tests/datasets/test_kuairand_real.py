@@ -16,6 +16,7 @@ def real(kuairand_folder):
     return kuairand_pure(kuairand_folder)
 
 
+@pytest.mark.slow
 def test_rows_and_rates(real):
     log = real.source.log
 
@@ -31,6 +32,7 @@ def test_rows_and_rates(real):
     assert real.validation["time_ms"].max() < real.test["time_ms"].min()
 
 
+@pytest.mark.slow
 def test_objectives_are_as_rare_as_in_the_log(real):
     rows = pd.concat([real.train, real.validation, real.test])
     counts = rows[[*real.objectives, "long_view"]].sum().to_dict()
@@ -49,6 +51,7 @@ def test_objectives_are_as_rare_as_in_the_log(real):
     assert 1.5 < len(rows) / len(pd.concat([users, days], axis=1).drop_duplicates()) < 2.5
 
 
+@pytest.mark.slow
 def test_features_are_finite_and_histories_start_with_the_earlier_file(real):
     names = [*USER_STATISTICS, *VIDEO_STATISTICS, *CROSS]
     for part in (real.train, real.validation, real.test):
@@ -59,6 +62,7 @@ def test_features_are_finite_and_histories_start_with_the_earlier_file(real):
     assert real.schema.adapt(real.train, verbose=0).features().keys() <= set(real.train)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_no_feature_changes_when_present_and_later_rows_are_removed(real, seed):
     log = real.source.log
@@ -72,6 +76,7 @@ def test_no_feature_changes_when_present_and_later_rows_are_removed(real, seed):
     pd.testing.assert_frame_equal(received, real.features(rows))
 
 
+@pytest.mark.slow
 def test_served_features_know_something_about_a_click(real):
     names = ["tab", "hour", "is_video_author", "onehot_feat1", "video_duration", "server_height"]
     names += [*USER_STATISTICS, *VIDEO_STATISTICS]

@@ -46,6 +46,7 @@ def auc(data, columns, train=None):
     return roc_auc_score(data.test["label"], fitted.decision_function(data.test[columns]))
 
 
+@pytest.mark.slow
 def test_strength_is_what_the_privileged_features_know():
     by_strength = {strength: mediator(strength=strength) for strength in (0.0, 0.3, 1.0)}
     known = [auc(data, PRIVILEGED) for data in by_strength.values()]
@@ -60,6 +61,7 @@ def test_strength_is_what_the_privileged_features_know():
     assert np.abs(among).max() < 4.5 / np.sqrt(10_000)
 
 
+@pytest.mark.slow
 def test_label_depends_on_the_features_through_the_mediator():
     data = mediator(seed=3)
     label = data.test["label"]

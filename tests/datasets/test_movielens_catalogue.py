@@ -145,6 +145,7 @@ def test_no_table_holds_what_is_kept_for_later():
     assert catalogue.test.query("user_id == 0")["history"].map(len).tolist() == [8, 9]
 
 
+@pytest.mark.slow
 def test_tables_of_movielens_hold_no_like_of_the_validation_or_the_test(movielens):
     ratings = movielens.ratings.assign(part=movielens._parts)
     _, known = in_own_order(ratings)

@@ -1,6 +1,8 @@
 """`tfpfd audit`, with trainings that do nothing."""
 
 import dataclasses
+import re
+import shutil
 
 import pytest
 
@@ -8,6 +10,7 @@ pytest.importorskip("typer")
 
 import numpy as np
 import pandas as pd
+import typer
 from typer.testing import CliRunner
 
 from tfpfd import Categorical, Numeric, Schema
@@ -40,6 +43,9 @@ def folder(tmp_path):
     for seed, part in enumerate(("train", "validation", "test")):
         frame(seed).to_parquet(tmp_path / f"{part}.parquet")
     (tmp_path / "schema.json").write_text(SCHEMA.to_json())
+    (tmp_path / "empty").mkdir()
+    shutil.copytree(tmp_path, tmp_path / "damaged", ignore=lambda *_: ["damaged", "empty"])
+    (tmp_path / "damaged" / "test.parquet").write_text("user_id,item_id")
     return tmp_path
 
 
@@ -77,9 +83,16 @@ def test_a_folder_of_parquet(folder):
         (["--data", "{folder}", "--schema", "{folder}/no.json"], "no.json' is not there"),
         (["--data", "{folder}", "--schema", "{folder}/train.parquet"], "can't be read as a schema"),
         (
-            ["--data", "{folder}/made", "--schema", "{folder}/schema.json"],
+            ["--data", "{folder}/empty", "--schema", "{folder}/schema.json"],
             "misses ['train.parquet', 'validation.parquet', 'test.parquet']",
         ),
+        (
+            ["--data", "movilens"],
+            "-catalogue'], one of them with `:path` behind it, or",
+        ),
+        (["--data", "movilens"], "a folder, received 'movilens', which is none"),
+        (["--data", "{folder}/damaged", "--schema", "{folder}/schema.json"], "test.parquet' can't"),
+        (["--data", "movielens:{folder}/no"], "nothing is at '{folder}/no'"),
         (
             ["--data", "{folder}", "--schema", "{folder}/schema.json", "--seeds", "1"],
             "`seeds` must be an integer of at least 2",
@@ -93,7 +106,48 @@ def test_a_folder_of_parquet(folder):
 def test_what_is_refused_exits_with_2(folder, arguments, message):
     said = run(*(argument.format(folder=folder) for argument in arguments))
     assert said.exit_code == 2
-    assert message in said.output
+    assert message.format(folder=folder) in said.output
+
+
+def test_what_is_advised_can_be_given(folder):
+    """An option for every argument that an advice or a warning names."""
+    given = ["--data", folder, "--schema", folder / "schema.json", "--out", folder / "made"]
+    said = run(*given, "--seeds", 2, "--epochs", 2)
+    named = {word for word in re.findall(r"--[a-z-]+", said.output)}
+    assert {"--sees", "--seeds", "--epochs", "--learning-rate"} <= named
+    command = typer.main.get_command(app).commands["audit"]
+    options = {flag for one in command.params for flag in one.opts}
+    assert named <= options
+    own = [
+        "--sees",
+        "privileged",
+        "--distillation-weight",
+        0.9,
+        "--learning-rate",
+        0.01,
+        "--epochs",
+        7,
+    ]
+    said = run(*given[:-1], folder / "other", "--seeds", 2, *own)
+    assert said.exit_code == 0, said.output
+    report = (folder / "other" / "report.md").read_text(encoding="utf-8")
+    for row in ("teacher sees | privileged", "λ | 0.9", "learning rate | 0.01", "(epochs) | 7"):
+        assert row in report
+    assert "--sees" not in said.output
+    said = run(*given, "--distillation-weight", 2)
+    assert said.exit_code == 2
+    assert "`distillation_weight` must be a finite number from 0 to 1, received 2" in said.output
+
+
+def test_a_demo_of_a_misspelt_path(folder):
+    said = CliRunner().invoke(
+        app,
+        ["demo", "--data", str(folder / "ml-10k"), "--out", str(folder / "made")],
+        env={"COLUMNS": "500"},
+    )
+    assert said.exit_code == 2, said.output
+    assert "`--data` must be a local copy of MovieLens-100K, received" in said.output
+    assert not (folder / "made").exists()
 
 
 @pytest.mark.parametrize("command", ["audit", "demo"])

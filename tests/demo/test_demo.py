@@ -2,12 +2,14 @@ import dataclasses
 import io
 import re
 
+import pytest
 from rich.console import Console
 
 from tfpfd.demo import movielens as demo
 from tfpfd.serving import inspect_export
 
 
+@pytest.mark.slow
 def test_the_demo_compares_exports_and_serves(movielens, tmp_path, monkeypatch):
     small = dataclasses.replace(demo.RECENT, drawn=2, dim=4, units=(4,), lists=512, epochs=1)
     monkeypatch.setattr(demo, "OF_RECENT", dataclasses.replace(demo.OF_RECENT, recipe=small))
@@ -36,6 +38,7 @@ def test_the_demo_compares_exports_and_serves(movielens, tmp_path, monkeypatch):
     assert set(found.stripped) == set(past)
 
 
+@pytest.mark.slow
 def test_no_film_that_the_user_rated_is_asked_for(movielens):
     user = int(movielens.test["user_id"].iloc[0])
     request = demo.request_of(movielens, user)

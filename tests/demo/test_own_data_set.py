@@ -70,6 +70,7 @@ def audit(*arguments):
     return CliRunner().invoke(app, ["audit", *map(str, arguments)], env={"COLUMNS": "500"})
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_shop", "_eager")
 def test_a_data_set_of_one_file_is_audited(tmp_path, monkeypatch):
     short = functools.partial(command.audit, epochs=2, multipliers=(), warm_up=0)
@@ -81,10 +82,12 @@ def test_a_data_set_of_one_file_is_audited(tmp_path, monkeypatch):
     assert f"report: {tmp_path / 'out' / 'report.html'}" in said.output
 
 
+@pytest.mark.slow
 def test_data_sets_that_are_not_there_are_listed(tmp_path):
     said = audit("--data", "shop", "--out", tmp_path / "out")
     assert said.exit_code == 2
-    assert "'shop' is none of the built-in datasets ['kuairand', 'marketplace', " in said.output
+    assert "`--data` must be one of ['kuairand', 'marketplace', " in said.output
+    assert "received 'shop', which is none" in said.output
     said = audit("--data", "mediator:/x", "--out", tmp_path / "out")
     assert said.exit_code == 2
     assert "mediator is simulated and has no path" in said.output

@@ -1,6 +1,6 @@
 """Trains in a process of its own and writes down the weights: devices are set before TensorFlow.
 
-python replicas.py OUT REPLICAS    replicas in this process
+python replicas.py OUT REPLICAS    in this process; one replica knows nothing of others
 TF_CONFIG=… python replicas.py OUT workers    one of several worker processes
 """
 
@@ -12,13 +12,15 @@ import pandas as pd
 import tensorflow as tf
 
 out, kind = sys.argv[1:]
-if kind != "workers":
+if kind == "workers":
+    STRATEGY = tf.distribute.MultiWorkerMirroredStrategy()
+elif kind == "1":
+    STRATEGY = tf.distribute.get_strategy()
+else:
     (cpu,) = tf.config.list_physical_devices("CPU")
     parts = [tf.config.LogicalDeviceConfiguration()] * int(kind)
     tf.config.set_logical_device_configuration(cpu, parts)
     STRATEGY = tf.distribute.MirroredStrategy([f"/cpu:{i}" for i in range(int(kind))])
-else:
-    STRATEGY = tf.distribute.MultiWorkerMirroredStrategy()
 
 from tfpfd import (  # noqa: E402  # noqa: E402
     MLP,
@@ -127,7 +129,8 @@ for name in names:
         keras.utils.set_random_seed(0)
         with STRATEGY.scope():
             model = make()
-            model.compile(rule(), loss)
+            # The truth is that of no strategy and of no graph.
+            model.compile(rule(), loss, run_eagerly=kind == "1")
         # Lists of three rows, in batches of six: every other list is cut by two replicas.
         fed = batches[name in ("lists", "pairs", "soft lists", "corrected")]
         history = model.fit(fed, epochs=2, verbose=0).history

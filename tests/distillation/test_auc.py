@@ -48,6 +48,7 @@ def test_rare_labels_and_narrow_logits(rate, mean, spread):
         assert area(labels, logits, given) == pytest.approx(exact, abs=5e-4)
 
 
+@pytest.mark.slow
 def test_it_is_the_default_and_right_from_the_first_epoch_on():
     """Of 1 % positives, the Keras metric shows .5 to .6 where the area is .7."""
     random = np.random.default_rng(0)

@@ -65,6 +65,7 @@ def test_weight_0_is_the_student_alone(schema, batches_of):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_heads_learn_and_the_student_ignores_privileged_features(model, batches_of):
     history = model.fit(batches_of(64, 16), epochs=4, verbose=0).history
     assert history["auxiliary_loss"][-1] < history["auxiliary_loss"][0]
@@ -74,6 +75,7 @@ def test_heads_learn_and_the_student_ignores_privileged_features(model, batches_
     assert model.predict(batches_of(8, 8), verbose=0).shape == (8,)
 
 
+@pytest.mark.slow
 def test_evaluation_without_privileged_columns(model, batches_of, schema):
     privileged = schema.features("privileged")
     data = batches_of(8, 4).map(
@@ -89,6 +91,7 @@ def test_evaluation_without_privileged_columns(model, batches_of, schema):
         model.fit(data, verbose=0)
 
 
+@pytest.mark.slow
 def test_saved_and_loaded(model, batches_of, tmp_path):
     model.fit(batches_of(8, 4), verbose=0)
     model.save(tmp_path / "m.keras")

@@ -85,6 +85,7 @@ MODELS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_every_batch_size_and_order_shows_the_same(name):
     make, loss = MODELS[name]
@@ -108,6 +109,7 @@ def model_schema(model):
     return part.schema
 
 
+@pytest.mark.slow
 def test_the_loss_is_the_sum_of_the_terms():
     frame = rows(labelled=0.25)
     for mutual in (False, True):
@@ -126,6 +128,7 @@ def test_the_loss_is_the_sum_of_the_terms():
             assert shown["loss"] == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_mean_over_lists_is_that_of_numpy():
     """60 lists of 2–4 rows and 20 of 40–79, by hand over all of them at once."""
     random = np.random.default_rng(1)

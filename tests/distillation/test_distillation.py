@@ -167,6 +167,7 @@ def test_the_student_does_not_see_privileged_features(make, inputs_of, schema, k
     assert not np.allclose(before["teacher"], after["teacher"])
 
 
+@pytest.mark.slow
 def test_predict_needs_no_privileged_features(make, inputs_of, schema):
     model = make()
     model.compile("sgd")
@@ -223,7 +224,7 @@ def test_auc_with_weights_equals_repeated_rows_and_sklearn(make, inputs_of):
     # Far more spread than at the start, as the AUC of Keras has 200 thresholds.
     for ranker in (model.student, model.teacher):
         ranker.network.kernel.assign(random.normal(size=ranker.network.kernel.shape) * 20)
-    model.compile("sgd")
+    model.compile("sgd", run_eagerly=True)
     weighted = model.evaluate(
         inputs, labels, sample_weight=times.astype("float32"), verbose=0, return_dict=True
     )
@@ -260,7 +261,7 @@ def test_metrics_ignore_rows_without_a_label_and_honour_weights(make, inputs_of)
         keras.metrics.MeanSquaredError(name="squared"),
     ]
     model = make("independent")
-    model.compile("sgd", metrics=given)
+    model.compile("sgd", metrics=given, run_eagerly=True)
     inputs = inputs_of(20)
     random = np.random.default_rng(0)
     labels = random.integers(0, 2, 20).astype(np.float32)
@@ -282,6 +283,7 @@ def test_metrics_ignore_rows_without_a_label_and_honour_weights(make, inputs_of)
             assert out[f"{name}_{metric}"] == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_names_of_metrics(make, inputs_of, batches_of):
     model = make()
     model.compile("sgd")
@@ -301,6 +303,7 @@ def test_names_of_metrics(make, inputs_of, batches_of):
     assert len(model.evaluate(data, verbose=0)) == len(names)
 
 
+@pytest.mark.slow
 def test_losses_shown_are_means_over_the_rows_they_count(make, inputs_of):
     model = make("independent")
     model.compile("sgd")
@@ -315,6 +318,7 @@ def test_losses_shown_are_means_over_the_rows_they_count(make, inputs_of):
     assert out["distillation_loss"] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["shared", "independent"])
 def test_each_encoder_runs_once_a_batch(make, batches_of, monkeypatch, kind):
     calls = []
@@ -338,6 +342,7 @@ def test_each_encoder_runs_once_a_batch(make, batches_of, monkeypatch, kind):
         assert extra == ("affinity", "later_clicks")
 
 
+@pytest.mark.slow
 def test_l2_of_a_shared_encoder_counts_once(make, inputs_of, schema):
     model = make(l2=0.5)
     model.set_weights([np.full(weight.shape, 0.1) for weight in model.weights])
@@ -350,6 +355,7 @@ def test_l2_of_a_shared_encoder_counts_once(make, inputs_of, schema):
     assert out["loss"] - plain == pytest.approx(0.5 * 7 * 3 * 0.01, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_privileged_teacher_alone_is_lupi(schema, inputs_of, linear, batches_of):
     student = Ranker(schema, linear())
     teacher = Ranker(schema, linear(), sees="privileged", encoder=student.encoder)
@@ -396,6 +402,7 @@ def test_a_teacher_frozen_later_must_not_share(make, inputs_of):
         model.compile("sgd")
 
 
+@pytest.mark.slow
 def test_a_teacher_frozen_after_compile_must_not_share(make, batches_of):
     model = make("shared")
     model.compile("sgd")
@@ -407,6 +414,7 @@ def test_a_teacher_frozen_after_compile_must_not_share(make, batches_of):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", [MLP])
 def test_a_frozen_teacher_does_not_change(make, batches_of, network):
     model = make("frozen", lambda: network([4]))
@@ -446,6 +454,7 @@ def functional_teacher(schema, outputs=1):
     return keras.Model(places, logit)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trainable", [True, False])
 @pytest.mark.parametrize("outputs", [0, 1])
 def test_a_functional_teacher(schema, linear, inputs_of, batches_of, trainable, outputs, tmp_path):

@@ -113,6 +113,7 @@ def test_the_students_weights_do_not_hold_the_head(headed):
     assert head <= {id(w) for w in model.weights}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["mutual", "auxiliary_head"])
 def test_saved_models_keep_the_option(schema, make, batches_of, tmp_path, option):
     student = Ranker(schema, MLP([4]), encoder=FeatureEncoder(schema, dim=3))

@@ -8,6 +8,7 @@ from tfpfd import AuxiliaryTasks, Distillation, Ranker
 from tfpfd._keras import keras
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["frozen", "outside"])
 def test_a_frozen_teacher_that_says_nan_changes_no_student(make, batches_of, kind):
     model = make("frozen")
@@ -53,6 +54,46 @@ def served_alone(schema, batches):
     return batches.map(lambda x, y: ({k: v for k, v in x.items() if k not in privileged}, y))
 
 
+class TestASizeBesideBatches:
+    """Keras takes no notice of it, or would read other batches than those that were made."""
+
+    @pytest.mark.parametrize("argument", ["batch_size", "validation_batch_size"])
+    def test_fit(self, make, batches_of, argument):
+        model = make()
+        model.compile("sgd")
+        before = model.get_weights()
+        message = rf"`{argument}` must be left out for a \w+, which has batches already, received 2"
+        with pytest.raises(ValueError, match=message):
+            model.fit(
+                batches_of(8, 4), validation_data=batches_of(8, 4), verbose=0, **{argument: 2}
+            )
+        for one, other in zip(model.get_weights(), before, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+    @pytest.mark.parametrize("method", ["evaluate", "predict"])
+    def test_others(self, schema, linear, batches_of, method):
+        ranker = Ranker(schema, linear())
+        ranker.compile("sgd")
+        with pytest.raises(ValueError, match="`batch_size` must be left out for a "):
+            getattr(ranker, method)(batches_of(8, 4), batch_size=2, verbose=0)
+        if method == "predict":
+            with pytest.raises(ValueError, match="`batch_size` must be left out for a "):
+                ranker.predict(batches_of(8, 4), 2)
+
+    def test_arrays_have_none_yet(self, schema, linear, batches_of):
+        """Validated on batches, of which the size of the arrays says nothing."""
+        ranker = Ranker(schema, linear())
+        ranker.compile("sgd")
+        ((inputs, labels),) = batches_of(8, 8)
+        arrays = {name: rows.numpy() for name, rows in inputs.items()}
+        held_out = batches_of(8, 4)
+        history = ranker.fit(
+            arrays, labels.numpy(), batch_size=4, validation_data=held_out, verbose=0
+        ).history
+        assert np.isfinite(history["val_loss"]).all()
+        assert ranker.predict(arrays, batch_size=4, verbose=0).shape == (8,)
+
+
 WRONG = {
     "served columns alone": served_alone,
     "no inputs": lambda schema, batches: batches.map(lambda x, y: y),
@@ -63,15 +104,16 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("generator", [False, True])
-@pytest.mark.parametrize("wrong", WRONG)
-def test_the_right_batches_train_after_wrong_ones(make, schema, batches_of, wrong, generator):
+def test_the_right_batches_train_after_wrong_ones(make, schema, batches_of, generator):
     model = make("shared")
     model.compile("sgd")
-    batches = WRONG[wrong](schema, batches_of(8, 4))
-    with pytest.raises((ValueError, TypeError)):
-        model.fit(iter(batches) if generator else batches, verbose=0)
-    assert int(model.step) == 0
+    for name, spoilt in WRONG.items():
+        batches = spoilt(schema, batches_of(8, 4))
+        with pytest.raises((ValueError, TypeError)):
+            model.fit(iter(batches) if generator else batches, verbose=0)
+        assert int(model.step) == 0, name
     model.fit(batches_of(8, 4), verbose=0)
     assert int(model.step) == 2
     assert np.isfinite(model.evaluate(batches_of(8, 4), verbose=0)).all()
@@ -90,6 +132,7 @@ def test_weights_in_arrays_are_checked(make, inputs_of, wrong):
     assert int(model.step) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("labels", "weights", "message"),
     [
@@ -111,6 +154,7 @@ def test_labels_and_weights_that_a_map_spoilt(make, inputs_of, labels, weights, 
         np.testing.assert_array_equal(one.numpy(), other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(4, 2), (4, 1, 1)])
 def test_labels_of_other_shapes_are_refused(make, inputs_of, shape):
     model = make("shared")
@@ -124,6 +168,7 @@ def test_labels_of_other_shapes_are_refused(make, inputs_of, shape):
         model.fit(by_objective, verbose=0)
 
 
+@pytest.mark.slow
 def test_labels_of_unknown_shape_are_taken(make, batches_of):
     batches = batches_of(8, 4)
     inputs, labels = batches.element_spec
@@ -136,6 +181,7 @@ def test_labels_of_unknown_shape_are_taken(make, batches_of):
     assert model.evaluate(unknown, verbose=0) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_arguments_by_position(make, batches_of):
     seen = []
     model = make("shared")
@@ -146,6 +192,7 @@ def test_arguments_by_position(make, batches_of):
     assert np.isfinite(model.evaluate(batches_of(8, 4), None, None, 0)).all()
 
 
+@pytest.mark.slow
 def test_generators_of_sequences(make, batches_of):
     model = make("shared")
     model.compile("sgd", run_eagerly=False)
@@ -156,6 +203,7 @@ def test_generators_of_sequences(make, batches_of):
     np.testing.assert_allclose(found, model.predict(batches, verbose=0), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", [2.0, -1.0])
 @pytest.mark.parametrize("of", [np.asarray, list])
 def test_labels_in_arrays_are_checked(make, inputs_of, wrong, of):

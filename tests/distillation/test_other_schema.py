@@ -45,14 +45,14 @@ def tomorrow():
     return DECLARED.adapt(rows(first=5), verbose=0)
 
 
-def model_of(schema, kind):
+def model_of(schema, kind, **settings):
     encoder = FeatureEncoder(schema, dim=2)
     student = Ranker(schema, TwoTower([2]), encoder=encoder, name="student")
     model = student
     if kind == "distillation":
         teacher = Ranker(schema, tfpfd.MLP([2]), sees="all", encoder=encoder, name="teacher")
         model = Distillation(student=student, teacher=teacher)
-    model.compile(optimizer="sgd")
+    model.compile(optimizer="sgd", **settings)
     return model
 
 
@@ -70,7 +70,8 @@ USES = {
 @pytest.mark.parametrize("kind", ["ranker", "distillation"])
 @pytest.mark.parametrize("use", USES)
 def test_rows_of_another_day_are_refused(today, tomorrow, use, kind):
-    model = model_of(today, kind)
+    # Batches in graphs, single ones without: each is checked.
+    model = model_of(today, kind, run_eagerly=use.endswith("on_batch"))
     before = [weight.numpy() for weight in model.weights]
     with pytest.raises(Exception, match=r"another schema.*'user'") as refused:
         USES[use](model, from_rows(rows(first=5), tomorrow))
@@ -87,6 +88,7 @@ def test_validation_rows_of_another_day_are_refused_before_training(today, tomor
         model.fit(from_rows(rows(), today), validation_data=from_rows(rows(), tomorrow), verbose=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("use", [use for use in USES if use != "call"])
 def test_raw_columns_are_refused(today, use):
     table = rows()
@@ -135,6 +137,7 @@ def test_only_the_features_that_differ_are_named(today):
     model_of(today, "ranker").fit(other, verbose=0)
 
 
+@pytest.mark.slow
 def test_a_schema_read_from_json_is_the_same(today):
     again = Schema.from_json(today.to_json())
     model_of(today, "distillation").fit(from_rows(rows(), again), verbose=0)
@@ -158,6 +161,7 @@ def test_a_batch_of_two_lookups_of_one_schema(today):
     np.testing.assert_array_equal(model({**sides[0], **whole}), model(whole))
 
 
+@pytest.mark.slow
 def test_batches_can_be_taken_apart_and_made_anew(today):
     batches = from_rows(rows(), today, 8)
     again = batches.unbatch().shuffle(64).batch(16)
@@ -225,6 +229,7 @@ LAYOUTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", [lambda: TwoTower([2]), lambda: tfpfd.MLP([2])])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_weights_of_the_same_features_elsewhere_are_refused(layout, network, tmp_path):
@@ -241,6 +246,7 @@ def test_weights_of_the_same_features_elsewhere_are_refused(layout, network, tmp
         tf.train.Checkpoint(model=other).restore(saved)
 
 
+@pytest.mark.slow
 def test_an_encoder_alone_and_own_features_have_an_order_too(tmp_path):
     schema = Schema([USER, AGE], [ITEM])
     names = ["user", "age", "item"]
@@ -307,6 +313,7 @@ def test_formats_that_do_not_say_a_schema_are_refused(today, tmp_path, ending):
         model.load_weights(path)
 
 
+@pytest.mark.slow
 def test_tensorflow_itself_saves_and_loads_a_ranker(today, tmp_path):
     model = model_of(today, "ranker")
     spec = {name: tf.TensorSpec([None], tf.int32, name=name) for name in ("user", "item")}

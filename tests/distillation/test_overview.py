@@ -196,6 +196,7 @@ def test_names_of_ones_own_stay(schema):
     assert (student.name, teacher.name) == ("coarse", "ranker_of_clicks")
 
 
+@pytest.mark.slow
 def test_files_with_other_names_load(model, tmp_path, monkeypatch):
     with monkeypatch.context() as before:
         before.setattr(DISTILLATION, "name_part", lambda ranker, name: None)

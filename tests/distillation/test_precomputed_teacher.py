@@ -7,6 +7,7 @@ from tfpfd import Categorical, Distillation, Numeric, PrecomputedTeacher, Schema
 from tfpfd._keras import keras
 
 
+@pytest.mark.slow
 def test_a_column_of_scores_is_a_frozen_teacher(make, inputs_of, batches_of, tmp_path):
     """The student learns the same from a teacher's logits in a column as from the teacher."""
     taught = make("frozen")
@@ -39,6 +40,7 @@ def test_a_missing_column_is_named(make, inputs_of):
         model(inputs_of(2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", [(), ("x",)])
 def test_a_column_that_was_not_kept_is_named_before_training(make, batches_of, kept):
     model = Distillation(student=make().student, teacher=PrecomputedTeacher("score"))
@@ -110,7 +112,7 @@ def test_rows_of_a_user_stay_together():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"folds": 1}, "`folds` must be at least 2, received 1"),
+        ({"folds": 1}, "`folds` must be an integer of at least 2, received 1"),
         ({"folds": 4}, "`folds` is 4: expected as many labelled rows, received 3"),
         ({"by": "session"}, "`by` must name a column, received 'session'"),
         ({"by": "user"}, "expected as many values of 'user' with a labelled row, received 1"),

@@ -177,6 +177,7 @@ def stock_model(ranker, inputs):
     return model, ids
 
 
+@pytest.mark.slow
 def test_fit_equals_a_stock_model(schema, inputs_of, linear):
     inputs, weights = inputs_of(40), np.random.default_rng(2).uniform(0, 2, 40).astype("float32")
     for name in ("clicks", "genres"):  # The stock model has no other place for padding than row 0.
@@ -195,6 +196,7 @@ def test_fit_equals_a_stock_model(schema, inputs_of, linear):
     assert set(ours) == {"loss", "auc"}
 
 
+@pytest.mark.slow
 def test_rows_without_a_label_do_not_count(schema, inputs_of, linear, assert_same):
     inputs = inputs_of(12)
     labels = np.array([0, 1, np.nan] * 4, np.float32)
@@ -212,6 +214,7 @@ def test_rows_without_a_label_do_not_count(schema, inputs_of, linear, assert_sam
         np.testing.assert_allclose(histories[0][name], histories[1][name], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_loss_of_an_epoch_is_the_mean_over_rows_with_a_label(schema, inputs_of, linear):
     ranker = Ranker(schema, linear())
     ranker.compile("sgd")
@@ -233,6 +236,7 @@ def test_features_alone_are_refused(schema, inputs_of, linear):
         ranker.fit(inputs_of(4), verbose=0)
 
 
+@pytest.mark.slow
 def test_l2_counts_in_the_loss(schema, inputs_of, linear):
     losses = {}
     for l2 in (0.0, 0.5):
@@ -247,6 +251,7 @@ def test_l2_counts_in_the_loss(schema, inputs_of, linear):
     np.testing.assert_allclose(losses[0.5] - losses[0.0], 0.5 * 5 * 0.16, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trainable", [True, False])
 def test_load_model(schema, inputs_of, small_mlp, tmp_path, trainable):
     ranker = Ranker(
@@ -261,6 +266,7 @@ def test_load_model(schema, inputs_of, small_mlp, tmp_path, trainable):
     np.testing.assert_array_equal(again(inputs_of(5)), ranker(inputs_of(5)))
 
 
+@pytest.mark.slow
 def test_a_frozen_network_stays_frozen_when_loaded(schema, small_mlp, tmp_path):
     ranker = Ranker(schema, small_mlp())
     ranker.network.trainable = False
@@ -269,6 +275,7 @@ def test_a_frozen_network_stays_frozen_when_loaded(schema, small_mlp, tmp_path):
     assert len(ranker.trainable_weights) == len(again.trainable_weights) == 1
 
 
+@pytest.mark.slow
 def test_a_frozen_encoder_stays_frozen_when_loaded(schema, linear, tmp_path):
     ranker = Ranker(schema, linear())
     ranker.encoder.trainable = False

@@ -27,14 +27,17 @@ def probabilities(marked, positives, **kwargs):
     return 1 / (1 + np.exp(-ranker.predict(inputs, batch_size=ROWS, verbose=0)))
 
 
+@pytest.mark.slow
 def test_the_mean_probability_is_the_rate(marked):
     assert probabilities(marked, 200).mean() == pytest.approx(0.01, rel=0.4)
 
 
+@pytest.mark.slow
 def test_rarer_labels_are_told_than_the_bound_allows(marked):
     assert probabilities(marked, 20).mean() < LOWEST / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("positives", [200, 20], ids=["1 %", ".1 %"])
 def test_without_a_bias_none_is_below_the_bound(marked, positives):
     found = probabilities(marked, positives, use_bias=False)

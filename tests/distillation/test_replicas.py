@@ -13,6 +13,8 @@ import pytest
 
 from tfpfd._keras import KERAS_3
 
+pytestmark = [pytest.mark.slow, pytest.mark.long]
+
 PROGRAM = Path(__file__).with_name("replicas.py")
 keras_2 = pytest.mark.skipif(KERAS_3, reason="Keras 3 refuses it: see the last test")
 

@@ -100,6 +100,7 @@ def assert_same(weights, expected):
         np.testing.assert_allclose(weight, other, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_killed_and_resumed(name, tmp_path):
     whole, history = run(name)
@@ -116,6 +117,7 @@ def test_killed_and_resumed(name, tmp_path):
         np.testing.assert_allclose(values, history[metric][2:], rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_killed_by_the_system_and_resumed_in_another_process(tmp_path):
     program = """
 import sys

@@ -14,6 +14,7 @@ from tfpfd.optimizers import RowWiseAdagrad
 OPTIMIZERS = {"adam": lambda: keras.optimizers.Adam(0.01), "row_wise": lambda: RowWiseAdagrad(0.1)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "optimizer"),
     [("shared", "adam"), ("shared", "row_wise"), ("independent", "adam"), ("frozen", "row_wise")],
@@ -42,6 +43,7 @@ def test_a_loaded_model_goes_on_in_the_same_way(
     assert int(again.optimizer.iterations) == 6
 
 
+@pytest.mark.slow
 def test_everything_that_was_set_is_kept(schema, inputs_of, batches_of, tmp_path):
     encoder = FeatureEncoder(
         schema, dim=4, dims={"item_id": 6}, behaviour=SelfAttention(2, 4), l2=0.01
@@ -103,6 +105,7 @@ def test_weights_alone(compiled, batches_of, assert_same, tmp_path, kind):
     assert int(other.step) == 6
 
 
+@pytest.mark.slow
 def test_a_model_that_was_not_compiled(make, inputs_of, tmp_path):
     model = make()
     model.save(tmp_path / "model.keras")
@@ -111,6 +114,7 @@ def test_a_model_that_was_not_compiled(make, inputs_of, tmp_path):
     np.testing.assert_array_equal(again(inputs)["student"], model(inputs)["student"])
 
 
+@pytest.mark.slow
 def test_the_student_of_a_loaded_model_is_a_ranker_of_its_own(
     compiled, batches_of, inputs_of, schema, tmp_path
 ):

@@ -12,6 +12,7 @@ from tfpfd.distillation.seen_features import seen_features_of
 NAMES = ("label", "like")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sees", ["served", "all"])
 def test_a_scorer_is_a_ranker_without_training(schema, linear, batches_of, sees):
     ranker = Ranker(schema, linear(), sees=sees)
@@ -26,6 +27,7 @@ def test_a_scorer_is_a_ranker_without_training(schema, linear, batches_of, sees)
     assert not isinstance(scorer, LabelledModel)
 
 
+@pytest.mark.slow
 def test_what_scores_alone_is_no_model_of_labels(schema, batches_of):
     model = MultiTaskRanker(schema, SharedBottom([3], NAMES))
     (scorer,) = model.rankers

@@ -85,6 +85,7 @@ def test_distillation_draws_the_student_to_the_teacher(make, batches_of):
     assert distances[1.0] < 0.5 * distances[0.0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"run_eagerly": True}], ids=["graph", "eager"])
 def test_steps_count_across_epochs(make, batches_of, settings):
     model = make(weight=WarmUp(0.7, steps=5))
@@ -107,6 +108,7 @@ def test_evaluate_and_predict_count_no_steps(compiled, batches_of):
     assert int(model.step) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"run_eagerly": False, "steps_per_execution": 3}])
 def test_the_way_of_execution_does_not_matter(compiled, batches_of, assert_same, settings):
     plain, other = compiled(run_eagerly=False), compiled(**settings)
@@ -173,6 +175,7 @@ def test_early_stopping_restores_the_best_weights(compiled, batches_of):
     assert score == pytest.approx(seen[best][0], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_checkpoint_of_the_whole_model(compiled, batches_of, inputs_of, tmp_path):
     model = compiled()
     path = str(tmp_path / "best.keras")
@@ -219,6 +222,7 @@ def test_learning_rate_callbacks(compiled, batches_of):
     assert float(model.optimizer.learning_rate) == 0.25
 
 
+@pytest.mark.slow
 def test_mixed_precision(make, batches_of):
     before = keras.mixed_precision.global_policy()
     keras.mixed_precision.set_global_policy("mixed_float16")
@@ -242,6 +246,7 @@ def test_sharing_trains_one_table_for_both(compiled, batches_of):
     assert not np.array_equal(start[0], model.teacher.encoder.get_weights()[0])
 
 
+@pytest.mark.slow
 def test_a_network_without_privileged_features_is_model_distillation(schema, linear, batches_of):
     student, teacher = Ranker(schema, linear()), Ranker(schema, linear())
     model = Distillation(student=student, teacher=teacher)
@@ -251,6 +256,7 @@ def test_a_network_without_privileged_features_is_model_distillation(schema, lin
     assert np.isfinite(model.fit(data, verbose=0).history["loss"]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alone", [False, True])
 def test_rows_that_were_not_looked_up(make, batches_of, alone):
     model = make().student if alone else make()
@@ -265,6 +271,7 @@ def test_rows_that_were_not_looked_up(make, batches_of, alone):
             model.fit(batches_of(4, 4), validation_data=given)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", [lambda model: model, lambda model: model.student])
 def test_keras_has_nothing_to_warn_of_a_dataset(make, batches_of, part):
     model = part(make("shared"))

@@ -42,7 +42,7 @@ def test_never_more_bins_than_rows():
         (LABELS, PROBABILITIES[1:], 10, "`probabilities` must be .* as long as `labels`"),
         (LABELS, [1.1, *PROBABILITIES[1:]], 10, r"`probabilities` must be in \[0, 1\]"),
         ([np.nan, *LABELS[1:]], PROBABILITIES, 10, r"`labels` must be in \[0, 1\]"),
-        (LABELS, PROBABILITIES, 0, "`bins` must be at least 1, received 0"),
+        (LABELS, PROBABILITIES, 0, "`bins` must be an integer of at least 1, received 0"),
     ],
 )
 def test_what_is_refused(labels, probabilities, bins, message):

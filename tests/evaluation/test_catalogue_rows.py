@@ -178,6 +178,7 @@ def test_what_is_asked_of_the_catalogue(looked_up):
     assert held(test.excluded) == [{0, 1, 2, 6, 8, 9}, {2, 3, 7}, {5}]
 
 
+@pytest.mark.slow
 def test_metrics_are_those_of_a_matrix_made_by_hand(looked_up, student):
     """Each user as of the first test row, with every item of the catalogue."""
     firsts = DATA.test.iloc[[1, 0, 4]]

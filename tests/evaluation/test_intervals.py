@@ -186,8 +186,11 @@ def test_missing_scipy_is_named(monkeypatch):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: multiplicities(0), "`n_users` must be at least 1, received 0"),
-        (lambda: multiplicities(3, resamples=-1), "`resamples` must not be negative, received -1"),
+        (lambda: multiplicities(0), "`n_users` must be an integer of at least 1, received 0"),
+        (
+            lambda: multiplicities(3, resamples=-1),
+            "`resamples` must be an integer of at least 0, received -1",
+        ),
         (lambda: user_bootstrap(np.sum, [], [[1]]), "`users` must be a non-empty array"),
         (lambda: user_bootstrap(np.sum, [1, np.nan], [[1]]), "`users` .* received 1 missing of 2"),
         (lambda: user_bootstrap(np.sum, [1, 2], [[1]]), r"`multiplicities` .* 2\].* \(1, 1\)"),

@@ -303,12 +303,18 @@ def layer(outputs):
             lambda: irreproducibility(SCORES, [0, np.nan]),
             "`lists` must have no missing id, .* 1 of",
         ),
-        (lambda: irreproducibility(SCORES, IDS, top_k=0), "`top_k` must be at least 1, received 0"),
+        (
+            lambda: irreproducibility(SCORES, IDS, top_k=0),
+            "`top_k` must be an integer of at least 1, received 0",
+        ),
         (
             lambda: irreproducibility(SCORES, IDS, tau_threshold=-1),
             r"`tau_threshold` must be in \(-1, 1\], received -1",
         ),
-        (lambda: irreproducibility(SCORES, IDS, resamples=-1), "`resamples` must not be negative"),
+        (
+            lambda: irreproducibility(SCORES, IDS, resamples=-1),
+            "`resamples` must be an integer of at least 0",
+        ),
         (lambda: irreproducibility(SCORES, IDS, level=2), "`level` must be between 0 and 1"),
         (
             lambda: irreproducibility([layer(1), layer(2)], IDS),

@@ -85,7 +85,7 @@ def test_users_are_resampled_with_all_their_lists():
         (([1, 0], [0], [0, 0]), r"`scores` must be \[2\]"),
         (([1, 0], [0, math.nan], [0, 0]), "`scores` must not contain NaN"),
         (([1, 0], [0, 1], [0]), "`lists` must hold an id for each of the 2 rows"),
-        (([1, 0], [0, 1], [0, 0], 0), "`k` must be at least 1"),
+        (([1, 0], [0, 1], [0, 0], 0), "`k` must be an integer of at least 1"),
     ],
 )
 def test_bad_input(arguments, message):

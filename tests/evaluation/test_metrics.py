@@ -218,7 +218,10 @@ def test_extreme_logits_stay_finite():
         (lambda: group_auc([0, 1], [0, 1], [3, np.nan]), "`groups` .* 1 of them missing"),
         (lambda: log_loss([0, 2], [0, 1]), r"`labels` must be in \[0, 1\], .* from 0.0 to 2.0"),
         (lambda: log_loss([0, 1], [-1, 1]), r"`probabilities` must be in \[0, 1\]"),
-        (lambda: expected_calibration_error([0], [0], bins=0), "`bins` must be at least 1"),
+        (
+            lambda: expected_calibration_error([0], [0], bins=0),
+            "`bins` must be an integer of at least 1",
+        ),
         (lambda: evaluate_rows([0, 1], [0, 1], [5]), r"`users` must be \[2\] as `labels`"),
         (lambda: evaluate_rows([0, 1], [0, 3], [5, 5]), r"`probabilities` must be in \[0, 1\]"),
     ],

@@ -178,6 +178,7 @@ class TestPointwise:
             np.repeat(rival, 3, axis=0), values("base")
         )
 
+    @pytest.mark.slow
     def test_a_ranker_scores_the_rows_itself(self):
         data = rows(effects)
         schema = SCHEMA.adapt(data["train"], verbose=0)
@@ -294,6 +295,7 @@ def test_the_example_of_the_docstring():
     assert doctest.DocTestRunner().run(example).failed == 0
 
 
+@pytest.mark.slow
 def test_the_page_runs_as_it_stands(movielens, monkeypatch):
     monkeypatch.setattr(tfpfd.datasets, "movielens_100k", lambda: movielens)
     (block,) = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.M | re.S)

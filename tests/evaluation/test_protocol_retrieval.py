@@ -158,6 +158,7 @@ def test_the_example_of_the_docstring():
     assert doctest.DocTestRunner().run(example).failed == 0
 
 
+@pytest.mark.slow
 def test_movielens(movielens):
     """What an expert's first tries find on the demo's split."""
     users, films = pd.Index(movielens.users["user_id"]), pd.Index(movielens.items["film_id"])

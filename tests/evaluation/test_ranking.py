@@ -148,7 +148,7 @@ MASK = np.zeros((2, 3), bool)
         (lambda: ranks_of_relevant(SCORES, [[0], [0.5]]), r"`relevant` .* integer .*'float64'"),
         (lambda: ranks_of_relevant(SCORES, MASK, MASK * 1), "`excluded` must be boolean .* int64"),
         (lambda: recall_at_k(SCORES, 3), "`ranks` must be .* received float64"),
-        (lambda: ndcg_at_k([[1, 2]], 0), "`k` must be at least 1, received 0"),
+        (lambda: ndcg_at_k([[1, 2]], 0), "`k` must be an integer of at least 1, received 0"),
     ],
 )
 def test_errors_say_what_was_expected(call, message):

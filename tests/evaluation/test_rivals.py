@@ -65,6 +65,7 @@ def test_ease_solves_its_problem():
         np.testing.assert_allclose(scores[:, item], others @ ridge, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_biases_by_hand():
     model = BiasModel(["a", "a", "b", "b"], [7, 8, 7, 9], [1, 0, 1, np.nan], shrinkage=1)
     # μ = 2/3; b_7 = (1/3 + 1/3) / 3 = 2/9, b_8 = -2/3 / 2 = -1/3.
@@ -74,6 +75,7 @@ def test_biases_by_hand():
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_biases_find_what_users_and_items_say():
     random = np.random.default_rng(0)
     users, items = random.integers(0, 50, 20_000), random.integers(0, 80, 20_000)

@@ -68,6 +68,7 @@ def task(request):
     return request.getfixturevalue(request.param)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("recipe", "first"), [(RECENT, 14), (replace(RECENT, last=0.2), 12), (WHOLE, 0)]
 )
@@ -88,6 +89,7 @@ def test_shares_that_the_log_does_not_have_are_refused(last):
         replace(RECENT, last=last)
 
 
+@pytest.mark.slow
 def test_rivals_of_a_catalogue_learn_from_the_likes_that_students_learn_from(films):
     """Item-kNN of a few likes scores what was liked together in these alone."""
     recent = CatalogueTask.of(films, small(RECENT))
@@ -103,6 +105,7 @@ def test_rivals_of_a_catalogue_learn_from_the_likes_that_students_learn_from(fil
         np.testing.assert_allclose(found.metrics["popularity"][metric], values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", [RECENT, WHOLE])
 def test_nothing_that_was_shown_before_the_test_is_drawn(films, recipe):
     """Else a like of the validation would stand in the same training as what isn't liked."""
@@ -113,6 +116,7 @@ def test_nothing_that_was_shown_before_the_test_is_drawn(films, recipe):
     assert all(not shown[user] & set(own[1:]) for user, own in zip(lists.users, found, strict=True))
 
 
+@pytest.mark.slow
 def test_vocabularies_are_those_of_what_is_learned_from(films):
     """Users without likes among the last are as unknown as they are untrained."""
     likes = films.ratings["rating"].where(films.ratings["user_id"] > 2, 2)
@@ -128,6 +132,7 @@ def test_vocabularies_are_those_of_what_is_learned_from(films):
     assert not {0, 1, 2} & set(known)
 
 
+@pytest.mark.slow
 def test_rivals_of_a_catalogue_are_those_of_the_protocol(films):
     """Every user has likes in the test here, so none is left out of the comparison."""
     whole = CatalogueTask.of(films, small(WHOLE))
@@ -152,6 +157,7 @@ def test_rivals_of_a_catalogue_are_those_of_the_protocol(films):
             np.testing.assert_allclose(found.metrics[name][metric], one[0])
 
 
+@pytest.mark.slow
 def test_rivals_of_rows_are_those_of_the_protocol(rows):
     found, data = rows.rivals(), rows.data
     metrics = list(rows.measures.students)
@@ -171,6 +177,7 @@ def test_rivals_of_rows_are_those_of_the_protocol(rows):
             assert found.metrics[name][metric][0] == values[metric][0, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_eager")
 def test_a_method_is_trained_and_measured(task):
     keras.utils.set_random_seed(0)
@@ -240,6 +247,7 @@ def test_every_source_says_what_is_measured():
         assert 0 < source.recipe.distillation_weight < 1
 
 
+@pytest.mark.slow
 def test_a_catalogue_is_ranked_without_privileged_features_of_the_test(films, catalogue):
     served = LikesTask.of(films, catalogue.recipe)
     assert served.rows.lists["test"].columns.of_rows[0] == {}

@@ -106,6 +106,7 @@ def test_data_that_cannot_be_prepared_exit_with_2(made, tmp_path, monkeypatch):
     assert run("toy", "--out", out, "--data", "kept").exit_code == 0
 
 
+@pytest.mark.slow
 def test_help_from_a_clone_needs_no_tensorflow():
     clone = Path(__file__).parents[2]
     program = "import runpy, sys; sys.modules['tensorflow'] = None; sys.argv[1:] = ['--help']\n"

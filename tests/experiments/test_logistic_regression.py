@@ -8,6 +8,7 @@ FEATURES = RANDOM.normal(3, 2, (200, 5))
 LABELS = (FEATURES @ [1, -1, 0.5, 0, 0] + RANDOM.normal(0, 2, 200) > 1.5).astype(float)
 
 
+@pytest.mark.slow
 def test_it_is_scikit_learns_logistic_regression():
     linear_model = pytest.importorskip("sklearn.linear_model")
     found = fit_linear(FEATURES, LABELS, penalty=0.01)

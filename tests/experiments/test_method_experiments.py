@@ -35,6 +35,7 @@ def test_bold_means_beyond_doubt(tmp_path):
     assert "**+.0000" not in text
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_eager")
 def test_a_cell_is_trained_and_measured(rows):
     """On few rows; shuffling changes what the teacher knows."""
@@ -56,6 +57,7 @@ def test_settings_tell_recipes_apart():
     assert CoarseCTR("movielens").settings()["recipe"]["drawn"] == 100
 
 
+@pytest.mark.slow
 def test_metrics_are_those_of_the_task():
     rows, catalogue = (CoarseCTR(source).metrics for source in ("marketplace", "movielens"))
     assert {"auc", "teacher_auc"} < set(rows)
@@ -98,6 +100,7 @@ def test_methods_at_a_strength_meet_the_same_rows_which_are_drawn_once(tasks):
     assert experiment.bases() == {}
 
 
+@pytest.mark.slow
 def test_of_real_data_what_sees_no_privileged_features_is_trained_once(tasks, monkeypatch):
     data = marketplace("click", users=20, items=40, days=10, shown=4, verbose=0)
     source = replace(COARSE["kuairand"], load=lambda path: data)
@@ -116,6 +119,7 @@ def test_of_real_data_what_sees_no_privileged_features_is_trained_once(tasks, mo
     assert same == [cell["strength"] == 1.0 for cell in cells]
 
 
+@pytest.mark.slow
 def test_a_warm_up_is_a_share_of_the_steps_of_an_epoch(rows, monkeypatch):
     weights = []
     monkeypatch.setattr(
@@ -133,6 +137,7 @@ def test_a_warm_up_is_a_share_of_the_steps_of_an_epoch(rows, monkeypatch):
     assert {one.distillation_weight for one in weights} == {0.5}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_eager")
 @pytest.mark.parametrize("kind", ["asynchronous", "synchronous"])
 def test_a_teacher_that_is_trained_first_takes_an_epoch_more(rows, kind):

@@ -106,6 +106,7 @@ def test_kuairand_needs_its_path():
         RareLabel("kuairand").prepare()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_eager")
 def test_cells_are_trained_and_measured(monkeypatch):
     """On few rows; the test rows of more are the same."""
@@ -160,3 +161,5 @@ def test_a_gain_is_over_the_baseline_and_all_controls(tmp_path, levels, sentence
     assert text.index("isn't better than every rival beyond doubt") < text.index("**PFD**")
     if levels == {"PFD": 0.7}:
         assert "| **+.1000 ± .0000** |" in text
+        (figure,) = [s.figure for s in experiment.report(results) if s.figure is not None]
+        assert figure.get_supxlabel() == "gain in AUC" and figure.get_supylabel() == "label"

@@ -1,6 +1,7 @@
 """Approximate search over an export's items, against its own exact answer."""
 
 import errno
+import functools
 import shutil
 import subprocess
 import sys
@@ -72,14 +73,20 @@ def path(kind, ids, student, tmp_path_factory):
     return base
 
 
+# Loading takes longer than all that is asked of one.
+@functools.cache
+def loaded(path):
+    return tf.saved_model.load(str(path))
+
+
 def answers(path, signature, users, **more):
-    loaded = tf.saved_model.load(str(path))
-    signature = loaded.signatures[signature]
+    signature = loaded(path).signatures[signature]
     specs = signature.structured_input_signature[1]
     features = {name: tf.constant(x.tolist(), specs[name].dtype) for name, x in users.items()}
     return {n: x.numpy() for n, x in signature(**features, **more).items()}
 
 
+@pytest.mark.slow
 def test_the_table_is_float32_of_any_export(path, ids, users):
     for version, tolerance in ((path / "1", 0.05), (path / "2", 1e-6)):
         found, embeddings = approximate.item_table(version)
@@ -98,6 +105,7 @@ def test_no_items(tmp_path, path):
 
 @needs_faiss
 class TestFaiss:
+    @pytest.mark.slow
     def test_flat_is_exact(self, path, ids, users):
         index = approximate.faiss_index(path)
         user = answers(path / "2", "user_embedding", users)["embedding"]
@@ -107,6 +115,7 @@ class TestFaiss:
         np.testing.assert_allclose(scores + BIAS, exact["scores"], atol=1e-5)
         assert approximate.recall(path, users, np.array(ids)[rows]) == pytest.approx(1, abs=0.01)
 
+    @pytest.mark.slow
     def test_more_of_the_lists_find_more(self, path, ids, users):
         index = approximate.faiss_index(path, "IVF50,Flat")
         user = answers(path / "2", "user_embedding", users)["embedding"]
@@ -130,6 +139,7 @@ class TestScann:
     def model(self, path, tmp_path_factory):
         return approximate.scann_model(path, tmp_path_factory.mktemp("scann"), k=K)
 
+    @pytest.mark.slow
     def test_recall_grows_to_the_exact_answer(self, path, users, tmp_path):
         recalls = []
         for searched in (1, 10, 50):
@@ -144,6 +154,7 @@ class TestScann:
         np.testing.assert_allclose(found["scores"], exact["scores"], atol=1e-5)
         assert sorted(p.name for p in tmp_path.iterdir()) == ["1", "2", "3"]
 
+    @pytest.mark.slow
     def test_scores_are_those_of_the_items(self, path, model, users):
         found = answers(model, "serving_default", users)
         assert found["item_ids"].shape == found["scores"].shape == (USERS, K)
@@ -152,6 +163,7 @@ class TestScann:
         exact = answers(path / "2", "score_candidates", users, candidate_ids=asked)["scores"]
         np.testing.assert_allclose(found["scores"], exact, atol=1e-5)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("k", [-1, 0, 1, 7, COUNT + 5])
     def test_any_k(self, model, users, k, kind):
         found = answers(model, "top_k", users, k=tf.constant(k))
@@ -162,15 +174,16 @@ class TestScann:
         for row, lost in zip(found["item_ids"], missing, strict=True):
             assert len(set(row[~lost])) == (~lost).sum()
 
+    @pytest.mark.slow
     def test_no_users(self, model, users, kind):
-        loaded = tf.saved_model.load(str(model))
         empty = {
             "user": tf.zeros([0], tf.string),
             "seen": tf.zeros([0, 3], tf.string if kind == "string" else tf.int64),
         }
-        found = loaded.signatures["serving_default"](**empty)
+        found = loaded(model).signatures["serving_default"](**empty)
         assert found["scores"].shape == (0, K)
 
+    @pytest.mark.slow
     def test_another_process_needs_the_operations_alone(self, model):
         lines = (
             "import sys, tensorflow as tf",
@@ -207,6 +220,7 @@ class TestScann:
         with pytest.raises(ValueError, match=f"has {count} items: ScaNN needs 1000"):
             approximate.scann_model(tmp_path / "exact", tmp_path / "out")
 
+    @pytest.mark.slow
     def test_the_fewest_items_and_many_leaves(self, student, ids, users, tmp_path):
         few = ids[: approximate.FEWEST]
         export(student, {"item": few}, tmp_path / "exact", verbose=0, warmup_requests=False)
@@ -264,6 +278,7 @@ def test_a_changed_export(path, tmp_path):
         approximate.item_table(tmp_path)
 
 
+@pytest.mark.slow
 def test_recall_by_hand(path, users):
     exact = answers(path / "2", "top_k", users, k=tf.constant(4))["item_ids"]
     found = exact.copy()

@@ -101,6 +101,7 @@ def test_logits_are_those_of_pairs():
     np.testing.assert_allclose(ranker(inputs), pairs + linear[:, 0], rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_training_changes_it_and_the_shared_encoder(distilled):
     fresh = student()
     for one, other in zip(fresh.weights, distilled.student.weights, strict=True):
@@ -109,6 +110,7 @@ def test_training_changes_it_and_the_shared_encoder(distilled):
     assert float(distilled.student.network.bias) != 0 and float(distilled.teacher.network.bias) != 0
 
 
+@pytest.mark.slow
 def test_saved_and_loaded(distilled, tmp_path):
     expected = tfpfd.score_rows(distilled.student, ROWS)
     distilled.save(tmp_path / "model.keras")
@@ -121,6 +123,7 @@ def test_saved_and_loaded(distilled, tmp_path):
     np.testing.assert_allclose(tfpfd.score_rows(version.load(), ROWS), expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_exported(distilled, tmp_path):
     path = tfpfd.export(distilled.student, None, tmp_path, verbose=0)
     served = {name: values for name, values in ROWS.items() if name not in ("stayed", "label")}
@@ -134,6 +137,7 @@ def test_items_ahead_of_the_requests_need_towers(distilled, tmp_path):
         tfpfd.export(distilled.student, {"film": list(FILMS)}, tmp_path, verbose=0)
 
 
+@pytest.mark.slow
 def test_heads_read_its_representation():
     """Those of auxiliary losses, of a teacher of another kind."""
     teacher = tfpfd.Ranker(SCHEMA, MLP([3]), sees="all", name="teacher")

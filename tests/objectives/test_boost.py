@@ -74,6 +74,7 @@ def test_it_is_as_frozen_as_what_it_boosts(student, ranker, listed):
     assert model.teacher.rankers == [teacher]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["is_new", best_cancel])
 def test_saved_and_loaded(student, ranker, listed, tmp_path, rule):
     fused = FusedTeachers({"book": "book", "rate": ranker()}, {"book": 1.0, "rate": 1.0})

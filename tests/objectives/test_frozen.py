@@ -55,6 +55,7 @@ def variables_of(optimizer):
 THAWS = [thaw_nothing, thaw_around, thaw_teacher, thaw_within]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("thaw", THAWS)
 def test_training_changes_nothing_in_a_teacher(student, fused, lists_of, thaw):
     """Not a bit of any weight or statistic, and the optimizer holds what the student's would."""
@@ -112,6 +113,7 @@ def test_scores_are_those_of_inference(fused, listed):
     np.testing.assert_allclose(fused(inputs), expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_nothing_of_a_teacher_is_served(schema, student, fused, lists_of, tmp_path):
     model = Distillation(student=student, teacher=fused, distillation_weight=0.8)
     model.compile(keras.optimizers.Adam(0.05), run_eagerly=True)
@@ -130,6 +132,7 @@ def test_nothing_of_a_teacher_is_served(schema, student, fused, lists_of, tmp_pa
     assert found.variables == expected.variables
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scorer", "column"),
     [
@@ -160,6 +163,7 @@ def test_a_frozen_model_of_all_objectives_needs_no_labels(schema, student, lists
     model.fit(lists_of(6, 6), verbose=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compiled", [True, False])
 def test_saved_and_loaded(student, fused, lists_of, listed, tmp_path, compiled):
     """Also when the teachers were compiled and fitted before; sharing among them is kept."""
@@ -182,6 +186,7 @@ def test_saved_and_loaded(student, fused, lists_of, listed, tmp_path, compiled):
             np.testing.assert_allclose(histories[1][name], values, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_every_kind_of_teacher_is_saved(student, ranker, listed, tmp_path):
     column = keras.layers.Input((), dtype="float32", name="cancel")
     functional = keras.Model({"cancel": column}, keras.layers.Dense(1)(column[:, None]))
@@ -199,6 +204,7 @@ def test_every_kind_of_teacher_is_saved(student, ranker, listed, tmp_path):
     assert (again.teacher.normalize, again.teacher.temperature) == ("softmax", 2.0)
 
 
+@pytest.mark.slow
 def test_one_model_of_all_objectives_is_saved(student, joint, listed, tmp_path):
     teacher = joint({"book": 2.0, "cancel": 3.0})
     teacher(listed(2))

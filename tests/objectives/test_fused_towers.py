@@ -81,6 +81,7 @@ def test_scores_are_the_weighted_sum(rankers):
     assert len(together.weights) == len(ids)
 
 
+@pytest.mark.slow
 def test_export_is_one_saved_model(rankers, tmp_path):
     path = export(FusedTowers(rankers, WEIGHTS), ITEMS, tmp_path, k=2, verbose=0)
     loaded = tf.saved_model.load(str(path))
@@ -95,6 +96,7 @@ def test_export_is_one_saved_model(rankers, tmp_path):
     assert not inspect_export(path).findings
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("biased", ["all", "one", "none"])
 def test_the_bias_is_the_weighted_sum(biased, tmp_path):
     """2 · 3 - .5 · 4 = 4, and what a ranker without one adds is nothing."""
@@ -175,6 +177,7 @@ def test_fused_by_hand():
     np.testing.assert_allclose(fuse_scores(scores, {"cancel": -0.5, "book": 2}), [0.5, 4.5])
 
 
+@pytest.mark.slow
 def test_refusals(rankers, tmp_path):
     book = rankers["book"]
 

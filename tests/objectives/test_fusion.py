@@ -121,6 +121,7 @@ def test_one_model_of_all_objectives(joint, listed):
     np.testing.assert_allclose(fused(inputs), -1.0 * inputs["age"])
 
 
+@pytest.mark.slow
 def test_predict_gives_a_label_store(lists_of, listed):
     fused = columns(normalize="softmax")
     found = fused.predict(lists_of(12, 12), verbose=0)
@@ -260,6 +261,7 @@ def test_a_missing_column_of_scores_is_named():
         columns()({"book": tf.constant([1.0])})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_score_that_is_not_finite_names_its_objective(student, lists_of, value):
     """In a graph too, and before anything was learned from it."""

@@ -70,6 +70,7 @@ def test_the_label_loss_reaches_the_gate_and_nothing_else(gated, listed, means_o
     assert all(g is None for g in tape.gradient(terms["distillation_loss"], own + frozen))
 
 
+@pytest.mark.slow
 def test_it_learns_and_the_teachers_do_not(gated, lists_of, listed):
     frozen = [weight.numpy() for part in gated.teacher.parts for weight in part.weights]
     history = gated.fit(lists_of(12, 12), epochs=8, verbose=0).history
@@ -85,6 +86,7 @@ def test_it_learns_and_the_teachers_do_not(gated, lists_of, listed):
     assert trained == {id(weight) for weight in learning}
 
 
+@pytest.mark.slow
 def test_saved_and_loaded(gated, lists_of, listed, tmp_path):
     gated.fit(lists_of(12, 6), verbose=0)
     gated.save(tmp_path / "model.keras")
@@ -96,7 +98,7 @@ def test_saved_and_loaded(gated, lists_of, listed, tmp_path):
 
 
 def test_refusals(schema, gate, listed, student, ranker):
-    with pytest.raises(ValueError, match="`units` must be at least 1, received 0"):
+    with pytest.raises(ValueError, match="`units` must be an integer of at least 1, received 0"):
         FusionGate(PRIOR, FeatureEncoder(schema, ["age"]), units=0)
     with pytest.raises(ValueError, match="`weights` must have one that isn't 0"):
         gate({"book": 0.0})

@@ -27,6 +27,7 @@ def trained(schema, teachers, batches, normalize):
     return start, [weight.numpy() for weight in student.weights]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shares", "normalize"), [(True, "logits"), (False, "softmax")])
 def test_the_label_store_makes_the_same_student(
     schema, ranker, fitted, lists_of, shares, normalize

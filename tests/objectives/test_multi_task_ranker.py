@@ -89,6 +89,7 @@ def test_loss_by_hand(means_of):
     np.testing.assert_allclose(terms["loss"], 2 * book + 0.5 * kept, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_logits_and_metrics_of_each_objective(model, rows):
     data = batches(rows, 32)
     history = fit(model, data, epochs=4, metrics=None, validation_data=data)
@@ -112,6 +113,7 @@ def test_logits_and_metrics_of_each_objective(model, rows):
     np.testing.assert_allclose(result["loss"], result["book_loss"] + result["kept_loss"], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_predict(model, rows):
     data = batches(rows, 16)
     found, (inputs, _) = model.predict(data, verbose=0), next(iter(batches(rows, 64)))
@@ -122,6 +124,7 @@ def test_predict(model, rows):
         np.testing.assert_allclose(found[name], logits, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", [losses.ListwiseSoftmax(), losses.PairwiseLogistic()])
 def test_losses_of_lists(model, rows, loss):
     history = fit(model, batches(rows, 64, by_list=True), epochs=4, loss=loss)
@@ -170,6 +173,7 @@ def test_separate_rankers_learn_as_if_alone(rows):
             np.testing.assert_allclose(weight, other, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
 def test_saved_and_loaded(make, rows, tmp_path):
     model = make()
@@ -184,6 +188,7 @@ def test_saved_and_loaded(make, rows, tmp_path):
     assert again.weighting.get_config() == model.weighting.get_config()
 
 
+@pytest.mark.slow
 def test_frozen_models_stay_frozen(rows, tmp_path):
     model = MODELS["mmoe"]()
     model.trainable = False

@@ -37,12 +37,14 @@ def path(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_numbers_of_a_kept_column(path, listed):
     inputs = listed(4)
     scorer = SavedScorer(path, inputs={"price": "book"})
     np.testing.assert_allclose(scorer(inputs), 2 * inputs["book"])
 
 
+@pytest.mark.slow
 def test_table_rows(path, listed):
     inputs = listed(4)
     np.testing.assert_array_equal(
@@ -50,6 +52,7 @@ def test_table_rows(path, listed):
     )
 
 
+@pytest.mark.slow
 def test_it_is_a_frozen_teacher(path, student, lists_of, listed, tmp_path):
     """In a graph, beside others, saved and loaded; its variable is nobody's weight."""
     scorer = SavedScorer(path, inputs={"price": "book"})

@@ -45,7 +45,7 @@ def test_seeds():
 
 
 def test_refusals():
-    with pytest.raises(ValueError, match="`trials` must be at least 10, received 9"):
+    with pytest.raises(ValueError, match="`trials` must be an integer of at least 10, received 9"):
         search_weights(lambda w: 0.0, BOUNDS, trials=9)
     for bounds in ({}, {"kept": (1.0, 1.0)}, {"kept": (0.0, float("inf"))}):
         with pytest.raises(ValueError, match=r"`bounds` must be a finite \(lowest, highest\)"):

@@ -51,6 +51,7 @@ def batches():
     return from_rows(rows, SCHEMA, labels=["kept", "rated"]).repeat(250)
 
 
+@pytest.mark.slow
 def test_multipliers_reach_the_kkt_point(batches):
     """One parameter, p = σ(f), and cross entropies with shares of labels .8, .3 and .7.
 
@@ -108,6 +109,7 @@ def test_validation_leaves_the_multipliers(batches):
     assert float(model.weighting.multipliers()["kept"]) > 0
 
 
+@pytest.mark.slow
 def test_saving_keeps_the_multipliers(batches, tmp_path):
     model = constrained({"kept": 0.1, "rated": 0.2}, rate=0.3)
     model.compile("sgd", metrics=[], run_eagerly=True)

@@ -67,6 +67,7 @@ def entry(module, name, config=None, registered=None):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "forged, named",
     [
@@ -104,6 +105,7 @@ def test_what_is_no_student(version, change):
         forge(version, change).load()
 
 
+@pytest.mark.slow
 def test_a_file_that_is_no_archive(version):
     file = version.path / "student.keras"
     file.write_bytes(b"not a model")
@@ -157,6 +159,7 @@ class Own(keras.layers.Layer):
         return cls(**{**config, **{k: revive(config[k]) for k in ("inner", "activation")}})
 
 
+@pytest.mark.slow
 def test_registered_classes_and_those_of_keras_are_loaded(taught, tmp_path):
     schema = taught.student.schema
     encoder = FeatureEncoder(schema, dim=4, behaviour=SelfAttention(2, 4))

@@ -33,6 +33,7 @@ def line(written, tmp_path):
     return Path(shutil.copytree(written.path.parent, tmp_path / "films"))
 
 
+@pytest.mark.slow
 def test_a_version_is_what_was_written(taught, monday, tmp_path):
     details = {"from": "2022-04-25", "to": "2022-04-26", "counts": {"film": 5}}
     written = save_version(
@@ -53,6 +54,7 @@ def test_a_version_is_what_was_written(taught, monday, tmp_path):
     np.testing.assert_array_equal(score_rows(written.load(), monday), expected)
 
 
+@pytest.mark.slow
 def test_a_notebook_shows_what_a_version_says(written):
     assert repr(written) == f"Version(0, '{written.path}', auc 0.75)"
     later = dataclasses.replace(written, parent=7, metrics={}, details={"from": "<Monday>"})
@@ -62,6 +64,7 @@ def test_a_notebook_shows_what_a_version_says(written):
         assert text in html
 
 
+@pytest.mark.slow
 def test_a_line_is_a_table(taught, tmp_path):
     save_version(tmp_path, taught.student, metrics={"auc": 0.7})
     save_version(tmp_path, taught.student, {"auc": 0.8, "loss": 0.5}, 0, {"rows": 10})
@@ -76,6 +79,7 @@ def test_a_line_is_a_table(taught, tmp_path):
     assert frame["created"].dt.tz is not None
 
 
+@pytest.mark.slow
 def test_metrics_that_are_not_finite_are_null_in_the_file(taught, tmp_path):
     metrics = {"auc": float("nan"), "loss": np.float32(np.inf), "rows": 3}
     written = save_version(tmp_path, taught.student, metrics)
@@ -98,6 +102,7 @@ def test_metrics_that_are_not_finite_are_null_in_the_file(taught, tmp_path):
         save_version(tmp_path, taught.student, details={"auc": float("nan")})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [np.nan, np.inf])
 def test_a_student_that_diverged_is_refused_by_its_weight(taught, tmp_path, number):
     student = Ranker.from_config(taught.student.get_config())
@@ -110,11 +115,13 @@ def test_a_student_that_diverged_is_refused_by_its_weight(taught, tmp_path, numb
     assert names(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_link_to_a_version_is_read_as_that_version(line, tmp_path):
     (tmp_path / "in_service").symlink_to(line / "0")
     assert Version.read(tmp_path / "in_service") == Version.read(line)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
 def test_an_interruption_leaves_no_version(line, taught, monkeypatch, error):
     """Whatever is written before the interruption: the record, which is last, never is."""
@@ -196,6 +203,7 @@ class Unregistered(keras.layers.Layer):
         return inputs
 
 
+@pytest.mark.slow
 def test_a_layer_that_keras_does_not_know_is_explained(line):
     """The file is whole, so its digest is right, but names a class that is nowhere."""
     directory = line / "0"
@@ -210,6 +218,7 @@ def test_a_layer_that_keras_does_not_know_is_explained(line):
         Version.read(line).load()
 
 
+@pytest.mark.slow
 def test_refusals(taught, tmp_path):
     with pytest.raises(TypeError, match=r"must be a Ranker, received Distillation; pass `model.st"):
         save_version(tmp_path, taught)

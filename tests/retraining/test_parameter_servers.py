@@ -82,6 +82,7 @@ os._exit(0)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(KERAS_3, reason="parameter servers work with Keras 2 alone")
 def test_weights_in_parts_are_joined_or_refused_by_name(tmp_path):
     root = str(Path(tfpfd.__file__).parents[1])
@@ -119,6 +120,7 @@ def test_weights_in_parts_are_joined_or_refused_by_name(tmp_path):
     np.testing.assert_allclose(scores, expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_whole_weights_are_left_as_they_are(taught, tmp_path):
     assert sharded_weight(taught.student) is None
     assert gathered(taught.student) is taught.student

@@ -56,6 +56,7 @@ class Recorder(keras.layers.Layer):
         return inputs["previous"]
 
 
+@pytest.mark.slow
 def test_soft_labels_are_the_logits_of_the_previous_version(first, tuesday, linear):
     """By the previous version's own ids: a film or user it never saw is in its row 1."""
     recorder, rows = Recorder(), tuesday.assign(row=range(len(tuesday)))
@@ -78,6 +79,7 @@ def test_soft_labels_are_the_logits_of_the_previous_version(first, tuesday, line
     assert np.ptp(found) > 1  # Soft labels that are all alike would say nothing.
 
 
+@pytest.mark.slow
 def test_the_student_knows_the_new_ids(first, tuesday, linear):
     version = retrain(first, tuesday, linear, compile=eagerly(), verbose=0)
     assert version.details["new_ids"] == {"user_id": 1, "film_id": 2, "genres": 0}
@@ -90,6 +92,7 @@ def test_the_student_knows_the_new_ids(first, tuesday, linear):
     assert len(set(scores)) == 4  # f9 is out of vocabulary, f6 and f7 are not any more.
 
 
+@pytest.mark.slow
 def test_at_weight_1_a_warm_start_on_known_ids_stays_where_it_is(first, monday, linear):
     """The cross entropy with the student's own soft labels is stationary: no gradient."""
     version = retrain(
@@ -105,6 +108,7 @@ def test_at_weight_1_a_warm_start_on_known_ids_stays_where_it_is(first, monday, 
         np.testing.assert_allclose(new, old, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_fresh_student_comes_to_agree_with_the_previous_version(first, monday, linear):
     """At λ = 1 with squared logits, labels count for nothing and the previous version for all."""
     version = retrain(
@@ -122,6 +126,7 @@ def test_a_fresh_student_comes_to_agree_with_the_previous_version(first, monday,
     assert np.mean(error**2) < 0.05 * np.var(target)
 
 
+@pytest.mark.slow
 def test_without_a_warm_start_ids_that_vanished_are_forgotten(first, tuesday, linear):
     fresh = retrain(first, tuesday, linear, compile=eagerly(), verbose=0)
     warm = retrain(first, tuesday, linear, warm_start=True, compile=eagerly(), verbose=0)
@@ -134,6 +139,7 @@ def test_without_a_warm_start_ids_that_vanished_are_forgotten(first, tuesday, li
     np.testing.assert_array_equal(new, old)
 
 
+@pytest.mark.slow
 def test_a_line_of_three_versions(taught, log, monday, tuesday, two_tower, tmp_path):
     """Version 1 needs no teacher any more, version 2 has one plugged in again."""
     wednesday = log([3, 4, 5, 6], [5, 6, 7, 8], seed=2)
@@ -167,6 +173,7 @@ def test_a_line_of_three_versions(taught, log, monday, tuesday, two_tower, tmp_p
     assert last.metrics["teacher_auc"] == pytest.approx(auc(tuesday["liked"], fused), abs=0.02)
 
 
+@pytest.mark.slow
 def test_the_new_student_is_exported_as_any_other(taught, tuesday, two_tower, tmp_path):
     first = save_version(tmp_path / "films", taught.student)
     version = retrain(first, tuesday, two_tower, compile=eagerly(), verbose=0)
@@ -176,6 +183,7 @@ def test_the_new_student_is_exported_as_any_other(taught, tuesday, two_tower, tm
     assert not version.schema.sides["privileged"]
 
 
+@pytest.mark.slow
 def test_lists_stay_together(first, tuesday, linear):
     """Losses of lists need the rows of a user in one batch."""
     schema = first.schema.served()
@@ -200,6 +208,7 @@ def test_lists_stay_together(first, tuesday, linear):
     assert sum(len(set(users[batch])) for batch in recorder.batches) == len(set(users))
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_writes_nothing(first, monday, linear, tmp_path):
     save_version(tmp_path, first.load())
 
@@ -255,6 +264,7 @@ TEACHERS = Schema(
 )
 
 
+@pytest.mark.slow
 def test_refusals(first, monday, tuesday, linear, tmp_path):
     teacher = first.load()
 
@@ -310,6 +320,7 @@ class Odd:
         return {"weight": np.float32(0.5)}
 
 
+@pytest.mark.slow
 def test_the_weight_may_be_a_number_of_numpy(first, monday, linear):
     version = retrain(
         first, monday, linear, distillation_weight=np.float32(0.25), compile=eagerly(), verbose=0

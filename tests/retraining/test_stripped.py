@@ -39,6 +39,7 @@ def exported(student, path):
     return inspect_export(export(student, FILMS, path, warmup_requests=False, verbose=0))
 
 
+@pytest.mark.slow
 def test_through_retraining_and_refresh(taught, tuesday, two_tower, tmp_path):
     save_version(tmp_path / "line", taught.student)
     retrain(tmp_path / "line", tuesday, two_tower, compile=compiled(), verbose=0)
@@ -56,6 +57,7 @@ def test_through_retraining_and_refresh(taught, tuesday, two_tower, tmp_path):
     assert (again.path.name, again.stripped, again.findings) == ("2", ["affinity"], [])
 
 
+@pytest.mark.slow
 def test_through_schemas_made_by_hand(taught, two_tower, tuesday, tmp_path):
     """Neither knows of privileged features; their version's parent does."""
     save_version(tmp_path / "line", taught.student)
@@ -70,6 +72,7 @@ def test_through_schemas_made_by_hand(taught, two_tower, tuesday, tmp_path):
     assert exported(last.load(), tmp_path / "films").stripped == ["affinity"]
 
 
+@pytest.mark.slow
 def test_names_of_teachers_that_are_plugged_in(taught, two_tower, monday, tmp_path):
     first = save_version(tmp_path, taught.student)
     known = taught.student.schema
@@ -92,6 +95,7 @@ def test_names_of_teachers_that_are_plugged_in(taught, two_tower, monday, tmp_pa
     assert version.schema.unserved == ("affinity", "age_gap")
 
 
+@pytest.mark.slow
 def test_a_version_from_before_the_names_were_kept(taught, tmp_path):
     version = save_version(tmp_path / "line", taught.student)
     record = json.loads((version.path / "version.json").read_text())
@@ -100,6 +104,7 @@ def test_a_version_from_before_the_names_were_kept(taught, tmp_path):
     assert Version.read(tmp_path / "line").schema.unserved == ("affinity",)
 
 
+@pytest.mark.slow
 def test_a_student_of_the_served_schema(taught, two_tower, tmp_path):
     schema = taught.student.schema
     served = schema.served()
@@ -116,6 +121,7 @@ def test_a_student_of_the_served_schema(taught, two_tower, tmp_path):
     assert "affinity" not in text
 
 
+@pytest.mark.slow
 def test_of_several_rankers_all_names_are_looked_for(taught, two_tower, tmp_path):
     schema = taught.student.schema
     other = Schema(
@@ -129,6 +135,7 @@ def test_of_several_rankers_all_names_are_looked_for(taught, two_tower, tmp_path
     assert inspect_export(path).stripped == ["affinity", "left_by"]
 
 
+@pytest.mark.slow
 def test_a_feature_that_is_served_by_now_is_not_looked_for(taught, two_tower, tmp_path):
     schema = taught.student.schema.served()
     user = [*schema.user, Numeric("affinity", boundaries=(0.5,))]
@@ -137,6 +144,7 @@ def test_a_feature_that_is_served_by_now_is_not_looked_for(taught, two_tower, tm
     assert exported(two_tower(now), tmp_path).findings == []
 
 
+@pytest.mark.slow
 def test_with_nothing_to_look_for_nothing_is_said(taught, two_tower, tmp_path):
     schema = taught.student.schema
     plain = Schema(user=schema.user, item=schema.item, label="liked")

@@ -309,6 +309,14 @@ def test_a_column_that_only_some_batches_hold_is_not_missing():
 A = Numeric("a")
 ITEM = Categorical("item")
 
+
+def test_a_label_that_nobody_named():
+    unnamed = Schema([Categorical("user")], [Categorical("item")])
+    message = "missing column 'label': .*; the label is in 'label' unless the schema says `label=`"
+    with pytest.raises(ValueError, match=message):
+        unnamed.adapt({"user": ["a"], "item": ["x"], "clicked": [1.0]}, verbose=0)
+
+
 BAD_SCHEMAS = {
     "no features": ({"user": ()}, "at least one `user` or `item` feature, received none"),
     "a name twice": ({"user": (A, Categorical("a"))}, "duplicate name 'a'.*a feature has it"),
@@ -320,6 +328,10 @@ BAD_SCHEMAS = {
     ),
     "label and weight": ({"sample_weight": "label"}, "duplicate name 'label'.*the label has it"),
     "label and list key": ({"list_key": "label"}, "duplicate name 'label'.*the label has it"),
+    "a feature named as the label is by default": (
+        {"item": (Categorical("label"),)},
+        "duplicate name 'label'.*the label is in 'label' unless the schema says `label=`",
+    ),
     "no label": ({"label": None}, "`label` must be the name of a column, received None"),
     "a weight that is no name": (
         {"sample_weight": 1.0},

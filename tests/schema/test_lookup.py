@@ -123,16 +123,19 @@ WAYS = {
 
 @pytest.mark.parametrize("way", WAYS)
 class TestOneImplementation:
+    @pytest.mark.slow
     def test_ids_by_hand(self, way, reloaded):
         ids = WAYS[way](reloaded)(RAW)
         assert as_lists(ids) == BY_HAND
         assert {rows.dtype for name, rows in ids.items() if name in BY_HAND} == {tf.int32}
 
+    @pytest.mark.slow
     def test_ragged_rows(self, way, reloaded):
         rows = ragged(RAW)
         assert rows["clicks"].row_lengths().numpy().tolist() == [2, 5, 5, 0]
         assert as_lists(WAYS[way](reloaded)(rows)) == BY_HAND
 
+    @pytest.mark.slow
     def test_empty_batch(self, way, reloaded):
         ids = WAYS[way](reloaded)({name: values[:0] for name, values in RAW.items()})
         shapes = {name: tuple(rows.shape) for name, rows in ids.items() if not is_mark(name)}
@@ -141,6 +144,7 @@ class TestOneImplementation:
             for name, rows in BY_HAND.items()
         }
 
+    @pytest.mark.slow
     def test_rows_of_no_values(self, way, reloaded):
         raw = {
             **RAW,
@@ -152,6 +156,7 @@ class TestOneImplementation:
         assert ids["clicks"] == [[0] * 3] * 4
         assert ids["tags"] == ids["searches"] == [[0] * 2] * 4
 
+    @pytest.mark.slow
     def test_long_sequences(self, way, reloaded):
         width = 100_000
         clicks = np.full((4, width), 7)

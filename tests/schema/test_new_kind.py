@@ -24,7 +24,7 @@ from tfpfd.schema.kinds import feature_of
 
 @register_kind
 @dataclass(frozen=True)
-class Vector(Feature):
+class Point(Feature):
     """Numbers `[dim]` a row, such as an embedding of a text; a row without any is zeros.
 
     Args:
@@ -102,9 +102,9 @@ class MeanSquare:
 
 
 DECLARED = Schema(
-    user=[Categorical("user"), Vector("taste", dim=3), Sequence("seen", of="item", length=2)],
-    item=[Categorical("item"), Numeric("price"), Vector("text", dim=2)],
-    privileged={"cross": [Vector("secret", dim=4), Numeric("affinity")]},
+    user=[Categorical("user"), Point("taste", dim=3), Sequence("seen", of="item", length=2)],
+    item=[Categorical("item"), Numeric("price"), Point("text", dim=2)],
+    privileged={"cross": [Point("secret", dim=4), Numeric("affinity")]},
     list_key="user",
 )
 
@@ -174,10 +174,10 @@ def test_adapted(rows, schema):
 
 def test_json(schema):
     assert Schema.from_json(schema.to_json()) == schema
-    with pytest.raises(ValueError, match="'dim' of a Vector must be an integer, received 'x'"):
-        feature_of({"kind": "Vector", "name": "a", "dim": "x"})
+    with pytest.raises(ValueError, match="'dim' of a Point must be an integer, received 'x'"):
+        feature_of({"kind": "Point", "name": "a", "dim": "x"})
     with pytest.raises(ValueError, match=r"must hold \['dim', 'name'\] and may hold"):
-        feature_of({"kind": "Vector", "name": "a"})
+        feature_of({"kind": "Point", "name": "a"})
 
 
 def test_looked_up(rows, schema):
@@ -210,6 +210,7 @@ def test_inputs_of_another_type_are_refused(rows, schema):
         ranker(schema)({**inputs, "text": tf.cast(inputs["text"], tf.int32)})
 
 
+@pytest.mark.slow
 def test_saved_and_loaded(rows, trained, tmp_path):
     trained.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
@@ -244,6 +245,7 @@ np.save(folder + "/scores.npy", scores.numpy())
 """
 
 
+@pytest.mark.slow
 def test_served_where_tensorflow_alone_is_imported(rows, trained, items, tmp_path):
     path = tfpfd.export(trained.student, items=items, path=tmp_path / "export", verbose=0)
     found = tfpfd.inspect_export(path)
@@ -283,6 +285,7 @@ def test_treatments_of_an_audit(rows, schema):
     np.testing.assert_array_equal(zeroed.inputs["taste"], held.inputs["taste"])
 
 
+@pytest.mark.slow
 def test_predicted_by_a_head_and_read_by_rivals(rows, schema):
     model = tfpfd.AuxiliaryTasks(ranker(schema), task_weight=0.5)
     model.compile(keras.optimizers.SGD(0.01))
@@ -293,6 +296,7 @@ def test_predicted_by_a_head_and_read_by_rivals(rows, schema):
     assert numbers.shape == (60, 1 + 3 + 2 + 1 + 1 + 2)
 
 
+@pytest.mark.slow
 def test_retrained_from_a_version(rows, trained, tmp_path):
     tfpfd.save_version(tmp_path / "line", trained.student, {})
     grown = rows.assign(user=["new", *rows["user"][1:]])
@@ -310,9 +314,9 @@ def test_retrained_from_a_version(rows, trained, tmp_path):
 
 
 def test_a_name_of_another_kind_is_refused():
-    with pytest.raises(ValueError, match="new name, 'Vector' is taken"):
+    with pytest.raises(ValueError, match="new name, 'Point' is taken"):
 
         @register_kind
         @dataclass(frozen=True)
-        class Vector(Feature):
+        class Point(Feature):
             """Of the same name."""

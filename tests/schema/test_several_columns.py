@@ -129,6 +129,7 @@ def test_lists_have_both_columns_in_common(schema):
     assert set(key[len(ONCE) :].split(",")) == {"liked", "liked_weights", "user"}
 
 
+@pytest.mark.slow
 def test_served(schema, tmp_path):
     student = Ranker(schema, TwoTower([2], batch_norm=False))
     items = pd.DataFrame({"item": ["a", "b", "c"]})

@@ -65,6 +65,7 @@ def text(ids):
     return np.vectorize(lambda i: i.decode() if isinstance(i, bytes) else str(i), otypes="O")(ids)
 
 
+@pytest.mark.slow
 def test_top_k_in_c_equals_python_and_the_student(program, exported, served):
     users = exported.users()
     k = np.int32(50)  # More than there are items.
@@ -79,6 +80,7 @@ def test_top_k_in_c_equals_python_and_the_student(program, exported, served):
     np.testing.assert_allclose(scores, pairs, atol=1e-6, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_default_signature_in_c(program, exported, served):
     users = exported.users()
     ids, scores = run(program, exported.path, "serving_default", users)

@@ -146,6 +146,7 @@ def copied(good, tmp_path):
     return Path(shutil.copytree(good, tmp_path / "model" / "1"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["assets.extra/schema.json", "saved_model.pb", "variables/variables.index"]
 )
@@ -164,6 +165,7 @@ def test_a_flipped_bit_is_told_before_anything_is_read(copied, name):
     assert inspect_export(copied).findings == []
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_of_the_manifest(copied):
     rng, file = random.Random(2), copied / "assets.extra/tfpfd.json"
     content = file.read_bytes()
@@ -172,6 +174,7 @@ def test_a_flipped_bit_of_the_manifest(copied):
         one_line(lambda: inspect_export(copied))
 
 
+@pytest.mark.slow
 def test_manifests_of_other_forms(copied):
     rng, file = random.Random(3), copied / "assets.extra/tfpfd.json"
     plain, refused = json.loads(file.read_text()), 0
@@ -194,6 +197,7 @@ def test_schemas_that_were_forged_with_their_hash(copied, seal):
         one_line(lambda: inspect_export(copied))
 
 
+@pytest.mark.slow
 def test_graphs_that_were_forged_with_their_hash(copied, seal):
     rng, file = random.Random(5), copied / "saved_model.pb"
     content, refused = file.read_bytes(), 0
@@ -234,6 +238,7 @@ def nothing(graph):
     graph.Clear()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("forge", [no_nodes, wrong_ids, no_inputs, odd_types, nothing])
 def test_a_graph_that_is_none_of_an_export(copied, seal, forge):
     file = copied / "saved_model.pb"
@@ -245,6 +250,7 @@ def test_a_graph_that_is_none_of_an_export(copied, seal, forge):
     assert message is not None or inspect_export(copied).findings
 
 
+@pytest.mark.slow
 def test_the_command_line_exits_with_2(copied):
     pytest.importorskip("typer")
     from typer.testing import CliRunner
@@ -264,6 +270,7 @@ def test_the_command_line_exits_with_2(copied):
         assert "file 'assets.extra/schema.json' was changed after the export" in result.output
 
 
+@pytest.mark.slow
 def test_records_of_other_forms(line, tmp_path):
     rng, file = random.Random(6), tmp_path / "line" / "0" / "version.json"
     shutil.copytree(line, tmp_path / "line")
@@ -287,6 +294,7 @@ def test_records_of_other_forms(line, tmp_path):
         one_line(read)
 
 
+@pytest.mark.slow
 def test_schemas_of_a_version_that_were_forged(line, tmp_path):
     rng, directory = random.Random(7), tmp_path / "line" / "0"
     shutil.copytree(line, tmp_path / "line")
@@ -300,6 +308,7 @@ def test_schemas_of_a_version_that_were_forged(line, tmp_path):
         one_line(lambda: Version.read(directory).schema)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["saved_model.pb", "variables/variables.data-00000-of-00001"])
 def test_rows_are_not_scored_by_what_was_damaged(good, tmp_path, name):
     rows = {

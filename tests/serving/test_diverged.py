@@ -67,6 +67,7 @@ def test_statistics_of_batch_normalisation(schema, tmp_path):
         export(student, None, tmp_path, verbose=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [1e20, 1e38])
 def test_a_training_that_diverged(schema, marked, tmp_path, rate):
     student = Ranker(schema, TwoTower([3], batch_norm=False))
@@ -86,6 +87,7 @@ def test_finite_weights_whose_logits_are_not(schema, tmp_path):
         export(student, None, tmp_path, verbose=0)
 
 
+@pytest.mark.slow
 def test_large_weights_alone_are_no_divergence(schema, tmp_path):
     """The sum of such a table is infinite, its numbers are not."""
     student = Ranker(schema, TwoTower([2], batch_norm=False))
@@ -103,6 +105,7 @@ class Long(TwoTower):
         return 1e5 * super().item_embedding(encoded, training=training)
 
 
+@pytest.mark.slow
 def test_a_table_of_a_type_that_cannot_hold_the_items(schema, tmp_path):
     student = Ranker(schema, Long([1]))
     message = (
@@ -116,6 +119,7 @@ def test_a_table_of_a_type_that_cannot_hold_the_items(schema, tmp_path):
         export(student, ITEMS, tmp_path, table=table, verbose=0)
 
 
+@pytest.mark.slow
 def test_refresh_of_a_student_that_had_diverged(schema, tmp_path, monkeypatch):
     path = export(Ranker(schema, TwoTower([2])), ITEMS, tmp_path, attributes=["price"], verbose=0)
     # As of a version from before such a student was refused; an attribute may be missing.

@@ -69,6 +69,7 @@ def assert_serves(path, student):
 # Refusals.
 
 
+@pytest.mark.slow
 def test_a_distillation_is_refused_with_what_to_pass(strings, tmp_path):
     message = "`student` must be a Ranker, received Distillation; pass `model.student`"
     with pytest.raises(TypeError, match=message):
@@ -129,6 +130,7 @@ def test_a_feature_with_a_name_that_signatures_need_is_refused(tmp_path, side, n
         export(student, ITEMS, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "items, message",
     [
@@ -151,6 +153,7 @@ def never_read():
     yield
 
 
+@pytest.mark.slow
 def test_a_base_that_is_a_file_is_refused(tmp_path):
     base = tmp_path / "model"
     base.write_text("precious")
@@ -160,6 +163,7 @@ def test_a_base_that_is_a_file_is_refused(tmp_path):
     assert base.read_text() == "precious"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["", "model/films"])
 def test_a_place_that_cannot_be_written_is_refused(tmp_path, monkeypatch, name):
     # Tests may run as root, who may write everywhere.
@@ -172,6 +176,7 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path, monkeypatch, name):
 # Students that look unusual, and are right.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", ["own", "rest", "base", "frozen"])
 def test_any_ranker_of_served_features_can_be_exported(tmp_path, shape):
     schema = small()
@@ -190,6 +195,7 @@ def test_any_ranker_of_served_features_can_be_exported(tmp_path, shape):
     assert_serves(path, student)
 
 
+@pytest.mark.slow
 def test_item_features_may_have_the_names_of_inputs_of_other_signatures(tmp_path):
     features = [Numeric("k", boundaries=(1.0,)), Numeric("candidate_ids", boundaries=(1.0,))]
     student = Ranker(small(item=features), TwoTower([2]))
@@ -212,6 +218,7 @@ ODD = (
 )
 
 
+@pytest.mark.slow
 def test_features_may_have_any_name_that_a_schema_takes(tmp_path):
     user = [Numeric(name, boundaries=(1.0,)) for name in ODD]
     item = [Sequence("shown_with", of="item_id", length=2), Numeric("cls", boundaries=(1.0,))]
@@ -274,6 +281,7 @@ def test_an_interruption_leaves_nothing_but_earlier_versions(
     monkeypatch.undo()
 
 
+@pytest.mark.slow
 def test_findings_stop_the_export(student, tmp_path, monkeypatch):
     def leaky(module, directory, signatures):
         module.teacher = tf.Variable([1.0], name="affinity")
@@ -304,6 +312,7 @@ export(Ranker(schema, TwoTower([2])), {"item_id": ["i1"]}, sys.argv[1], verbose=
 """
 
 
+@pytest.mark.slow
 def test_a_killed_export_leaves_no_version(student, tmp_path):
     root = str(Path(MODULE.__file__).parents[2])
     done = subprocess.run(
@@ -321,6 +330,7 @@ def test_a_killed_export_leaves_no_version(student, tmp_path):
     assert_serves(path, student)
 
 
+@pytest.mark.slow
 def test_every_file_of_an_export_can_be_read_by_others(exported):
     before = os.umask(0)
     os.umask(before)
@@ -329,6 +339,7 @@ def test_every_file_of_an_export_can_be_read_by_others(exported):
         assert path.stat().st_mode & wanted == wanted, path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("behaviour", [SelfAttention(heads=1, dim=2), GRU(2)])
 def test_a_trained_student_is_served_with_its_new_weights(behaviour, tmp_path):
     encoder = FeatureEncoder(small(), dim=2, behaviour=behaviour)

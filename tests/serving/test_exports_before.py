@@ -35,6 +35,7 @@ def scores(path):
     return signature(candidate_ids=tf.constant([ITEMS["item_id"]] * 2), **USERS)["scores"]
 
 
+@pytest.mark.slow
 def test_it_is_inspected_and_answers(base):
     found = inspect_export(base)
     assert found.findings == []
@@ -45,6 +46,7 @@ def test_it_is_inspected_and_answers(base):
     np.testing.assert_allclose(saved_scores(base, rows), SCORES[0], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_it_is_refreshed(base):
     version = refresh(base, {**ITEMS, "price": PRICES}, verbose=0)
     found = inspect_export(version)

@@ -13,6 +13,8 @@ import tensorflow as tf
 import tfpfd
 from tfpfd import inspect_export
 
+pytestmark = [pytest.mark.slow, pytest.mark.long]
+
 # TFPFD_KILLS=50 for a hundred kills, of exports and of refreshes.
 KILLS = int(os.environ.get("TFPFD_KILLS", "8"))
 

@@ -8,6 +8,8 @@ import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+pytestmark = pytest.mark.slow
+
 LOWEST = np.finfo(np.float32).min
 ROWS = 25
 # Of ROWS requests each. TFPFD_EXAMPLES=400 for 10,000 requests a signature.

@@ -151,6 +151,7 @@ class Smart(keras.layers.Layer):
         return self.score(self.represent(inputs, training=training), training=training)
 
 
+@pytest.mark.slow
 def test_a_network_that_asks_its_teacher(schema, teacher, tmp_path):
     # As wide as that of the teacher, whose network reads it.
     encoder = FeatureEncoder(schema, behaviour=SelfAttention(2, 4))
@@ -184,6 +185,7 @@ def slotted(held):
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "hide, path",
     [
@@ -214,12 +216,14 @@ def test_wherever_it_hides(schema, teacher, tmp_path, hide, path):
     assert re.match(rf"{start}\.{path} is (a weight of )?{WHAT}", message), message
 
 
+@pytest.mark.slow
 def test_tables_of_privileged_features_alone(schema, teacher, tmp_path):
     tables = teacher.encoder.tables["affinity"]
     message = refusal_of(Ranker(schema, Holding(tables)), tmp_path)
     assert "student.network.t is a Tables of ['affinity']" in message
 
 
+@pytest.mark.slow
 def test_a_copy_of_a_ranker(schema, teacher, tmp_path):
     again = Ranker.from_config(teacher.get_config())
     assert "student.network.t is ranker '" in refusal_of(Ranker(schema, Holding(again)), tmp_path)
@@ -229,18 +233,21 @@ def test_a_copy_of_a_ranker(schema, teacher, tmp_path):
     assert "student.network.t.copied is a Unmade of ['affinity', 'later']" in message
 
 
+@pytest.mark.slow
 def test_an_encoder_that_no_ranker_has(schema, tmp_path):
     encoder = FeatureEncoder(schema, ["later"], dim=2)
     message = refusal_of(Ranker(schema, Holding(encoder)), tmp_path)
     assert "student.network.t is a FeatureEncoder of ['later']" in message
 
 
+@pytest.mark.slow
 def test_a_behaviour_layer(schema, teacher, tmp_path):
     encoder = FeatureEncoder(schema, behaviour=HoldingPooling(teacher))
     message = refusal_of(Ranker(schema, TwoTower([2]), encoder=encoder), tmp_path)
     assert re.search(rf"student.encoder.behaviour.t is {WHAT}", message)
 
 
+@pytest.mark.slow
 def test_an_encoder_of_a_class_of_ones_own(schema, teacher, tmp_path):
     class Encoder(FeatureEncoder):
         def hold(self, held):
@@ -252,12 +259,14 @@ def test_an_encoder_of_a_class_of_ones_own(schema, teacher, tmp_path):
     assert re.search(rf"student.encoder.extra.held is {WHAT}", message)
 
 
+@pytest.mark.slow
 def test_the_student_itself(schema, teacher, tmp_path):
     student = Ranker(schema, TwoTower([2]))
     student.note = {"learned from": teacher}
     assert "student.note['learned from'] is ranker 'teacher'" in refusal_of(student, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_network_whose_ranker_is_gone(schema, tmp_path):
     network = MLP([4])
     Ranker(schema, network, sees="privileged", name="gone")
@@ -266,6 +275,7 @@ def test_a_network_whose_ranker_is_gone(schema, tmp_path):
     assert "student.network.t is ranker 'gone'" in message
 
 
+@pytest.mark.slow
 def test_a_teacher_of_any_keras_model(schema, tmp_path):
     teacher = keras.Sequential([keras.layers.Dense(1)], name="cross")
     teacher.build((None, 2))
@@ -274,6 +284,7 @@ def test_a_teacher_of_any_keras_model(schema, tmp_path):
     assert "student.network.t is the teacher 'cross' of a Distillation" in message
 
 
+@pytest.mark.slow
 def test_every_way_of_exporting(schema, teacher, tmp_path):
     class Towers(TwoTower):
         pass
@@ -309,6 +320,7 @@ def test_a_weight_that_is_read_and_not_held(schema, teacher, tmp_path, monkeypat
 # What a student may hold.
 
 
+@pytest.mark.slow
 def test_what_is_shared_or_of_served_features_is_no_finding(schema, marked, tmp_path):
     student = Ranker(schema, Holding(SimpleNamespace()))
     teacher = Ranker(schema, MLP([4]), sees="all", encoder=student.encoder)

@@ -164,6 +164,7 @@ def test_a_placeholder_that_no_signature_names_is_found(copied, change):
     assert inspect_export(copied).findings == findings
 
 
+@pytest.mark.slow
 def test_a_variable_that_was_not_declared_is_found(copied, tmp_path, seal):
     class Extended(tf.Module):
         def __init__(self):
@@ -191,6 +192,7 @@ def test_a_variable_of_another_shape_is_found(copied):
     assert inspect_export(copied).findings == [f"variable '{key}' was not declared by the export"]
 
 
+@pytest.mark.slow
 def test_a_lookup_table_of_a_privileged_feature_stops_the_export(strings, tmp_path, monkeypatch):
     # As if the module looked all features up: their vocabularies would be in its tables.
     all_of = Schema.lookup_of
@@ -297,6 +299,7 @@ WORDS = """
 """.split()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("behaviour", [None, SelfAttention(heads=2, dim=4), GRU(4)])
 def test_words_of_tensorflow_are_no_findings(tmp_path, strings, behaviour):
     words = tuple(Numeric(name, boundaries=(1.0,)) for name in WORDS)
@@ -326,6 +329,7 @@ def test_words_of_tensorflow_are_found_where_only_features_are_named(copied, nam
     ]
 
 
+@pytest.mark.slow
 def test_a_part_of_another_name_is_no_finding(tmp_path):
     schema = Schema(
         user=(Categorical("user_id", vocabulary=("u1",)), Numeric("dwell_time", boundaries=(1.0,))),

@@ -21,6 +21,7 @@ def student():
     return Ranker(Schema(user=(user,), item=(item,)), TwoTower([2]))
 
 
+@pytest.mark.slow
 def test_a_manifest_says_where_a_version_comes_from(student, tmp_path):
     details = {"rows": ["2026-01-01", "2026-03-31"], "metrics": {"auc": 0.75}, "line": "café"}
     before = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)

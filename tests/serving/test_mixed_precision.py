@@ -74,6 +74,7 @@ def trained(schema, network, policy):
     return student, exact
 
 
+@pytest.mark.slow
 def test_an_export_serves_what_float32_would(strings, policy, tmp_path):
     schema = strings.schema
     users, items = strings.users(), strings.items()
@@ -157,6 +158,7 @@ class Half(TwoTower):
         return tf.cast(super().item_embedding(encoded, training=training), self.compute_dtype)
 
 
+@pytest.mark.slow
 def test_embeddings_of_ones_own_may_be_of_any_type(strings, policy, tmp_path):
     student = Ranker(strings.schema, Half([4]))
     path = export(student, strings.catalogue(), tmp_path, warmup_requests=False, verbose=0)

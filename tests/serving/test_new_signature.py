@@ -74,6 +74,7 @@ def similarities(strings, ids):
     return vectors[[strings.ids.index(one) for one in ids]] @ vectors.T
 
 
+@pytest.mark.slow
 def test_a_process_with_tensorflow_alone_serves_it(strings, path, tmp_path):
     ids = [strings.ids[2], "never", strings.ids[0]]
     (tmp_path / "request").write_bytes(pickle.dumps((str(path), ids)))
@@ -92,6 +93,7 @@ def test_a_process_with_tensorflow_alone_serves_it(strings, path, tmp_path):
     np.testing.assert_array_equal(answer[1], np.full(len(strings.ids), -1.0))
 
 
+@pytest.mark.slow
 def test_inspect_lists_it_beside_the_others(strings, path):
     found, others = inspect_export(path), inspect_export(strings.path).signatures
     assert found.findings == []
@@ -100,6 +102,7 @@ def test_inspect_lists_it_beside_the_others(strings, path):
     assert found.manifest["signatures"] == {"similar_items": {"of_ids": "item_ids"}}
 
 
+@pytest.mark.slow
 def test_warm_up_asks_it_for_items_of_the_catalogue(strings, path):
     pytest.importorskip("tensorflow_serving")
     from tensorflow_serving.apis import prediction_log_pb2
@@ -113,6 +116,7 @@ def test_warm_up_asks_it_for_items_of_the_catalogue(strings, path):
     assert {one.decode() for ids in asked for one in ids} == set(strings.ids)
 
 
+@pytest.mark.slow
 def test_refresh_keeps_it(strings, path):
     version = refresh(path.parent, strings.catalogue().iloc[:5], verbose=0)
     found = inspect_export(version)
@@ -124,6 +128,7 @@ def test_refresh_keeps_it(strings, path):
     np.testing.assert_allclose(similar, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_what_the_manifest_does_not_declare_is_found(path, seal):
     manifest = json.loads((path / "assets.extra" / "tfpfd.json").read_text())
     try:
@@ -155,6 +160,7 @@ class Length(Signature):
         return {"length": tf.norm(model.embedding("user", features), axis=1)}
 
 
+@pytest.mark.slow
 def test_exports_without_items_have_them_too(strings, tmp_path):
     raw = {name: tf.constant(values[:2]) for name, values in strings.users().items()}
     items = {name: tf.constant(values[:2]) for name, values in strings.items().items()}

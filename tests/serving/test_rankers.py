@@ -54,6 +54,7 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-np.float64(x)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", [MLP([4, 3]), TwoTower([4])], ids=["mlp", "two towers"])
 def test_a_ranker_gives_its_predictions(tmp_path, network):
     student = student_of(network)
@@ -76,6 +77,7 @@ def test_a_ranker_gives_its_predictions(tmp_path, network):
         refresh(tmp_path, {"item_id": ["i1"]}, verbose=0)
 
 
+@pytest.mark.slow
 def test_several_rankers_rank_by_expected_value(tmp_path):
     rankers = {"ctr": student_of(MLP([3]), 1), "cvr": student_of(TwoTower([4]), 2)}
     path = export(rankers, None, tmp_path, price="price", warmup_requests=False, verbose=0)
@@ -93,6 +95,7 @@ def test_several_rankers_rank_by_expected_value(tmp_path):
     assert answer["order"].numpy().tolist() == np.argsort(-values, kind="stable").tolist()
 
 
+@pytest.mark.slow
 def test_without_a_price_it_is_the_product(tmp_path):
     rankers = {"ctr": student_of(MLP([3]), 1), "cvr": student_of(MLP([3]), 2)}
     path = export(rankers, None, tmp_path, warmup_requests=False, verbose=0)
@@ -101,6 +104,7 @@ def test_without_a_price_it_is_the_product(tmp_path):
     np.testing.assert_allclose(answer["expected_value"], product, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_towers_apart_give_the_logit_together(tmp_path):
     student = student_of(TwoTower([4]))
     student.network.bias.assign(-3.0)

@@ -55,6 +55,7 @@ def student():
 ITEMS = {"item_id": ["i1", "i2"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("behaviour", [None, SelfAttention(heads=1, dim=4), GRU(4)])
 @pytest.mark.parametrize("base", [False, True])
 def test_good_exports_are_explained(tmp_path, strings, behaviour, base):
@@ -209,6 +210,7 @@ class Everything(keras.layers.Layer):
         return self.score(self.represent(inputs, training=training), training=training)
 
 
+@pytest.mark.slow
 def test_a_network_of_ordinary_layers_is_explained(student, marked, tmp_path):
     one = Ranker(student.schema, Everything())
     inputs = {name: np.ones(2, np.int32) for name in ("user_id", "item_id")}
@@ -306,6 +308,7 @@ def lookup(module):
     module.more = tf.lookup.StaticHashTable(keys, -1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "smuggle, message",
     [

@@ -105,6 +105,7 @@ def assert_serves(path, student, items):
     np.testing.assert_allclose(scores, expected, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_items_may_be_added_removed_and_changed(student, base):
     changed = catalogue([7, 2, 30, 31, 4], price=0.0)
     version = refresh(base, changed, details={"rows": 12}, warmup_requests=False, verbose=0)
@@ -125,6 +126,7 @@ def test_items_may_be_added_removed_and_changed(student, base):
     assert sorted(path.name for path in base.iterdir()) == ["1", "2"]
 
 
+@pytest.mark.slow
 def test_the_manifest_names_the_parent_and_keeps_what_still_holds(base):
     version = refresh(
         base, catalogue([1, 2]), details={"rows": 12}, warmup_requests=False, verbose=0
@@ -140,6 +142,7 @@ def test_the_manifest_names_the_parent_and_keeps_what_still_holds(base):
     assert table["item_id"].to_pylist() == ["i1", "i2"]
 
 
+@pytest.mark.slow
 def test_the_same_items_give_the_same_table(student, base, tmp_path, monkeypatch):
     monkeypatch.setattr(items_module, "BATCH", 4)
     file = tmp_path / "items.parquet"
@@ -152,6 +155,7 @@ def test_the_same_items_give_the_same_table(student, base, tmp_path, monkeypatch
     assert_serves(version, student, catalogue(range(9)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table, error", [("bfloat16", 2**-8), ("int8", 0.5 / 127)])
 def test_a_smaller_table_keeps_its_type(student, tmp_path, table, error):
     export(student, catalogue(range(9)), tmp_path, table=table, warmup_requests=False, verbose=0)
@@ -187,6 +191,7 @@ refresh(sys.argv[1], batches(), warmup_requests=False, verbose=0)
 """
 
 
+@pytest.mark.slow
 def test_after_a_kill_it_goes_on_from_what_was_embedded(student, base, tmp_path, monkeypatch):
     monkeypatch.setattr(items_module, "BATCH", 4)
     items, file = catalogue(range(20, 33)), tmp_path / "items.parquet"
@@ -234,6 +239,7 @@ def test_parts_are_of_one_model_and_one_batch_of_items(tmp_path):
     assert first_of("one", columns) == 1
 
 
+@pytest.mark.slow
 def test_a_refusal_leaves_what_was_embedded_or_nothing(base, monkeypatch):
     monkeypatch.setattr(items_module, "BATCH", 4)
     items = catalogue(range(20, 33))

@@ -6,6 +6,8 @@ import tensorflow as tf
 
 from tfpfd import Categorical, Numeric, Ranker, Schema, Sequence, TwoTower, export
 
+pytestmark = pytest.mark.slow
+
 LOWEST = np.finfo(np.float32).min
 ITEMS = 200
 

@@ -29,6 +29,7 @@ def test_their_products_are_the_logits(exported):
     np.testing.assert_allclose(users @ items.T + bias, exported.logits(), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", ["float32", "float16", "bfloat16", "int8"])
 def test_ranks_are_the_places_in_what_is_served(strings, tmp_path, table):
     version = export(strings.student, strings.catalogue(), tmp_path, table=table, verbose=0)
@@ -48,6 +49,7 @@ def test_ranks_are_the_places_in_what_is_served(strings, tmp_path, table):
     assert found[f"recall@{len(ids)}"] == 1
 
 
+@pytest.mark.slow
 def test_refusals(exported, tmp_path):
     users = frame(exported.users())
     with pytest.raises(ValueError, match="missing column 'age'"):

@@ -29,6 +29,7 @@ def rows_of(exported):
     return frame(exported.users()).merge(pd.concat([items.iloc[[3]], new]), how="cross")
 
 
+@pytest.mark.slow
 def test_scores_are_the_students(exported):
     rows = rows_of(exported)
     schema = exported.schema
@@ -43,6 +44,7 @@ def test_scores_are_the_students(exported):
     np.testing.assert_array_equal(saved_scores(exported.path.parent, rows), found)
 
 
+@pytest.mark.slow
 def test_of_a_ranker_without_items(strings, tmp_path):
     version = export(strings.student, None, tmp_path, warmup_requests=False)
     rows = rows_of(strings)
@@ -59,6 +61,7 @@ def test_exports_that_score_no_rows(strings, tmp_path, what):
         saved_scores(version, rows_of(strings))
 
 
+@pytest.mark.slow
 def test_refusals(exported, tmp_path):
     with pytest.raises(FileNotFoundError, match="holds no SavedModel"):
         saved_scores(tmp_path, rows_of(exported))

@@ -91,12 +91,14 @@ def decoded(ids):
     return [[i.decode() if isinstance(i, bytes) else int(i) for i in row] for row in ids]
 
 
+@pytest.mark.slow
 def test_the_client_has_none_of_our_code(client):
     _, modules = client
     assert "tensorflow" in modules
     assert not [name for name in modules if name.split(".")[0] == "tfpfd"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, k", [("serving_default", 3), ("five", 5), ("all", 11), ("none", 0)])
 def test_top_k_is_the_sorted_catalogue(exported, answers, name, k):
     found, logits = answers[name], exported.logits()
@@ -107,6 +109,7 @@ def test_top_k_is_the_sorted_catalogue(exported, answers, name, k):
     close(found["scores"], np.take_along_axis(logits, columns, axis=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", ["float32", "int8"])
 def test_no_request_makes_later_ones_copy_the_table(integers, tmp_path, table):
     """As variables are copied whenever they are read, once a sparse operation has touched them."""
@@ -149,6 +152,7 @@ def inputs_that_hold_nothing(signature, rows):
     }
 
 
+@pytest.mark.slow
 def test_equal_items_come_in_the_order_of_the_table(exported, answers):
     # The two items that the student never saw are equal but for their unknown ids.
     first, second = exported.ids[:2]
@@ -156,10 +160,12 @@ def test_equal_items_come_in_the_order_of_the_table(exported, answers):
         assert row.index(second) == row.index(first) + 1
 
 
+@pytest.mark.slow
 def test_scores_of_candidates_are_the_students_predictions(exported, answers):
     close(answers["candidates"]["scores"], exported.logits()[:, ::-1])
 
 
+@pytest.mark.slow
 def test_embeddings_give_the_students_predictions(exported, answers):
     user, item = answers["user"]["embedding"], answers["item"]["embedding"]
     inner = exported.logits() - exported.student.network.bias.numpy()

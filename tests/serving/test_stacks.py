@@ -6,12 +6,14 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tfpfd import inspect_export
 from tfpfd._keras import KERAS_VERSION
 
 
+@pytest.mark.slow
 def test_exports_of_every_stack_answer_as_their_students(exported, tmp_path):
     """TFPFD_EXPORTS names a folder where each stack leaves its exports for the others."""
     shelf = Path(os.environ.get("TFPFD_EXPORTS", tmp_path))

@@ -58,6 +58,12 @@ def student():
     return Ranker(schema, TwoTower([2]))
 
 
+@pytest.fixture(scope="module")
+def version(student, tmp_path_factory):
+    base = tmp_path_factory.mktemp("model") / "films"
+    return export(student, ITEMS, base, attributes=["item_id"], verbose=0)
+
+
 @needed
 def test_every_signature_is_asked_in_several_sizes_and_gives_finite_answers(exported):
     model, sizes = exported.loaded, {}
@@ -91,18 +97,20 @@ def test_values_are_those_of_the_vocabularies_and_the_catalogue(strings):
     assert seen["k"] == {1, 2, 3}
 
 
+@pytest.mark.slow
 @needed
-def test_requests_are_the_same_whenever_the_model_is(student, tmp_path):
-    paths = [export(student, ITEMS, tmp_path, verbose=0) for _ in range(2)]
+def test_requests_are_the_same_whenever_the_model_is(student, version):
+    again = export(student, ITEMS, version.parent, attributes=["item_id"], verbose=0)
+    paths = (version, again)
     first, second = (hashlib.sha256((path / FILE).read_bytes()).digest() for path in paths)
     assert first == second
 
 
+@pytest.mark.slow
 @needed
-def test_features_without_a_vocabulary_are_asked_for_too(student, tmp_path):
-    path = export(student, ITEMS, tmp_path / "films", verbose=0)
-    loaded = tf.saved_model.load(str(path))
-    for request in requests(path):
+def test_features_without_a_vocabulary_are_asked_for_too(version):
+    loaded = tf.saved_model.load(str(version))
+    for request in requests(version):
         inputs = {key: tf.constant(values) for key, values in arrays(request).items()}
         loaded.signatures[request.model_spec.signature_name](**inputs)
         assert request.model_spec.name == "films"
@@ -112,11 +120,11 @@ def test_features_without_a_vocabulary_are_asked_for_too(student, tmp_path):
             assert set(arrays(request)["user_id"]) <= set(range(5))
 
 
+@pytest.mark.slow
 @needed
-def test_ids_are_of_items_and_rules_of_attributes_do_not_hold(student, tmp_path):
-    path = export(student, ITEMS, tmp_path, attributes=["item_id"], verbose=0)
+def test_ids_are_of_items_and_rules_of_attributes_do_not_hold(version):
     seen = {}
-    for request in requests(path):
+    for request in requests(version):
         if request.model_spec.signature_name == "top_k_where":
             for name, values in arrays(request).items():
                 seen.setdefault(name, set()).update(values.ravel().tolist())
@@ -145,14 +153,6 @@ def test_a_request_of_the_real_messages_is_answered_alike(strings):
     assert response.outputs["item_ids"].string_val[0].decode() in strings.ids
 
 
-@needed
-def test_without_warm_up_there_is_no_file(student, tmp_path):
-    path = export(student, ITEMS, tmp_path, warmup_requests=False, verbose=0)
-    assert not (path / FILE).exists()
-    assert json.loads((path / "assets.extra/tfpfd.json").read_text())["warm_up_requests"] == 0
-    assert inspect_export(path).findings == []
-
-
 # Without the package.
 
 
@@ -168,10 +168,14 @@ def test_warm_up_on_demand_needs_the_package(absent, student, tmp_path):
     assert not (tmp_path / "model").exists()
 
 
-def test_without_the_package_an_export_says_what_it_lacks(absent, student, tmp_path, capsys):
-    assert can_write_warmup_requests(None) is can_write_warmup_requests(False) is False
-    path = export(student, ITEMS, tmp_path, verbose=1)
+@pytest.mark.slow
+@pytest.mark.parametrize("wanted", [None, False])
+def test_without_warm_up_there_is_no_file(absent, student, tmp_path, capsys, wanted):
+    """And where nobody asked for none, an export says what it lacks."""
+    assert can_write_warmup_requests(wanted) is False
+    path = export(student, ITEMS, tmp_path, warmup_requests=wanted, verbose=1)
     assert not (path / FILE).exists()
-    assert 'pip install "tfpfd[serving]"' in capsys.readouterr().out
-    export(student, ITEMS, tmp_path, warmup_requests=False, verbose=1)
-    assert "tfpfd[serving]" not in capsys.readouterr().out
+    assert json.loads((path / "assets.extra/tfpfd.json").read_text())["warm_up_requests"] == 0
+    assert inspect_export(path).findings == []
+    said = capsys.readouterr().out
+    assert ('pip install "tfpfd[serving]"' in said) is (wanted is None)

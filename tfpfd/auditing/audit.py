@@ -6,6 +6,7 @@ import dataclasses
 import os
 from collections.abc import Sequence
 
+from tfpfd._arguments import check_integer
 from tfpfd.auditing.arm_trainings import ArmTrainings, cell_name
 from tfpfd.auditing.arms import MakeStudent, MakeTeacher, Recipe, arms_of
 from tfpfd.auditing.catalogue_trainings import CatalogueTrainings
@@ -145,7 +146,8 @@ def audit(
     )
     check_arguments(seeds, sizes, sees, multipliers)
     metric = kind.primary(metric)
-    check_budget(warm_up, epochs, patience, batch_size)
+    check_integer("resamples", resamples, least=1)
+    check_budget(learning_rate, distillation_weight, warm_up, epochs, patience, batch_size)
     kind.check_data(data)
     schema = kind.adapted(data)
     check_makers(make_student, make_teacher, schema, sees, kind.check_student)

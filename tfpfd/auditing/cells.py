@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from tfpfd._files import write_whole
+from tfpfd._files import path_in, write_whole
 from tfpfd.versions.lock import alone_in
 
 Arrays = dict[str, np.ndarray]
@@ -53,7 +53,7 @@ class Cells:
     """
 
     def __init__(self, out: str | os.PathLike | None, described: Mapping[str, Any]) -> None:
-        self._folder = None if out is None else Path(out) / "cells"
+        self._folder = None if out is None else path_in("out", out) / "cells"
         self._described = json.loads(json.dumps(described))
         self._cells: dict[str, Arrays] = {}
 

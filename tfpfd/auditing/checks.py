@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tfpfd._arguments import check_integer
+from tfpfd._arguments import check_above_0, check_integer, check_number, is_number, shown
 from tfpfd.auditing.arms import MakeStudent, MakeTeacher
-from tfpfd.data.catalogue import CatalogueSplits
-from tfpfd.data.frames import check_same_type, require_columns, require_every_id
+from tfpfd.auditing.same_rows import refuse_same_rows
+from tfpfd.data.catalogue import PARTS, CatalogueSplits
+from tfpfd.data.frames import check_frame
 from tfpfd.data.splits import SplitRows, user_key_of
 from tfpfd.distillation import Ranker
+from tfpfd.distillation.ranker_makers import check_made, check_maker
 from tfpfd.schema import Schema, Sees
-from tfpfd.schema.feature import raw_columns
+from tfpfd.schema.batches import on_default
+from tfpfd.schema.schema import check_schema
 
 
 def check_arguments(
@@ -29,27 +33,47 @@ def check_arguments(
     if not isinstance(seeds, int | np.integer) or seeds < 2:
         raise ValueError(
             f"`seeds` must be an integer of at least 2, as one training can't tell a gain from "
-            f"luck, received {seeds!r}"
+            f"luck, received {shown(seeds)}"
         )
-    if not sizes or list(sizes) != sorted(set(sizes)) or not 0 < min(sizes) <= max(sizes) <= 1:
-        raise ValueError(f"`sizes` must be ascending shares in (0, 1], received {sizes!r}")
+    shares = _numbers_in(sizes)
+    if not shares or shares != sorted(set(shares)) or not 0 < min(shares) <= max(shares) <= 1:
+        raise ValueError(f"`sizes` must be ascending shares in (0, 1], received {shown(sizes)}")
     if sees not in ("all", "privileged"):
         raise ValueError(f"`sees` must be 'all' or 'privileged', received {sees!r}")
-    if any(factor <= 0 or factor == 1 for factor in multipliers):
+    factors = _numbers_in(multipliers)
+    if factors is None or not all(0 < factor < math.inf and factor != 1 for factor in factors):
         raise ValueError(
-            f"`multipliers` must be above 0 and other than 1, received {multipliers!r}"
+            "`multipliers` must be numbers above 0 and other than 1, () for none, received "
+            f"{shown(multipliers)}"
         )
 
 
-def check_budget(warm_up: Any, epochs: Any, patience: Any, batch_size: Any) -> None:
-    """Refuses epochs and batches that nothing can be trained with; raises as `check_arguments`."""
+def _numbers_in(given: Any) -> list[float] | None:
+    """The numbers of a list; None of anything else."""
+    if not isinstance(given, Iterable) or isinstance(given, str):
+        return None
+    held = list(given)
+    return held if all(map(is_number, held)) else None
+
+
+def check_budget(
+    learning_rate: Any,
+    distillation_weight: Any,
+    warm_up: Any,
+    epochs: Any,
+    patience: Any,
+    batch_size: Any,
+) -> None:
+    """Refuses what nothing can be trained with; raises as `check_arguments`."""
+    check_above_0("learning_rate", learning_rate)
+    check_number("distillation_weight", distillation_weight, most=1)
     least = {"warm_up": (warm_up, 0), "epochs": (epochs, 1), "patience": (patience, 0)}
     for name, (value, lowest) in {**least, "batch_size": (batch_size, 1)}.items():
         check_integer(name, value, least=lowest)
     if warm_up >= epochs:
         raise ValueError(
-            f"`warm_up` must be below `epochs`, or no teacher would count, received {warm_up} of "
-            f"{epochs}"
+            "`epochs` must be more than those of `warm_up` (1 where it isn't given), or no teacher "
+            f"would count, received {epochs} with {warm_up} of warm-up"
         )
 
 
@@ -60,15 +84,14 @@ def check_rows(data: SplitRows) -> None:
       TypeError: it has no `schema`, `train`, `validation` or `test`.
       ValueError: naming the part and the column, what was expected and what came.
     """
-    lacking = [
-        part for part in ("schema", "train", "validation", "test") if not hasattr(data, part)
-    ]
+    lacking = [part for part in ("schema", *PARTS) if not hasattr(data, part)]
     if lacking:
         raise TypeError(
             "`data` must have a `schema` and the frames `train`, `validation` and `test`, as what "
             f"`tfpfd.datasets` returns; received a {type(data).__name__} without {lacking}"
         )
     schema = data.schema
+    check_schema(schema)
     _check_privileged(schema)
     user_key = user_key_of(data)
     if user_key is None:
@@ -76,14 +99,17 @@ def check_rows(data: SplitRows) -> None:
             "`data` has no `user_key`, and `data.schema` no `list_key`: expected the column of the "
             "user id, as intervals are over users"
         )
-    for part in ("train", "validation", "test"):
+    item_key = getattr(data, "item_key", None)
+    for part in PARTS:
         rows = getattr(data, part)
-        named = dict.fromkeys((*schema.column_names, user_key))
+        check_frame(f"data.{part}", rows)
+        named = dict.fromkeys((*schema.column_names, user_key, *([item_key] if item_key else [])))
         missing = [name for name in named if name not in rows]
         if missing:
             raise ValueError(
-                f"`data.{part}` misses the columns {missing}, which the schema or `user_key` "
-                f"names; received {sorted(map(str, rows.columns))}"
+                f"`data.{part}` misses the columns {missing}, which the schema, `user_key` or "
+                f"`item_key` names; received {sorted(map(str, rows.columns))}"
+                f"{on_default(missing)}"
             )
         users = rows[user_key]
         if users.isna().any():
@@ -92,43 +118,20 @@ def check_rows(data: SplitRows) -> None:
                 f"{users.isna().sum()} missing"
             )
         _check_labels(part, schema.label, rows[schema.label])
+    refuse_same_rows(data)
 
 
 def check_catalogue(data: CatalogueSplits) -> None:
     """Refuses what users chose of a catalogue, if arms can't be trained on it or compared.
 
     Raises:
-      ValueError: naming the frame and the column, what was expected and what came.
+      ValueError: nothing privileged is in the schema, a part is empty, or two are the same.
     """
-    schema, pair = data.schema, (data.user, data.item)
-    _check_privileged(schema)
-    for part in ("train", "validation", "test"):
-        of_user = raw_columns(schema.user)
-        weight = () if schema.sample_weight is None else (schema.sample_weight,)
-        columns = dict.fromkeys((*pair, *data.extra_columns, *of_user, *weight))
-        _check_pairs(f"data.{part}", getattr(data, part), columns, pair)
+    _check_privileged(data.schema)
+    for part in PARTS:
         if getattr(data, part).empty:
             raise ValueError(f"`data.{part}` must hold a row for each choice, received none")
-    for name in ("exposed", "seen", "history"):
-        if getattr(data, name) is not None:
-            _check_pairs(f"data.{name}", getattr(data, name), pair, pair)
-    of_item = raw_columns(schema.item)
-    columns = dict.fromkeys((data.item, *of_item))
-    _check_pairs("data.items", data.items, columns, (data.item,))
-    for name in ("validation", "test", "exposed", "seen", "history"):
-        if (frame := getattr(data, name)) is not None:
-            for column in pair:
-                check_same_type(f"data.{name}", frame[column], "data.train", data.train[column])
-    check_same_type("data.items", data.items[data.item], "data.train", data.train[data.item])
-    check_integer("data.drawn", data.drawn, least=1)
-
-
-def _check_pairs(
-    name: str, frame: pd.DataFrame, columns: Collection[str], ids: Collection[str]
-) -> None:
-    require_columns(name, frame, columns)
-    for column in ids:
-        require_every_id(name, frame, column)
+    refuse_same_rows(data)
 
 
 def _check_privileged(schema: Schema) -> None:
@@ -176,12 +179,8 @@ def check_makers(
       TypeError: one is no function, or made no `Ranker`.
       ValueError: the ranker sees other features, or as of `check_student`.
     """
-    for name, maker in (("make_student", make_student), ("make_teacher", make_teacher)):
-        if not callable(maker):
-            raise TypeError(
-                f"`{name}` must be a function that makes a ranker, received a "
-                f"{type(maker).__name__}"
-            )
+    check_maker("make_student", make_student, "schema")
+    check_maker("make_teacher", make_teacher, "schema", "sees", "student")
     for wanted in dict.fromkeys(("served", sees)):
         student = make_student(schema)
         _check_ranker("make_student(schema)", student, "served")
@@ -193,8 +192,7 @@ def check_makers(
 
 
 def _check_ranker(call: str, ranker: Any, sees: Sees) -> None:
-    if not isinstance(ranker, Ranker):
-        raise TypeError(f"`{call}` must return a tfpfd.Ranker, received {ranker!r}")
+    check_made(call, ranker)
     if ranker.sees != sees:
         raise ValueError(
             f"`{call}` must return a ranker with sees='{sees}', received one with "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from tfpfd._files import path_in
 from tfpfd.auditing import figures, tables
 from tfpfd.auditing.report_blocks import (
     Block,
@@ -158,7 +159,7 @@ class Report:
         Returns:
           The path of `report.html`.
         """
-        folder = Path(folder)
+        folder = path_in("folder", folder)
         folder.mkdir(parents=True, exist_ok=True)
         for name, figure in self.figures.items():
             figure.savefig(folder / f"{name}.png", dpi=120)

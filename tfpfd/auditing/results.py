@@ -152,12 +152,12 @@ class Results:
         if unfinished >= 0.5:
             warnings.append(
                 f"The base is under-tuned: it was still improving after {self.max_epochs} epochs. "
-                "Raise `epochs` or the learning rate."
+                "Raise `epochs` (--epochs) or `learning_rate` (--learning-rate)."
             )
         if size.seeds == 2:
             warnings.append(
-                "Two seeds give intervals of up to 12.7 standard errors: expected `seeds` of 3 or "
-                "more where the verdict matters."
+                "Two seeds give intervals of up to 12.7 standard errors: expected `seeds` "
+                "(--seeds) of 3 or more where the verdict matters."
             )
         if self.metric not in self.metrics:
             warnings.append(

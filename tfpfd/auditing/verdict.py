@@ -23,8 +23,9 @@ TOO_PREDICTIVE = 0.5
 
 
 _BETTER_BASE = (
-    "A better base, before anything else: the learning rate, the penalties, the number of epochs, "
-    "more rows, and whether the rival sees something that it doesn't (the history, the item's id)."
+    "A better base, before anything else: `learning_rate` and `epochs` (--learning-rate, "
+    "--epochs), more rows, other penalties (a `make_student` of yours, in Python), and whether the "
+    "rival sees something that it doesn't (the history, the item's id)."
 )
 
 
@@ -174,7 +175,7 @@ def _advice(kind: Kind, evidence: Evidence) -> tuple[str, ...]:
         return ()
     advice: list[str] = []
     if kind == "can't tell":
-        advice.append("More test rows or more seeds: both narrow the intervals.")
+        advice.append("More test rows or more `seeds` (--seeds): both narrow the intervals.")
     if evidence.unlabelled == 0:
         advice.append(
             "Rows without a label (NaN) on which privileged features are known, such as items "
@@ -189,8 +190,8 @@ def _advice(kind: Kind, evidence: Evidence) -> tuple[str, ...]:
         )
     if evidence.sees != "privileged":
         advice.append(
-            'A smaller teacher on the privileged features alone (sees="privileged"): it can\'t '
-            "overfit as the student does."
+            'A smaller teacher on the privileged features alone (sees="privileged", '
+            "--sees privileged): it can't overfit as the student does."
         )
     if evidence.sparse_ids:
         names = ", ".join(f"'{name}'" for name in evidence.sparse_ids)

@@ -10,6 +10,13 @@ import pandas as pd
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tfpfd._arguments import check_integer, names_in
+from tfpfd.data.frames import (
+    check_column_name,
+    check_same_type,
+    require_columns,
+    require_every_id,
+)
 from tfpfd.data.positives import (
     MakePrivileged,
     check_privileged,
@@ -19,6 +26,7 @@ from tfpfd.data.positives import (
 )
 from tfpfd.schema import Schema
 from tfpfd.schema.feature import raw_columns
+from tfpfd.schema.schema import check_schema
 
 PARTS = ("train", "validation", "test")
 
@@ -56,6 +64,11 @@ class CatalogueSplits:
         would give it away: make them of what was strictly earlier.
       extra_columns: columns of the rows that `privileged` reads, such as the time.
       drawn: items drawn beside each row.
+
+    Raises:
+      TypeError: a frame, the schema, a name or `privileged` is of another type.
+      ValueError: a column or an id is missing, ids are of another type than in `train`, or `drawn`
+        is below 1.
     """
 
     train: pd.DataFrame
@@ -71,6 +84,33 @@ class CatalogueSplits:
     privileged: MakePrivileged | None = None
     extra_columns: Sequence[str] = ()
     drawn: int = 20
+
+    def __post_init__(self) -> None:
+        check_schema(self.schema)
+        check_column_name("user", self.user)
+        check_column_name("item", self.item)
+        object.__setattr__(self, "extra_columns", names_in("extra_columns", self.extra_columns))
+        check_integer("drawn", self.drawn, least=1)
+        if self.privileged is not None:
+            check_privileged(self.schema, self.privileged)
+        self._check_frames()
+
+    def _check_frames(self) -> None:
+        pair, schema = (self.user, self.item), self.schema
+        of_user = (*self.extra_columns, *raw_columns(schema.user))
+        weight = () if schema.sample_weight is None else (schema.sample_weight,)
+        for name in (*PARTS, "exposed", "seen", "history"):
+            frame = getattr(self, name)
+            if frame is None and name not in PARTS:
+                continue
+            columns = (*pair, *of_user, *weight) if name in PARTS else pair
+            require_columns(name, frame, dict.fromkeys(columns))
+            for column in pair:
+                require_every_id(name, frame, column)
+                check_same_type(name, frame[column], "train", self.train[column])
+        require_columns("items", self.items, {self.item, *raw_columns(schema.item)})
+        require_every_id("items", self.items, self.item)
+        check_same_type("items", self.items[self.item], "train", self.train[self.item])
 
     def pairs(self, *names: str) -> pd.DataFrame:
         """The columns `user` and `item` of some of the frames, one after the other.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfpfd._arguments import check_flag, check_integer, names_in
+from tfpfd._arguments import check_flag, check_integer, names_in, shown
 from tfpfd.data.epochs import orders
 from tfpfd.data.list_ids import LIST, hashed, numbered
 from tfpfd.data.whole_lists import batches_of_lists
@@ -162,12 +162,15 @@ def from_stream(
     Raises:
       ValueError: a column is missing, or of another rank or type, or `extra_columns` or `labels`
         names a column that the schema uses otherwise.
-      TypeError: `raw` doesn't yield dicts, or `extra_columns` or `labels` is one string.
+      TypeError: `raw` is no dataset or doesn't yield dicts, or `extra_columns` or `labels` is one
+        string.
       tf.errors.InvalidArgumentError: while it is read, naming the column, what was expected and
         what came, as `from_rows` does.
     """
     check_schema(schema)
     extra_columns, labels = names_in("extra_columns", extra_columns), names_in("labels", labels)
+    if not isinstance(raw, tf.data.Dataset):
+        raise TypeError(f"`raw` must be a tf.data.Dataset of batches, received {shown(raw)}")
     check_columns(raw.element_spec, _column_names(schema, extra_columns, labels))
 
     def look_up(batch: Any) -> tuple:

@@ -3,16 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tfpfd._arguments import shown
+
 INTEGERS = "integers"
 
 
+def check_frame(name: str, frame: Any) -> None:
+    """Refuses anything but a data frame.
+
+    Raises:
+      TypeError: naming the argument.
+    """
+    if not isinstance(frame, pd.DataFrame):
+        raise TypeError(f"`{name}` must be a pandas.DataFrame, received {shown(frame)}")
+
+
+def check_column_name(name: str, column: Any) -> None:
+    """Refuses what names no column.
+
+    Raises:
+      TypeError: naming the argument.
+    """
+    if not isinstance(column, str) or not column:
+        raise TypeError(f"`{name}` must be the name of a column, received {shown(column)}")
+
+
 def require_columns(name: str, frame: pd.DataFrame, columns: Collection[str]) -> None:
-    """Refuses a frame that misses one of the columns."""
+    """Refuses what is no frame, and one that misses one of the columns."""
+    check_frame(name, frame)
     missing = sorted(set(columns) - set(frame.columns))
     if missing:
         raise ValueError(

@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tfpfd._arguments import shown
 from tfpfd.data.category_counts import CategoryCounts
 from tfpfd.data.frames import (
     INTEGERS,
+    check_column_name,
     check_same_type,
     moments,
     require_columns,
@@ -77,6 +79,7 @@ class PastFeatures:
       prefix: of the names of the features, such as "clicks_" beside "purchases_" of another log.
 
     Raises:
+      TypeError: `events` is no frame, or `user`, `item`, `time` or `category` no name.
       ValueError: a column or an id is missing, times of another type, no event before the first
         cut, cuts or numbers out of range, or neither `until` nor `category`.
       ImportError: with `until`, without SciPy.
@@ -114,6 +117,12 @@ class PastFeatures:
     ) -> None:
         if until is None and category is None:
             raise ValueError("one of `until` and `category` must be given, received neither")
+        named = {"user": user, "item": item, "time": time, "category": category}
+        for argument, column in named.items():
+            if argument != "category" or column is not None:
+                check_column_name(argument, column)
+        if not isinstance(prefix, str):
+            raise TypeError(f"`prefix` must be a string, received {shown(prefix)}")
         self._user, self._item, self._time, self._category = user, item, time, category
         self._ids = [user, item, *([] if category is None else [category])]
         self._check("events", events)
@@ -190,10 +199,15 @@ class PastFeatures:
 
     def _checked_cuts(self, until: Any, times: NDArray) -> NDArray:
         listed = list(until) if pd.api.types.is_list_like(until) else [until]
+        if not listed:
+            raise ValueError(
+                "`until` must be a moment or ascending ones, received none; leave it out (None) "
+                "for features of categories alone"
+            )
         kind, cuts = moments("until", pd.Series(listed, name="moment"))
         if kind != self._kind:
             raise ValueError(f"`until` must hold {self._kind} as the events do, received {kind}")
-        if not len(cuts) or (np.diff(cuts) <= 0).any():
+        if (np.diff(cuts) <= 0).any():
             raise ValueError(f"`until` must be a moment or ascending ones, received {until!r}")
         if not (times < cuts[0]).any():
             raise ValueError(f"`until` must have events before it, received {listed[0]!r}")

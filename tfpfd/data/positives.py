@@ -10,8 +10,9 @@ import pandas as pd
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tfpfd._arguments import check_flag, check_integer, names_in, without_numpy
+from tfpfd._arguments import check_flag, check_integer, check_takes, names_in, without_numpy
 from tfpfd.data.dataset import prefetched
+from tfpfd.data.frames import check_frame
 from tfpfd.data.unexposed import draw_unexposed
 from tfpfd.data.whole_lists import ListColumns, whole_lists
 from tfpfd.schema import Schema, raw_batches
@@ -89,13 +90,15 @@ def from_positives(
 
 
 def check_privileged(schema: Schema, privileged: MakePrivileged | None) -> None:
-    """Refuses a schema with privileged features that nothing makes."""
+    """Refuses a schema with privileged features that nothing makes, and what is no function."""
     hidden = schema.features("privileged")
     if hidden and privileged is None:
         raise ValueError(
             f"`privileged` must make the schema's privileged features {list(hidden)} of the drawn "
             "items too: expected a function, or `schema.served()`, received None"
         )
+    if privileged is not None:
+        check_takes("privileged", privileged, "frame", makes="a frame of features")
 
 
 def draw_lists(
@@ -121,8 +124,11 @@ def draw_lists(
     check_integer("drawn", drawn, least=1)
     check_integer("seed", seed, least=0)
     extra_columns = names_in("extra_columns", extra_columns)
+    check_frame("rows", rows)
     if rows.empty:
         raise ValueError("`rows` must hold at least one row, received none")
+    if exposed is not None:
+        check_frame("exposed", exposed)
     if exposed is not None and {user, item} <= set(exposed.columns) & set(rows.columns):
         # Else a row's own item could be drawn beside it, as what the user didn't choose.
         exposed = pd.concat([exposed[[user, item]], rows[[user, item]]], ignore_index=True)
@@ -205,6 +211,7 @@ def privileged_of(
         asked = keys.iloc[row[some]].reset_index(drop=True)
         asked[ids.name] = ids.to_numpy()[place[some]]
         made.append(make(asked))
+        check_frame("privileged(frame)", made[-1])
         if len(made[-1]) != len(asked):
             raise ValueError(
                 f"`privileged` must make a row for each of {len(asked)}, received {len(made[-1])}"

@@ -7,7 +7,9 @@ from typing import Protocol
 
 import pandas as pd
 
+from tfpfd.data.frames import check_column_name, check_frame
 from tfpfd.schema import Schema
+from tfpfd.schema.schema import check_schema
 
 
 class SplitRows(Protocol):
@@ -43,6 +45,9 @@ class Splits:
         schema's `list_key`; they differ where a list is a page, of which a user sees many.
       item_key: the column of the item id, for the rival that knows user and item alone. By default
         the first categorical of one value on the item side.
+
+    Raises:
+      TypeError: a part is no frame, `schema` no schema, or a key no name.
     """
 
     train: pd.DataFrame
@@ -51,6 +56,14 @@ class Splits:
     schema: Schema
     user_key: str | None = None
     item_key: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("train", "validation", "test"):
+            check_frame(name, getattr(self, name))
+        check_schema(self.schema)
+        for name in ("user_key", "item_key"):
+            if getattr(self, name) is not None:
+                check_column_name(name, getattr(self, name))
 
 
 def user_key_of(data: SplitRows) -> str | None:

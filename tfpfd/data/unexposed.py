@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from tfpfd._arguments import names_in
-from tfpfd.data.frames import check_same_type, require_columns, require_every_id
+from tfpfd._arguments import check_integer, names_in
+from tfpfd.data.frames import check_column_name, check_same_type, require_columns, require_every_id
 from tfpfd.schema import Schema
 from tfpfd.schema.feature import raw_columns
+from tfpfd.schema.schema import check_schema
 
 
 def sample_unexposed(
@@ -80,6 +81,10 @@ def draw_unexposed(
     Raises:
       ValueError: as of `sample_unexposed`.
     """
+    check_schema(schema)
+    check_column_name("user", user)
+    check_column_name("item", item)
+    check_integer("seed", seed, least=0)
     shown = rows if exposed is None else exposed
     for name, frame, columns in (
         ("rows", rows, {user, item, *extra_columns}),
@@ -92,8 +97,7 @@ def draw_unexposed(
                 require_every_id(name, frame, column)
     check_same_type("rows", rows[user], "exposed", shown[user])
     check_same_type("items", items[item], "exposed", shown[item])
-    if per_row < 1:
-        raise ValueError(f"`per_row` must be at least 1, received {per_row}")
+    check_integer("per_row", per_row, least=1)
     if not items[item].is_unique:
         twice = items[item][items[item].duplicated()].iloc[0]
         raise ValueError(f"`items` must hold each {item} once, received {twice} more than once")

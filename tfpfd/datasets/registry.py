@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from tfpfd._arguments import check_takes, shown
 from tfpfd.datasets.protocol import DataSet
 
 Ability = Literal["simulated", "true rates", "user ids", "catalogue"]
@@ -29,6 +30,7 @@ class Registered:
       abilities: what it can.
 
     Raises:
+      TypeError: `load` is no function of a path.
       ValueError: an ability that there isn't, or a name that can't be told from a path.
     """
 
@@ -37,6 +39,7 @@ class Registered:
     abilities: Collection[Ability] = frozenset()
 
     def __post_init__(self) -> None:
+        check_takes("load", self.load, "path", makes="the data set")
         known = get_args(Ability)
         if unknown := [one for one in self.abilities if one not in known]:
             raise ValueError(f"`abilities` must be of {list(known)}, received {unknown}")
@@ -57,8 +60,11 @@ def register(entry: Registered) -> None:
       entry: its name, how to load it, what it can.
 
     Raises:
+      TypeError: `entry` is no `Registered`.
       ValueError: the name is another's.
     """
+    if not isinstance(entry, Registered):
+        raise TypeError(f"`entry` must be a Registered, received {shown(entry)}")
     if entry.name in DATASETS:
         raise ValueError(f"`name` must be a new one, received '{entry.name}', which is taken")
     DATASETS[entry.name] = entry

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -91,10 +92,15 @@ def audited(data: str, schema: Path | None = None) -> Audited:
 
     Raises:
       ValueError: as for `read_rows`, or a path of simulated data.
-      FileNotFoundError: as for `read_rows`, or nothing is at the path.
+      FileNotFoundError: as for `read_rows`, nothing is at the path, or it is no name.
     """
     whole, colon, path = data.partition(":")
     if whole not in known():
+        if not Path(data).is_dir():
+            raise FileNotFoundError(
+                f"`--data` must be one of {known()}, one of them with `:path` behind it, or a "
+                f"folder, received '{data}', which is none"
+            )
         return Audited(read_rows(Path(data), schema))
     name = whole if whole in DATASETS else whole.removesuffix(CATALOGUE)
     loaded: Any = DATASETS[name].load(path_of(name, path) if colon else None)
@@ -137,8 +143,15 @@ def read_rows(folder: Path, schema: Path | None) -> Splits:
             f"'{folder}' misses {missing}: expected train.parquet, validation.parquet and "
             f"test.parquet, or one of the built-in datasets {known()}"
         )
-    train, validation, test = (pd.read_parquet(path) for path in paths.values())
+    train, validation, test = map(_read_parquet, paths.values())
     return Splits(train, validation, test, read)
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:  # Those of pyarrow are such, and name no file.
+        raise ValueError(f"'{path}' can't be read as Parquet: {error}") from None
 
 
 def run(
@@ -148,6 +161,7 @@ def run(
     metric: str | None,
     out: Path,
     user_key: str | None = None,
+    given: Mapping[str, Any] = MappingProxyType({}),
 ) -> tuple[Report, Path]:
     """Audits default networks, or goes on where that was stopped, and writes the report.
 
@@ -158,6 +172,7 @@ def run(
       metric: the primary metric; by default that of `audit`.
       out: where the report goes, and what each training gave.
       user_key: the column of the user id; by default the list key of the schema.
+      given: further arguments of `audit`, in place of what fits the data; None where they aren't.
 
     Returns:
       The report, and the path of its page.
@@ -177,6 +192,7 @@ def run(
                 f"received '{user_key}'"
             )
         rows = dataclasses.replace(rows, user_key=user_key)
-    settings = {**chosen.settings, "metric": metric, "out": out}
+    own = {name: value for name, value in given.items() if value is not None}
+    settings = {**chosen.settings, **own, "metric": metric, "out": out}
     report = audit(chosen.student, chosen.teacher, rows, seeds, **settings)
     return report, report.save(out)

@@ -99,6 +99,10 @@ def run(
     console = console or Console()
     folder = out / "movielens"
     check_out(folder)
+    if data is not None and not data.exists():
+        raise FileNotFoundError(
+            f"`--data` must be a local copy of MovieLens-100K, received '{data}', where nothing is"
+        )
     folder.mkdir(parents=True, exist_ok=True)  # Now, so that minutes of training aren't lost.
     films = movielens_100k(data)
     settings = [dataclasses.replace(OF_RECENT, seeds=1)] if quick else [OF_WHOLE, OF_RECENT]
@@ -111,7 +115,7 @@ def run(
     console.print(f"figure: {folder / 'comparison.png'}")
     with console.status("exporting, and serving in another process"):
         version = export(student, items=films.items, path=folder, verbose=0)
-        console.print(f"export: {version}")
+        console.print(f"export of the distilled student of the last tenth: {version}")
         _serve(version, films, console)
     _next_steps(version, console)
 

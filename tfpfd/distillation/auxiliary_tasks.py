@@ -16,6 +16,7 @@ from tfpfd.distillation.model_parts import check_part
 from tfpfd.distillation.ranker import Ranker
 from tfpfd.distillation.targets import Targets
 from tfpfd.schema.batch_fingerprints import columns_of
+from tfpfd.schema.feature import raw_columns
 
 
 @register_formerly("MultiTask")
@@ -79,7 +80,7 @@ class AuxiliaryTasks(LabelledModel):
         student, parts = self.student._call_with_representation(inputs, training)
         losses, known = {}, self.student.schema.features()
         for (name, feature), head in zip(self._features.items(), self.heads, strict=True):
-            if name in inputs:
+            if set(feature.columns) <= set(inputs):
                 output = tf.cast(head(parts), tf.float32)
                 losses[f"head_{name}"] = feature.target_loss(inputs, output, known)
         return {"student": student, **losses}
@@ -87,7 +88,7 @@ class AuxiliaryTasks(LabelledModel):
     def _check_batches(self, names: Collection[str], training: bool) -> None:
         """Refuses batches without what the student reads; for training, or is to predict."""
         self.student.check_inputs(names)
-        missing = [name for name in self._features if name not in names]
+        missing = [name for name in raw_columns(self._features.values()) if name not in names]
         if training and missing:
             raise ValueError(
                 f"missing inputs {missing}: the heads are to predict these privileged features, "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -76,6 +76,25 @@ def check_arrays(labels: Any, weights: Any = None) -> None:
         refuse_labels("`y` must have", np.asarray(labels, np.float32))
     if isinstance(weights, _ARRAYS):
         refuse_weights("`sample_weight` must have", np.asarray(weights, np.float32))
+
+
+def check_batch_size(data: Any, size: Any, argument: str = "batch_size") -> None:
+    """Refuses a size of batches beside what comes in batches already: Keras takes no notice of it.
+
+    Args:
+      data: what `fit` was given; arrays are a dict by feature, or a tuple that begins with one.
+      size: of its batches, or None.
+      argument: that says the size.
+
+    Raises:
+      ValueError: naming the argument.
+    """
+    if size is not None and data is not None and not isinstance(data, Mapping | tuple | list):
+        raise ValueError(
+            f"`{argument}` must be left out for a {type(data).__name__}, which has batches "
+            f"already, received {size!r}: give it to what makes them, such as "
+            "tfpfd.data.from_rows(rows, schema, batch_size=…)"
+        )
 
 
 def by_name(method: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> dict[str, Any]:

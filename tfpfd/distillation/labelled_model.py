@@ -14,7 +14,13 @@ from tfpfd.data.list_ids import LIST
 from tfpfd.distillation.auc import AUC
 from tfpfd.distillation.class_weights import with_class_weights
 from tfpfd.distillation.compiled_metrics import CompiledMetrics
-from tfpfd.distillation.fit_arguments import by_name, check_arrays, check_targets, inputs_of
+from tfpfd.distillation.fit_arguments import (
+    by_name,
+    check_arrays,
+    check_batch_size,
+    check_targets,
+    inputs_of,
+)
 from tfpfd.distillation.fitting_losses import check_loss, metrics_in
 from tfpfd.distillation.losses import CrossEntropy, Term
 from tfpfd.distillation.losses.list_loss import ListLoss, list_loss_of, without_lists
@@ -150,8 +156,8 @@ class LabelledModel(PredictingModel):
           TypeError: rows came that were not looked up.
           ValueError: a label in an array is out of [0, 1], a feature or a column of scores or
             labels is not among the inputs, a loss
-            looks at lists, of which the batches say nothing, or `BackupAndRestore` saves in the
-            middle of an epoch.
+            looks at lists, of which the batches say nothing, `batch_size` stands beside batches,
+            or `BackupAndRestore` saves in the middle of an epoch.
         """
         # Here, as what is raised while training stands behind pages of Keras's own.
         check_strategy()
@@ -159,7 +165,10 @@ class LabelledModel(PredictingModel):
         x, y = kwargs.pop("x"), kwargs.pop("y")
         self._check("x", x, training=True)
         check_arrays(y, kwargs.get("sample_weight"))
+        check_batch_size(x, kwargs.get("batch_size"))
         validation = kwargs.get("validation_data")
+        size = kwargs.get("validation_batch_size")
+        check_batch_size(validation, size, "validation_batch_size")
         if validation is not None:
             self._check("validation_data", validation, training=False)
             if isinstance(validation, tuple):
@@ -187,6 +196,8 @@ class LabelledModel(PredictingModel):
         kwargs = by_name(keras.Model.evaluate, (x, *args), kwargs)
         self._check("x", kwargs["x"], training=False)
         check_arrays(kwargs.get("y"), kwargs.get("sample_weight"))
+        if not kwargs.get("_use_cached_eval_dataset"):  # Of `fit`, whose size is that of `x`.
+            check_batch_size(kwargs["x"], kwargs.get("batch_size"))
         with traced_anew(self):
             return super().evaluate(**kwargs)
 

@@ -8,8 +8,11 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from tfpfd._arguments import check_integer, check_takes, shown
 from tfpfd._keras import keras
+from tfpfd.data.frames import check_frame, require_columns
 from tfpfd.schema import Schema
+from tfpfd.schema.schema import check_schema
 
 
 def out_of_fold(
@@ -42,6 +45,7 @@ def out_of_fold(
       Logits float32 `[rows]`.
 
     Raises:
+      TypeError: `fit` or `batches` is no function of rows, or `fit` returns no model.
       ValueError: there are fewer than 2 folds, or fewer labelled rows (or values of `by`) than
         folds; or `by` is no column.
 
@@ -49,8 +53,13 @@ def out_of_fold(
       Dao et al., "Knowledge Distillation as Semiparametric Inference", ICLR 2021 (arXiv
       2104.09732), section 4: cross-fitting.
     """
-    if folds < 2:
-        raise ValueError(f"`folds` must be at least 2, received {folds}")
+    check_takes("fit", fit, "rows", makes="a fitted Keras model")
+    check_takes("batches", batches, "rows", makes="batches of them")
+    check_frame("rows", rows)
+    check_schema(schema)
+    require_columns("rows", rows, [schema.label])
+    check_integer("folds", folds, least=2)
+    check_integer("seed", seed, least=0)
     if by is not None and by not in rows.columns:
         raise ValueError(f"`by` must name a column, received {by!r}: not in {sorted(rows.columns)}")
     labelled = rows[schema.label].notna().to_numpy()
@@ -67,6 +76,8 @@ def out_of_fold(
     for number in range(folds):
         held_out = labelled & (fold == number)
         teacher = fit(rows[~held_out])
+        if not isinstance(teacher, keras.layers.Layer):
+            raise TypeError(f"`fit(rows)` must return a Keras model, received {shown(teacher)}")
         wanted = held_out | ~labelled
         found = np.reshape(teacher.predict(batches(rows[wanted]), verbose=0), -1)
         scores[wanted] += np.where(held_out[wanted], 1.0, 1 / folds) * found

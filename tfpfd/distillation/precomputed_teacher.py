@@ -109,7 +109,7 @@ def score_rows(ranker: Ranker, rows: Source) -> np.ndarray:
       ValueError: naming the column, what was expected and what came; no rows, or logits that
         aren't finite.
     """
-    if not hasattr(ranker, "schema"):
+    if not hasattr(ranker, "schema") or not hasattr(ranker, "sees"):
         raise TypeError(f"`ranker` must be a Ranker, received a {type(ranker).__name__}")
     features = ranker.schema.features(ranker.sees)
     look_up = ranker.schema.lookup_of(features.values())

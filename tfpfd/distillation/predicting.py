@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from tfpfd._keras import keras
-from tfpfd.distillation.fit_arguments import inputs_of
+from tfpfd.distillation.fit_arguments import by_name, check_batch_size, inputs_of
 from tfpfd.distillation.schemas import rankers_of
 from tfpfd.distillation.stored_weights import StoredModel
 
@@ -51,13 +51,16 @@ class PredictingModel(StoredModel):
 
         Raises:
           TypeError: rows came that were not looked up.
-          ValueError: a feature is not among the inputs, or another schema looked them up.
+          ValueError: a feature is not among the inputs, another schema looked them up, or
+            `batch_size` stands beside batches.
         """
+        kwargs = by_name(keras.Model.predict, (x, *args), kwargs)
         inputs = inputs_of("x", x)
+        check_batch_size(x, kwargs.get("batch_size"))
         if isinstance(inputs, Mapping):
             self._check_predicted(list(inputs))
         with traced_anew(self):
-            return super().predict(x, *args, **kwargs)
+            return super().predict(**kwargs)
 
     def predict_step(self, data: Any) -> Any:
         """What `predict` returns of a batch: needs no more features than what is served."""

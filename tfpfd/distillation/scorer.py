@@ -19,6 +19,7 @@ from tfpfd.layers.encoded_once import EncodedOnce, Vectors, every_row
 from tfpfd.layers.network_check import build_network
 from tfpfd.schema import Side
 from tfpfd.schema.batch_fingerprints import columns_of
+from tfpfd.schema.feature import raw_columns
 from tfpfd.schema.weights_fingerprint import WeightsFingerprint
 
 
@@ -110,7 +111,8 @@ class Scorer(RankerOverview, PredictingModel):
         self.schema.check_inputs(f"ranker '{self.name}'", names, features, required=True)
 
     def _check_names(self, sides: Iterable[Side], names: Collection[str]) -> None:
-        wanted = [name for side in sides for name in self._seen.names[side]]
+        known = self.schema.features()
+        wanted = raw_columns(known[name] for side in sides for name in self._seen.names[side])
         missing = [name for name in wanted if name not in names]
         if missing:
             raise ValueError(

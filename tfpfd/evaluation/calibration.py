@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from tfpfd._arguments import check_integer
+
 
 def reliability(labels: ArrayLike, probabilities: ArrayLike, bins: int = 10) -> pd.DataFrame:
     """The points of a reliability diagram, over bins of equally many rows.
@@ -35,8 +37,7 @@ def reliability(labels: ArrayLike, probabilities: ArrayLike, bins: int = 10) -> 
             raise ValueError(
                 f"`{name}` must be in [0, 1], received values from {values.min()} to {values.max()}"
             )
-    if bins < 1:
-        raise ValueError(f"`bins` must be at least 1, received {bins}")
+    check_integer("bins", bins, least=1)
     rows = pd.DataFrame(given).sort_values("probabilities", kind="stable", ignore_index=True)
     places = np.arange(len(rows)) * min(bins, len(rows)) // len(rows)
     grouped = rows.groupby(places)

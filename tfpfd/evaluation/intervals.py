@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from tfpfd._arguments import check_integer, is_number, shown
+
 FloatArray: TypeAlias = NDArray[np.float64]
 
 # Weights handed to a metric at once, 8 MB: a metric makes several temporaries of that size.
@@ -63,10 +65,9 @@ def multiplicities(n_users: int, resamples: int = RESAMPLES, seed: int = 0) -> N
     Raises:
       ValueError: if `n_users` is below 1 or `resamples` below 0.
     """
-    if n_users < 1:
-        raise ValueError(f"`n_users` must be at least 1, received {n_users}")
-    if resamples < 0:
-        raise ValueError(f"`resamples` must not be negative, received {resamples}")
+    check_integer("n_users", n_users, least=1)
+    check_integer("resamples", resamples, least=0)
+    check_integer("seed", seed, least=0)
     generator = np.random.default_rng(seed)
     counts = np.ones((1 + resamples, n_users), dtype=np.int32)
     for row in counts[1:]:
@@ -167,8 +168,8 @@ def confidence_interval(values: ArrayLike, level: float = 0.95) -> Interval:
             "`values` must be [seeds, 1 + resamples] with at least 2 resamples, or none, "
             f"received shape {array.shape}"
         )
-    if not 0 < level < 1:
-        raise ValueError(f"`level` must be between 0 and 1, received {level}")
+    if not is_number(level) or not 0 < level < 1:
+        raise ValueError(f"`level` must be between 0 and 1, received {shown(level)}")
     seeds, resamples = array.shape[0], array.shape[1] - 1
     mean = float(array[:, 0].mean())
     if array.size == 1:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from tfpfd._arguments import check_integer, is_number, shown
 from tfpfd._keras import infer
 from tfpfd.data.list_ids import LIST
 from tfpfd.evaluation.disagreement import MEASURES, mean_disagreements
@@ -139,10 +140,14 @@ def irreproducibility(
         range.
       ImportError: if SciPy isn't installed.
     """
-    if top_k < 1:
-        raise ValueError(f"`top_k` must be at least 1, received {top_k}")
-    if not -1 < tau_threshold <= 1:
-        raise ValueError(f"`tau_threshold` must be in (-1, 1], received {tau_threshold}")
+    check_integer("top_k", top_k, least=1)
+    if not is_number(tau_threshold) or not -1 < tau_threshold <= 1:
+        raise ValueError(f"`tau_threshold` must be in (-1, 1], received {shown(tau_threshold)}")
+    if not hasattr(retrainings, "__len__") or isinstance(retrainings, str):
+        raise TypeError(
+            "`retrainings` must be models or arrays of scores in a list, received "
+            f"{shown(retrainings)}"
+        )
     if len(retrainings) < 2:
         raise ValueError(f"`retrainings` must be at least 2, received {len(retrainings)}")
     if rows is not None:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from tfpfd._arguments import check_ids
+from tfpfd._arguments import check_ids, check_integer
 from tfpfd.evaluation.intervals import FloatArray
 from tfpfd.evaluation.metrics import _rates, _ratio, _vector
 
@@ -128,8 +128,8 @@ def _sums(values: FloatArray, places: NDArray[np.intp]) -> FloatArray:
 
 def _discounts(scores: FloatArray, places: NDArray[np.intp], k: int | None) -> FloatArray:
     """[n]: the discount of each row in the order of its list, averaged over ties."""
-    if k is not None and k < 1:
-        raise ValueError(f"`k` must be at least 1, received {k}")
+    if k is not None:
+        check_integer("k", k, least=1)
     order = np.lexsort((-scores, places))
     ranked, grouped = scores[order], places[order]
     begins = np.append(True, grouped[1:] != grouped[:-1])

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from tfpfd._arguments import names_in
+from tfpfd._arguments import check_integer, names_in
 from tfpfd.evaluation.intervals import FloatArray, user_bootstrap
 
 SMALLER_IS_BETTER = ("log_loss", "ece", "list_loss")
@@ -132,8 +132,7 @@ def expected_calibration_error(
     Raises:
       ValueError: as `log_loss`, and if `bins` is below 1.
     """
-    if bins < 1:
-        raise ValueError(f"`bins` must be at least 1, received {bins}")
+    check_integer("bins", bins, least=1)
     labels = _rates("labels", labels)
     probabilities = _rates("probabilities", probabilities, labels)
     weights = _weights(sample_weight, labels)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tfpfd._arguments import check_integer
 from tfpfd.evaluation.intervals import FloatArray
 from tfpfd.evaluation.rank_counting import count_ranks
 from tfpfd.evaluation.rivals import CatalogueRival
@@ -142,8 +143,7 @@ def _ranks(ranks: ArrayLike, k: int) -> NDArray[np.int64]:
             "`ranks` must be the [users, m] integers of `ranks_of_relevant`, "
             f"received {array.dtype} with shape {array.shape}"
         )
-    if k < 1:
-        raise ValueError(f"`k` must be at least 1, received {k}")
+    check_integer("k", k, least=1)
     return array
 
 

@@ -12,6 +12,7 @@ import pyarrow.parquet
 import tensorflow as tf
 
 from tfpfd._arguments import check_integer
+from tfpfd._files import path_in
 from tfpfd.integrations.packages import require
 from tfpfd.schema import raw_batches
 from tfpfd.schema.batches import Source, rows_of
@@ -139,7 +140,8 @@ def scann_model(
       2020.
     """
     operations = require("scann.scann_ops.py.scann_ops")
-    directory = latest(Path(path))
+    target = path_in("out", out)
+    directory = latest(path_in("path", path))
     ids, embeddings = item_table(directory)
     if len(ids) < FEWEST:
         # ScaNN itself ends the process where there are too few to make its codes of.
@@ -158,12 +160,12 @@ def scann_model(
         check_integer(name, value, least=1)
     if leaves > len(ids):
         raise ValueError(f"`leaves` must be at most the {len(ids)} items, received {leaves}")
-    if Path(out).resolve() in (directory.resolve(), directory.resolve().parent):
+    if target.resolve() in (directory.resolve(), directory.resolve().parent):
         raise ValueError(
             f"`out` must be another directory than the export's, received '{out}': a server would "
             "take the new model for a version of it"
         )
-    check_writable(Path(out))
+    check_writable(target)
     sample = min(len(ids), SAMPLE)
     searcher = (
         operations.builder(embeddings, k, "dot_product")
@@ -176,7 +178,7 @@ def scann_model(
     module = _ScannModule(export, searcher.serialize_to_module())
     embed = export.signatures["user_embedding"]
     functions = module.functions(embed, operations, rescored, k)
-    with new_version(Path(out)) as (directory, published):
+    with new_version(target) as (directory, published):
         tf.saved_model.save(module, str(directory), signatures=functions)
     return published[0]
 
@@ -244,7 +246,7 @@ def recall(path: str | os.PathLike, users: Source, found: np.ndarray) -> float:
     found = np.asarray(found)
     if found.ndim != 2 or not found.shape[1]:
         raise ValueError(f"`found` must be of the shape [users, k], received {found.shape}")
-    directory = latest(Path(path))
+    directory = latest(path_in("path", path))
     schema = read_schema(directory)
     model = tf.saved_model.load(str(directory))  # It owns the variables.
     if "top_k" not in model.signatures:

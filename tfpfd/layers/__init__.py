@@ -14,6 +14,7 @@ from tfpfd.layers.dot_interaction import DotInteraction
 from tfpfd.layers.encoded import Encoded, joined
 from tfpfd.layers.encoded_once import Repeated
 from tfpfd.layers.encoder import FeatureEncoder
+from tfpfd.layers.given_vectors import set_vectors
 from tfpfd.layers.mlp import MLP
 from tfpfd.layers.network import Network
 from tfpfd.layers.tables import Tables
@@ -38,4 +39,5 @@ __all__ = [
     "Transformer",
     "TwoTower",
     "joined",
+    "set_vectors",
 ]

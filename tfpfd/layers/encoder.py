@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,7 +20,8 @@ from tfpfd.layers.feature_behaviours import (
     make_behaviour,
     with_candidate,
 )
-from tfpfd.layers.tables import Tables, gathered
+from tfpfd.layers.tables import Tables, gathered, new_tables
+from tfpfd.layers.unknown_ids import UnknownIds
 from tfpfd.schema import Feature, Schema
 from tfpfd.schema.batch_fingerprints import columns_of
 from tfpfd.schema.feature import tables_of
@@ -54,11 +55,12 @@ class FeatureEncoder(keras.layers.Layer):
         averaged over the batch (and the values of a row), summed over features. Unlike a
         penalty on whole tables it touches only the rows of the batch.
       base: an encoder whose tables are used for the vocabularies that it has.
+      frozen: names of tables that aren't trained: see `tfpfd.layers.set_vectors`.
 
     Raises:
-      ValueError: the schema is not adapted, a name in `features` or `dims` is unknown, or a width
-        is no positive integer; `behaviour` attends, and steps of a sequence are of no feature of
-        the item.
+      ValueError: the schema is not adapted, a name in `features`, `dims` or `frozen` is unknown, or
+        a width is no positive integer; `behaviour` attends, and steps of a sequence are of no
+        feature of the item.
       TypeError: `behaviour` doesn't say its width, or can't be made again from its configuration.
     """
 
@@ -71,6 +73,7 @@ class FeatureEncoder(keras.layers.Layer):
         behaviour: keras.layers.Layer | None = None,
         l2: float = 0.0,
         base: FeatureEncoder | None = None,
+        frozen: Iterable[str] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(autocast=False, **kwargs)  # Inputs come as they were looked up.
@@ -91,19 +94,26 @@ class FeatureEncoder(keras.layers.Layer):
         self.base = base
         self.behaviour = behaviour or MeanPooling(name="behaviour", dtype=self.dtype_policy.name)
         check_behaviour(self.behaviour)
-        self._own = self._new_tables()
+        self.frozen = names_in("frozen", frozen)
+        _check_known("frozen", self.frozen, tables_of(self.features.values()))
+        self._own = new_tables(
+            self.features.values(),
+            known,
+            {} if base is None else base.tables,
+            lambda table: self.dims.get(table, self.dim),
+            self.frozen,
+            self.dtype_policy.name,
+        )
         # The layers of features; files have their weights under this attribute's name.
-        self._poolers = {
-            name: layer
-            for name, feature in self.features.items()
-            if (layer := feature.layer(self._behaviour_of(feature), self._dims(feature)))
-            is not None
-        }
+        made = {name: self._layer_of(feature) for name, feature in self.features.items()}
+        self._poolers = {name: layer for name, layer in made.items() if layer is not None}
         self._candidates = {
             name: candidates_of(schema, self.features[name])
             for name, layer in self._poolers.items()
             if attends(layer)
         }
+        self._unknown_ids = UnknownIds(self.features, known)
+        self._drawing = self._unknown_ids.layers  # Here, too, as Keras finds layers by attributes.
         # What is encoded: of candidates also what isn't its own feature.
         needed = {name: known[name] for group in self._candidates.values() for name in group}
         self._encodes = {**self.features, **needed}
@@ -111,18 +121,6 @@ class FeatureEncoder(keras.layers.Layer):
         # Rows of its tables come by feature. TensorFlow's checkpoints find it by this attribute.
         of = [(name, schema.fingerprints[name]) for name in names]
         self.schema_print = WeightsFingerprint(f"encoder '{self.name}'", of)
-
-    def _new_tables(self) -> list[Tables]:
-        by_width: dict[int, dict[str, int]] = {}
-        known = self.schema.features()
-        for table in (table for feature in self.features.values() for table in feature.tables):
-            if self.base is None or table not in self.base.tables:
-                width = self.dims.get(table, self.dim)
-                by_width.setdefault(width, {})[table] = known[table].rows
-        return [
-            Tables(rows, width, name=f"width_{width}", dtype=self.dtype_policy.name)
-            for width, rows in by_width.items()
-        ]
 
     @property
     def tables(self) -> dict[str, Tables]:
@@ -135,12 +133,13 @@ class FeatureEncoder(keras.layers.Layer):
         tables = self.tables
         return {name: tables[name].dim for name in feature.tables}
 
-    def _behaviour_of(self, feature: Feature) -> Callable[[str, int], keras.layers.Layer]:
-        """Makes layers like `behaviour` for a feature."""
+    def _layer_of(self, feature: Feature) -> keras.layers.Layer | None:
+        """A feature's layer of its own; where it asks for one, a layer like `behaviour`."""
         known = self.schema.features()
         candidates = [known[name] for name in candidates_of(self.schema, feature)]
         width = sum(one.width(self._dims(one), None) for one in candidates)
-        return partial(make_behaviour, self.behaviour, width)
+        behaviour = partial(make_behaviour, self.behaviour, width)
+        return feature.layer(behaviour, self._dims(feature), self.dtype_policy.name)
 
     def width(self, feature: str) -> int:
         """Width of the vector of a feature."""
@@ -201,6 +200,8 @@ class FeatureEncoder(keras.layers.Layer):
         squares: list[tf.Tensor] = []
         attending: dict[str, tuple[Any, list[Embedded], tf.Tensor | None]] = {}
         for part, place in parts_of(inputs, given):
+            if training:
+                part = {name: self._unknown_ids(name, x) for name, x in part.items()}
             asked = {name: self._encodes[name].asks(x) for name, x in part.items()}
             embedded = gathered(self.tables, asked)
             squares += [x if place is None else tf.gather(x, place) for x in self._l2_of(embedded)]
@@ -273,6 +274,13 @@ class FeatureEncoder(keras.layers.Layer):
           features: names of the features to encode.
           base: as in the constructor.
         """
+        tables = tables_of(schema.features()[name] for name in features)
+        frozen = [name for name in self.frozen if name in tables]
+        if frozen and base is None:
+            raise ValueError(
+                f"`unshared` names features of frozen tables {frozen}: expected those shared, as "
+                "tables of their own would stay as they begin"
+            )
         settings = (self.dim, self.dims, self.behaviour, self.l2, base)
         return FeatureEncoder(schema, features, *settings, dtype=self.dtype_policy.name)
 
@@ -285,6 +293,7 @@ class FeatureEncoder(keras.layers.Layer):
             "dims": dict(self.dims),
             "behaviour": keras.utils.serialize_keras_object(self.behaviour),
             "l2": self.l2,
+            "frozen": list(self.frozen),
             "base": None if self.base is None else keras.utils.serialize_keras_object(self.base),
         }
 
@@ -297,12 +306,6 @@ class FeatureEncoder(keras.layers.Layer):
         if not encoder.trainable:
             freeze(encoder)
         return encoder
-
-
-def _of_known_width(inputs: tf.Tensor, shape: tf.TensorShape) -> tf.Tensor:
-    """Of generators, Keras 2 doesn't know how wide what they make is."""
-    known = inputs.shape[1:].is_fully_defined()
-    return inputs if known else tf.ensure_shape(inputs, shape)
 
 
 def _check_known(argument: str, names: Iterable[str], known: Collection[str]) -> None:

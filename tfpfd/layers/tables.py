@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfpfd._keras import keras, register, tf_variable
+from tfpfd.schema import Feature
 from tfpfd.schema.table_requests import Asked, Embedded
 
 
@@ -21,13 +22,17 @@ class Tables(keras.layers.Layer):
     Args:
       rows: number of rows of each table, by its name.
       dim: width of a row.
+      frozen: whether rows stay as they are, whatever is trained.
     """
 
-    def __init__(self, rows: Mapping[str, int], dim: int, **kwargs: Any) -> None:
+    def __init__(
+        self, rows: Mapping[str, int], dim: int, frozen: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         ends = np.cumsum(list(rows.values())).tolist()
         self.rows = dict(rows)
         self.dim = dim
+        self.frozen = frozen
         self.offset = dict(zip(rows, [0, *ends[:-1]], strict=True))
         # XLA would read and write whole tables where the gather and the update touch a few rows.
         self.supports_jit = False
@@ -35,6 +40,7 @@ class Tables(keras.layers.Layer):
             name="table",
             shape=(ends[-1], dim),
             initializer=keras.initializers.RandomUniform(-0.05, 0.05),
+            trainable=not frozen,
         )
         self.built = True
 
@@ -51,7 +57,38 @@ class Tables(keras.layers.Layer):
         return tf.cast(rows, self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rows": dict(self.rows), "dim": self.dim}
+        config = {"rows": dict(self.rows), "dim": self.dim, "frozen": self.frozen}
+        return {**super().get_config(), **config}
+
+
+def new_tables(
+    features: Iterable[Feature],
+    known: Mapping[str, Feature],
+    base: Mapping[str, Tables],
+    width_of: Callable[[str], int],
+    frozen: Collection[str],
+    policy: str,
+) -> list[Tables]:
+    """The tables that features read, but for those that are there already.
+
+    Args:
+      features: whose tables are made.
+      known: the features of the schema.
+      base: those that are there, by name.
+      width_of: the width of a table, of its name.
+      frozen: names of those that aren't trained.
+      policy: name of their dtype policy.
+    """
+    groups: dict[tuple[int, bool], dict[str, int]] = {}
+    for feature in features:
+        for table in feature.tables:
+            if table not in base:
+                group = groups.setdefault((width_of(table), table in frozen), {})
+                group[table] = feature.table_rows(table, known)
+    return [
+        Tables(rows, width, held, name=f"width_{width}{'_frozen' * held}", dtype=policy)
+        for (width, held), rows in groups.items()
+    ]
 
 
 def gathered(

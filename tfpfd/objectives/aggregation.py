@@ -8,11 +8,13 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
+from tfpfd._arguments import shown
 from tfpfd.data.epochs import seeds
 from tfpfd.data.list_ids import LIST
 from tfpfd.objectives.objective_labels import labels_of
 from tfpfd.objectives.objective_weights import check_shares
 from tfpfd.schema import Schema
+from tfpfd.schema.schema import check_schema
 
 
 def aggregate_labels(
@@ -46,6 +48,7 @@ def aggregate_labels(
       none.
 
     Raises:
+      TypeError: `batches` is no dataset, or `schema` no schema.
       ValueError: a weight is negative or not finite, or all are 0; a column is missing; `per` is
         something else; or labels are to be drawn for lists but the batches don't say which rows
         share one.
@@ -54,6 +57,9 @@ def aggregate_labels(
       Carmel et al., "Multi-Objective Ranking Optimization for Product Search Using Stochastic
       Label Aggregation", WWW 2020.
     """
+    if not isinstance(batches, tf.data.Dataset):
+        raise TypeError(f"`batches` must be a tf.data.Dataset, received {shown(batches)}")
+    check_schema(schema)
     numbers = np.array(list(check_shares(weights).values()))
     # The last bound is above 1, so that no draw lies beyond it.
     bounds = tf.constant([*np.cumsum(numbers / numbers.sum())[:-1], 2.0], tf.float32)

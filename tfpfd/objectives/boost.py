@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfpfd._arguments import is_number, shown
 from tfpfd._keras import freeze, infer, keras, register_formerly
 from tfpfd.distillation.precomputed_teacher import check_column
 from tfpfd.distillation.schemas import rankers_of
@@ -58,10 +59,11 @@ class RuleBoost(Frozen):
             )
         if not isinstance(rule, str) and not callable(rule):
             raise TypeError(
-                f"`rule` must be the name of a column or a function of inputs, received {rule!r}"
+                "`rule` must be the name of a column or a function of inputs, received "
+                f"{shown(rule)}"
             )
-        if not math.isfinite(beta):
-            raise ValueError(f"`beta` must be a finite number, received {beta}")
+        if not is_number(beta) or not math.isfinite(beta):
+            raise ValueError(f"`beta` must be a finite number, received {shown(beta)}")
         super().__init__([layer], **kwargs)
         self.rule = rule
         self.beta = float(beta)

@@ -10,6 +10,7 @@ from typing import Any, NoReturn, TypeVar
 import numpy as np
 import tensorflow as tf
 
+from tfpfd._arguments import shown
 from tfpfd._keras import keras
 from tfpfd.distillation import Ranker
 from tfpfd.distillation.overview import Part, features_table, parts_of_ranker
@@ -38,6 +39,8 @@ def fuse_scores(scores: Mapping[str, Any], weights: Mapping[str, float]) -> np.n
     Raises:
       ValueError: the weights are of other objectives than the scores, not finite, or all 0.
     """
+    if not isinstance(scores, Mapping):
+        raise TypeError(f"`scores` must be arrays by objective, received {shown(scores)}")
     numbers = _checked(weights, scores)
     total = sum(weight * np.asarray(scores[name]) for name, weight in numbers.items())
     return np.asarray(total)

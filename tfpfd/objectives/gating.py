@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfpfd._arguments import check_integer
 from tfpfd._keras import keras, register_formerly
 from tfpfd.data.list_ids import LIST
 from tfpfd.distillation.losses.list_loss import over_lists
@@ -50,8 +51,7 @@ class FusionGate(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if units < 1:
-            raise ValueError(f"`units` must be at least 1, received {units}")
+        check_integer("units", units, least=1)
         self.prior = checked_weights(weights)
         self.encoder = encoder
         self.units = units

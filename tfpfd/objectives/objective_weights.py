@@ -6,6 +6,8 @@ import math
 import numbers
 from collections.abc import Mapping
 
+from tfpfd._arguments import shown
+
 
 def check_finite(argument: str, weights: Mapping[str, float]) -> dict[str, float]:
     """Numbers by objective as floats.
@@ -19,13 +21,13 @@ def check_finite(argument: str, weights: Mapping[str, float]) -> dict[str, float
       ValueError: it is empty, or one is no finite number.
     """
     if not isinstance(weights, Mapping):
-        raise TypeError(f"`{argument}` must map objectives to numbers, received {weights!r}")
+        raise TypeError(f"`{argument}` must map objectives to numbers, received {shown(weights)}")
     if not weights:
         raise ValueError(f"`{argument}` must hold a number for each objective, received none")
     for objective, weight in weights.items():
         if not isinstance(weight, numbers.Real) or not math.isfinite(weight):
             raise ValueError(
-                f"`{argument}` of '{objective}' must be a finite number, received {weight!r}"
+                f"`{argument}` of '{objective}' must be a finite number, received {shown(weight)}"
             )
     return {objective: float(weight) for objective, weight in weights.items()}
 

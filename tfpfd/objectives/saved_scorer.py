@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfpfd._files import path_in
 from tfpfd._keras import keras, register
 from tfpfd.objectives.frozen import flat
 from tfpfd.schema.batch_fingerprints import columns_of
@@ -55,7 +56,7 @@ class SavedScorer(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(autocast=False, **kwargs)  # Scores stay float32 in mixed precision.
-        self.directory = str(path)
+        self.directory = str(path_in("path", path))
         self.signature = signature
         self.loaded = _Loaded(self.directory)
         found = self.loaded.signatures

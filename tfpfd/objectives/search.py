@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tfpfd._arguments import check_integer, check_takes, shown
+
 
 @dataclass(frozen=True)
 class FoundWeights:
@@ -45,6 +47,7 @@ def search_weights(
       seed: of the search.
 
     Raises:
+      TypeError: `value` is no function of weights.
       ValueError: too few trials, or bounds that aren't finite or in order.
       ArithmeticError: `value` is NaN or no number.
       ImportError: SciPy is missing.
@@ -58,12 +61,17 @@ def search_weights(
         from scipy.stats import qmc
     except ImportError as error:
         raise ImportError("searching weights needs SciPy: pip install 'tfpfd[audit]'") from error
-    if trials < 10:
-        raise ValueError(f"`trials` must be at least 10, received {trials}")
-    edges = np.array([bounds[name] for name in bounds], np.float64).reshape(-1, 2)
+    check_takes("value", value, "weights", makes="a number")
+    check_integer("trials", trials, least=10)
+    check_integer("seed", seed, least=0)
+    try:
+        edges = np.array(list(dict(bounds).values()), np.float64).reshape(-1, 2)
+    except (TypeError, ValueError):
+        edges = np.empty((0, 2))
     if not len(edges) or not np.isfinite(edges).all() or (edges[:, 0] >= edges[:, 1]).any():
         raise ValueError(
-            f"`bounds` must be a finite (lowest, highest) for each objective, received {bounds}"
+            "`bounds` must be a finite (lowest, highest) for each objective, received "
+            f"{shown(bounds)}"
         )
 
     # No TypeError and no ValueError, which SciPy would hide behind errors of its own.

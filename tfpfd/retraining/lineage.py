@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from tfpfd._files import path_in
 from tfpfd._html import html_of, html_table, shown
 from tfpfd._keras import KERAS_VERSION, keras
 from tfpfd.distillation import Ranker
@@ -127,7 +128,7 @@ class Version:
           FileNotFoundError: there is no version, or one without its record.
           ValueError: the record can't be read.
         """
-        return cls._of(newest(Path(path), RECORD, "version", first=0))
+        return cls._of(newest(path_in("path", path), RECORD, "version", first=0))
 
     @classmethod
     def _of(cls, path: Path) -> Version:
@@ -174,18 +175,16 @@ def save_version(
 
     Raises:
       OSError: the line can't be written.
-      TypeError: `student` is no ranker, or `details` holds what JSON can't.
+      TypeError: `path` is no path, `student` no ranker, a metric no number, or `details` holds
+        what JSON can't.
       ValueError: `student` sees privileged features or holds what does, or has diverged; a name
         stands both in `metrics` and in `details`, or there is no version `parent`.
     """
     check_servable(student)
-    base = Path(path)
+    base = path_in("path", path)
     check_writable(base)
-    numbers = {
-        name: float(value) if math.isfinite(value) else None
-        for name, value in (metrics or {}).items()
-    }
-    check_details(numbers, details or {})
+    finite = _checked_metrics({} if metrics is None else metrics)
+    check_details(finite, details or {})
     if parent is not None and parent not in versions(base):
         raise ValueError(
             f"`parent` must be a version of '{base}', one of {list(versions(base))}, "
@@ -200,13 +199,29 @@ def save_version(
             "format": FORMAT,
             "parent": parent,
             **origin(),
-            "metrics": numbers,
+            "metrics": finite,
             "details": checked_details(details),
             "files": {name: digest_of(directory / name) for name in (STUDENT, SCHEMA)},
             "stripped": list(dict.fromkeys([*before, *student.schema.unserved])),
         }
         write_record(directory / RECORD, record)
     return Version.read(published[0])
+
+
+def _checked_metrics(metrics: Any) -> dict[str, float | None]:
+    """Metrics as JSON holds them: None for one that isn't finite."""
+    if not isinstance(metrics, Mapping):
+        raise TypeError(f"`metrics` must be numbers by name, received a {type(metrics).__name__}")
+    finite = {}
+    for name, value in metrics.items():
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"`metrics` of '{name}' must be a number, received {value!r:.80}"
+            ) from None
+        finite[name] = number if math.isfinite(number) else None
+    return finite
 
 
 def check_details(metrics: Mapping[str, Any], details: Mapping[str, Any]) -> None:
@@ -240,7 +255,7 @@ def lineage(path: str | os.PathLike) -> pd.DataFrame:
       FileNotFoundError: there is no version, or one without its record.
       ValueError: a record can't be read.
     """
-    found = versions(Path(path))
+    found = versions(path_in("path", path))
     if not found:
         raise FileNotFoundError(
             f"'{path}' holds no version: expected versions in directories named 0, 1, …"

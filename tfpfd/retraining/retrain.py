@@ -11,15 +11,17 @@ from typing import Any
 import pandas as pd
 import tensorflow as tf
 
-from tfpfd._arguments import names_in
+from tfpfd._arguments import check_integer, names_in
 from tfpfd._keras import keras
 from tfpfd.data import from_rows
 from tfpfd.distillation import Distillation, PrecomputedTeacher, Ranker, score_rows
+from tfpfd.distillation.ranker_makers import check_made, check_maker
 from tfpfd.distillation.servable import check_servable
 from tfpfd.retraining.lineage import Version, check_details, save_version
 from tfpfd.retraining.new_ids import carry_over, enlarged, relearned
 from tfpfd.schema import Schema
 from tfpfd.schema.batches import check_columns
+from tfpfd.schema.schema import check_schema
 from tfpfd.versions.store import check_writable
 
 PREVIOUS = "previous"
@@ -105,6 +107,10 @@ def retrain(
       self-distillation.
     """
     extra_columns = names_in("extra_columns", extra_columns)
+    check_maker("make_student", make_student, "schema")
+    check_integer("batch_size", batch_size, least=1)
+    if schema is not None:
+        check_schema(schema)
     version = _version(previous)
     teachers = _checked_teachers(teachers, scorer)
     if scorer is not None and scorer.trainable:
@@ -128,13 +134,9 @@ def retrain(
     hidden = [one.schema.unserved for one in (last, *teachers.values())]
     stripped = dict.fromkeys(name for group in (schema.stripped, *hidden) for name in group)
     schema = dataclasses.replace(schema, stripped=tuple(stripped))
-    if isinstance(make_student, keras.layers.Layer) or not callable(make_student):
-        raise TypeError(
-            "`make_student` must be a function from a schema to a Ranker, received a "
-            f"{type(make_student).__name__}"
-        )
     student = make_student(schema)
-    if isinstance(student, Ranker) and student.schema != schema:
+    check_made("make_student(schema)", student)
+    if student.schema != schema:
         raise ValueError(
             "`make_student` must make the student of the schema that it is given, received one "
             "of another schema"

@@ -47,7 +47,7 @@ def learn(
         columns = check(raw, features.values())
         for name, feature in features.items():
             held[name] += feature.held(columns)
-            for owner, values in feature.teaches(columns).items():
+            for owner, values in feature.teaches(columns, features).items():
                 if owner in learners and (name in served or owner not in served):
                     learners[owner].update(values)
         held[label] += int((~np.isnan(labels_of(raw))).sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -47,13 +48,19 @@ def check_columns(batch: Any, columns: Collection[str]) -> None:
     _check_names(list(batch), columns)
 
 
+def on_default(names: Collection[str]) -> str:
+    """Of names with that of the label in them, which few have chosen themselves, whose it is."""
+    label = "label"
+    return "; the label is in 'label' unless the schema says `label=`" if label in names else ""
+
+
 def _check_names(names: list[str], columns: Collection[str]) -> None:
     missing = [name for name in columns if name not in names]
     if missing:
         raise ValueError(
             f"missing column{'s' if len(missing) > 1 else ''} {', '.join(map(repr, missing))}: "
             "expected all that the schema or an argument names, received the columns "
-            f"{sorted(map(str, names))}"
+            f"{sorted(map(str, names))}{on_default(missing)}"
         )
     twice = next((name for name in columns if names.count(name) > 1), None)
     if twice is not None:
@@ -99,13 +106,19 @@ def _opened(source: Source) -> Source:
     """`source`, or the files that it is the path of."""
     if not (isinstance(source, str) or hasattr(source, "__fspath__")):
         return source
+    expected = "expected the path of a Parquet file or of a folder of them, received"
     try:
-        return pa.dataset.dataset(source)
+        opened = pa.dataset.dataset(os.fspath(source))
     except FileNotFoundError:
-        raise FileNotFoundError(
-            f"expected the path of a Parquet file or of a folder of them, received '{source}', "
-            "where there is none"
+        raise FileNotFoundError(f"{expected} '{source}', where there is none") from None
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        raise ValueError(
+            f"{expected} '{source}', which is no Parquet; read other formats by pandas, such as "
+            "`pandas.read_csv`, and give the frame"
         ) from None
+    if not opened.files:
+        raise FileNotFoundError(f"{expected} '{source}', which holds none")
+    return opened
 
 
 def _batches(source: Source, columns: list[str], size: int) -> Iterator[Raw]:

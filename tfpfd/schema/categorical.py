@@ -10,13 +10,23 @@ from typing import Any, Literal
 import tensorflow as tf
 
 from tfpfd._arguments import without_numpy
+from tfpfd.schema.cells import Cells
 from tfpfd.schema.feature import Feature
 from tfpfd.schema.id_feature import IdFeature
-from tfpfd.schema.kind_arguments import check_optional, check_positive, check_unique
+from tfpfd.schema.kind_arguments import (
+    check_name,
+    check_optional,
+    check_positive,
+    check_rate,
+    check_unique,
+)
+from tfpfd.schema.kind_json import LATER, TRAINING
 from tfpfd.schema.kinds import register_kind
 from tfpfd.schema.learner import Learner
+from tfpfd.schema.separated import Separated
 from tfpfd.schema.table_feature import PADDING_ROWS
 from tfpfd.schema.vocabulary import VocabularyLearner, hash_table
+from tfpfd.schema.weighted import Weighted
 
 Dtype = Literal["string", "int"]
 
@@ -27,6 +37,20 @@ class Categorical(IdFeature):
     """A feature of ids: one a row, or several (`length`).
 
     Its vocabulary is learned by `Schema.adapt`, unless it is given, hashed, or another feature's.
+
+    Several ids of a row are averaged; with `weights`, by weights of their own:
+
+    >>> import pandas as pd
+    >>> from tfpfd import FeatureEncoder, Schema
+    >>> tags = Categorical("tags", length=2, weights="shares")
+    >>> rows = pd.DataFrame({"tags": [["war", "love"], []], "shares": [[3.0, 1.0], []]})
+    >>> schema = Schema(user=[], item=[tags]).adapt(rows.assign(label=1.0), verbose=0)
+    >>> raw = schema.columns(rows, schema.item)
+    >>> inputs = schema.lookup({name: tf.constant(values) for name, values in raw.items()})
+    >>> inputs["shares"].numpy().tolist()
+    [[0.75, 0.25], [0.0, 0.0]]
+    >>> Categorical("genres", length=3, separator="|").signature({"genres": Categorical("genres")})
+    {'genres': TensorSpec(shape=(None,), dtype=tf.string, name='genres')}
 
     Args:
       name: the column.
@@ -39,6 +63,12 @@ class Categorical(IdFeature):
       optional: whether a value may be missing (None, NaN, "" or negative).
       min_count: when learned, a value seen less often is left out of the vocabulary.
       max_size: when learned, the largest number of values kept, the most frequent first.
+      weights: of several values, the column of their weights, lists as long as those of the values.
+        Weights are of at least 0, and are divided by their sum in a row.
+      separator: of several values, what parts them in a string, such as `"drama|war"`; None: a row
+        holds a list.
+      oov_rate: how often, in training, an id is taken for one outside the vocabulary, so that the
+        row of those means something: that of new users and items. A rate in [0, 1).
     """
 
     name: str
@@ -51,6 +81,9 @@ class Categorical(IdFeature):
     optional: bool = False
     min_count: int = 1
     max_size: int | None = None
+    weights: str | None = field(default=None, metadata=LATER)
+    separator: str | None = field(default=None, metadata=LATER)
+    oov_rate: float = field(default=0.0, metadata=TRAINING)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -72,6 +105,14 @@ class Categorical(IdFeature):
         for argument in ("hash_buckets", "length", "max_size"):
             if getattr(self, argument) is not None:
                 check_positive(self.name, argument, getattr(self, argument))
+        check_rate(self.name, self.oov_rate)
+        if self.weights is not None:
+            check_name(self.weights)
+        if self.separator is not None and (type(self.separator) is not str or not self.separator):
+            raise ValueError(
+                f"`separator` of feature '{self.name}' must be a string of some letters, "
+                f"received {self.separator!r}"
+            )
         self._check_unused()
         if self.vocabulary is not None:
             self._check_vocabulary()
@@ -82,16 +123,18 @@ class Categorical(IdFeature):
         if self.of is not None:
             ignored = ["dtype", "oov", "min_count", "max_size"]
         elif self.hash_buckets is not None:
-            ignored = ["oov", "min_count", "max_size"]
-        if self.length is not None:
-            ignored.append("optional")
+            ignored = ["oov", "min_count", "max_size", "oov_rate"]
+        ignored += ["weights", "separator"] if self.length is None else ["optional"]
+        if self.separator is not None:
+            ignored.append("weights")
         defaults = {f.name: f.default for f in fields(self)}
         given = [name for name in ignored if getattr(self, name) != defaults[name]]
         if given:
             raise ValueError(
                 f"feature '{self.name}' has no use for {' and '.join(f'`{n}`' for n in given)}: "
-                "with `of` they are the other feature's, hashing has no vocabulary, and several "
-                "values may always be none"
+                "with `of` they are the other feature's, hashing has no vocabulary, several "
+                "values (`length`) may always be none, and they alone have weights or a separator, "
+                "of which a row has one"
             )
 
     def _check_vocabulary(self) -> None:
@@ -136,9 +179,16 @@ class Categorical(IdFeature):
         return self.length is None
 
     @property
-    def filtered_by(self) -> Literal["values"]:
-        """Requests name the values that they want."""
-        return "values"
+    def filtered_by(self) -> Literal["values"] | None:
+        """Requests name the values that they want; none of those in one string."""
+        return "values" if self.separator is None else None
+
+    @property
+    def _cells(self) -> Cells:
+        """One id a row, or how several are held."""
+        if self.separator is not None:
+            return Separated(self.separator)
+        return super()._cells if self.weights is None else Weighted(self.weights)
 
     @property
     def rows(self) -> int:

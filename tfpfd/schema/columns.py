@@ -51,19 +51,25 @@ def column(name: str, values: Any, kind: Kind, *, several: bool, optional: bool)
 
 
 def _rectangle(name: str, values: Any, kind: Kind) -> np.ndarray:
-    flat, lengths = _flatten(name, values)
-    # Rows of one length come padded already; else, in a list of values, a missing one is an error.
-    padded = bool(len(lengths)) and lengths[0] > 1 and bool((lengths == lengths[0]).all())
-    checked = _single(name, flat, kind, optional=padded)
+    flat, lengths = flatten(name, values)
+    checked = _single(name, flat, kind, optional=come_padded(lengths))
     width = max(int(lengths.max(initial=0)), 1)
     out = np.full((len(lengths), width), MISSING[kind], dtype=object if kind == "string" else None)
     out[np.arange(width) < lengths[:, None]] = checked
     if kind == "int":
-        _warn_of_padding(name, out)
+        warn_of_padding(name, out)
     return out.astype(checked.dtype) if kind != "string" else out
 
 
-def _warn_of_padding(name: str, rows: np.ndarray) -> None:
+def come_padded(lengths: np.ndarray) -> bool:
+    """Whether rows have one length, padded already.
+
+    Else, in a list of values, a missing one is an error.
+    """
+    return bool(len(lengths)) and lengths[0] > 1 and bool((lengths == lengths[0]).all())
+
+
+def warn_of_padding(name: str, rows: np.ndarray) -> None:
     """Warns of 0 as padding, as Keras writes it: here it is an id like any other."""
     zero = rows == 0
     if rows.shape[1] < 3 or len(rows) < 8:
@@ -107,7 +113,7 @@ def series_of(name: str, values: Any) -> pd.Series:
     return series
 
 
-def _flatten(name: str, values: Any) -> tuple[pd.Series, np.ndarray]:
+def flatten(name: str, values: Any) -> tuple[pd.Series, np.ndarray]:
     """All values in one series, and the number of values of each row."""
     shape = getattr(values, "shape", None)
     if shape is not None and len(shape) > 2:
@@ -141,7 +147,8 @@ def _concatenate(rows: list[Any]) -> pd.Series:
     if not rows:
         return pd.Series([], dtype=object)
     if set(map(type, rows)) == {np.ndarray}:
-        return pd.Series(np.concatenate(rows))
+        joined = np.concatenate(rows)
+        return pd.Series(joined if joined.ndim == 1 else list(joined))
     return pd.Series(list(itertools.chain.from_iterable(rows)))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tfpfd.schema.batches import on_default
 from tfpfd.schema.feature import Feature, raw_columns
 
 PRIVILEGED_KINDS = ("cross", "post_event")
@@ -18,7 +19,7 @@ def features_of(argument: str, group: Any) -> tuple[Feature, ...]:
     for feature in features:
         if not several or not isinstance(feature, Feature):
             raise ValueError(
-                f"`{argument}` must be a tuple of Categorical, Numeric and Sequence features, "
+                f"`{argument}` must be a tuple of features, such as Categorical and Numeric, "
                 f"received {feature!r}"
             )
     return features
@@ -47,7 +48,7 @@ def check_columns_named(label: str, sample_weight: str | None, list_key: str | N
     if label in (sample_weight, list_key):
         raise ValueError(
             f"duplicate name '{label}': expected a name to be used once, but the label has it "
-            "already"
+            f"already{on_default([label])}"
         )
 
 
@@ -75,7 +76,7 @@ def check_declarations(
             what = "the label or the weight" if name in targets else "a feature"
             raise ValueError(
                 f"duplicate name '{name}': expected a name to be used once, but {what} has it "
-                "already"
+                f"already{on_default([name])}"
             )
         taken.add(name)
     known = {feature.name: feature for feature in (*served, *hidden)}

@@ -13,7 +13,7 @@ import tensorflow as tf
 from tfpfd._keras import keras
 from tfpfd.schema.columns import is_missing
 from tfpfd.schema.kind_arguments import check_name, replace_numpy
-from tfpfd.schema.kind_json import checked_fields
+from tfpfd.schema.kind_json import checked_fields, settings_of
 from tfpfd.schema.learner import Learner
 from tfpfd.schema.table_requests import Asked, Embedded
 
@@ -122,14 +122,10 @@ class Feature(abc.ABC):
         return False
 
     def learner(self) -> Learner:
-        """A new learner; asked for where it isn't `learned`.
-
-        Raises:
-          NotImplementedError: there is nothing to learn.
-        """
+        """A new learner; asked for where it isn't `learned`."""
         raise NotImplementedError
 
-    def teaches(self, columns: Columns) -> dict[str, np.ndarray]:
+    def teaches(self, columns: Columns, known: Known) -> dict[str, Any]:
         """What checked columns teach, by the name of the feature that learns it."""
         return {self.name: columns[self.name]}
 
@@ -183,6 +179,15 @@ class Feature(abc.ABC):
         """Inputs that say of every row what those of a missing value say."""
         return {name: np.zeros_like(inputs[name]) for name in self.columns}
 
+    @property
+    def oov_rates(self) -> dict[str, float]:
+        """How often, in training, ids are taken for unknown ones; by column, of those that are."""
+        return {}
+
+    def unknown(self, column: str, rows: tf.Tensor, known: Known) -> tf.Tensor:
+        """Inputs of a column of `oov_rates`, were all its ids unknown; what is missing stays so."""
+        raise NotImplementedError
+
     def probe(self, rows: int, known: Known) -> dict[str, np.ndarray]:
         """Inputs of all sorts, with which a ranker is tried out: numbers from -1 to 1."""
         found = {}
@@ -208,12 +213,19 @@ class Feature(abc.ABC):
         """
         raise ValueError(f"feature '{self.name}' has no embedding table")
 
+    def table_rows(self, table: str, known: Known) -> int:
+        """Rows of one of its `tables`."""
+        return known[table].rows
+
     def asks(self, inputs: Tensors) -> list[Asked]:
         """The table rows that a batch needs; what all features ask for is gathered at once."""
         return []
 
     def layer(
-        self, behaviour: Callable[[str, int], keras.layers.Layer], dims: Mapping[str, int]
+        self,
+        behaviour: Callable[[str, int], keras.layers.Layer],
+        dims: Mapping[str, int],
+        policy: str,
     ) -> keras.layers.Layer | None:
         """The layer with weights of its own that `combine` uses, new and built; None: none.
 
@@ -222,6 +234,7 @@ class Feature(abc.ABC):
             of a step's vector. `combine` calls it with steps `[batch, length, width]` and `valid`,
             bool `[batch, length]`.
           dims: widths of its `tables`.
+          policy: name of the encoder's dtype policy, for layers of one's own.
         """
         return None
 
@@ -249,7 +262,7 @@ class Feature(abc.ABC):
         """
         raise ValueError(
             f"feature '{self.name}' can't be predicted: a {type(self).__name__} has no loss of a "
-            "head; expected Categorical, Numeric or Sequence features"
+            "head; expected a kind that has one, such as Categorical, Numeric or Sequence"
         )
 
     def target_loss(self, inputs: Tensors, output: tf.Tensor, known: Known) -> tf.Tensor:
@@ -268,7 +281,7 @@ class Feature(abc.ABC):
 
     def settings(self) -> dict[str, Any]:
         """All that decides what its inputs are, as plain data."""
-        return dataclasses.asdict(self)  # type: ignore[call-overload]
+        return settings_of(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Its kind and those of its arguments that aren't the defaults."""

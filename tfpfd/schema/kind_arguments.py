@@ -50,6 +50,14 @@ def check_positive(owner: str, argument: str, value: object, least: int = 1) -> 
         )
 
 
+def check_rate(owner: str, value: object) -> None:
+    """Refuses what is no rate at which ids may be taken for unknown ones."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1:
+        raise ValueError(
+            f"`oov_rate` of feature '{owner}' must be a number in [0, 1), received {value!r}"
+        )
+
+
 def check_unique(what: str, values: tuple[Hashable, ...]) -> None:
     """Refuses values of which one stands twice."""
     if len(set(values)) != len(values):

@@ -8,6 +8,26 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Literal, Union
 
+LATER = {"setting": "if set"}
+"""Of the fields that a kind got after files were written: among its settings if they are set.
+
+Files with weights tell one schema from another by settings, and those from before must still load.
+"""
+TRAINING = {"setting": "never"}
+"""Of fields that change how a model is trained, and not what its inputs are."""
+
+
+def settings_of(feature: Any) -> dict[str, Any]:
+    """All fields that decide what inputs are, but for later ones that have their default."""
+    left = {
+        field.name
+        for field in dataclasses.fields(feature)
+        if field.metadata == TRAINING
+        or (field.metadata == LATER and getattr(feature, field.name) == field.default)
+    }
+    found = dataclasses.asdict(feature)
+    return {name: value for name, value in found.items() if name not in left}
+
 
 def checked_fields(kind: Any, entries: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments by name, lists as tuples.

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
+from tfpfd._arguments import shown
 from tfpfd.schema.adapt import learn
 from tfpfd.schema.batch_fingerprints import check_fingerprints, fingerprints
 from tfpfd.schema.batches import Source
@@ -27,7 +28,7 @@ from tfpfd.schema.feature import Feature, raw_columns
 from tfpfd.schema.label_checks import check_target
 from tfpfd.schema.lookup import Lookup
 from tfpfd.schema.overview import features_html, names_by_side
-from tfpfd.schema.schema_json import fields_of, plain_of
+from tfpfd.schema.schema_json import fields_of, parsed, plain_of
 
 Side = Literal["user", "item", "privileged"]
 Sees = Literal["served", "all", "privileged"]
@@ -160,7 +161,7 @@ class Schema:
     def table_rows(self, feature: Feature) -> int:
         """Number of rows of the embedding tables that `feature` uses."""
         known = self.features()
-        return sum(known[name].rows for name in feature.tables)
+        return sum(feature.table_rows(name, known) for name in feature.tables)
 
     def raw_spec(self, feature: Feature) -> tf.TensorSpec:
         """Shape and type of the raw column of `feature` in a request, the batch first."""
@@ -194,7 +195,8 @@ class Schema:
         Raises:
           ValueError: naming the features that differ.
         """
-        prints = {name: self.fingerprints[name] for name in features}
+        known = self.features()
+        prints = {c: self.fingerprints[name] for name in features for c in known[name].columns}
         check_fingerprints(owner, prints, names, required)
 
     def columns(self, raw: Mapping[str, Any], features: Iterable[Feature]) -> dict[str, np.ndarray]:
@@ -299,13 +301,10 @@ class Schema:
         """The inverse of `to_json`.
 
         Raises:
+          TypeError: `text` is no string.
           ValueError: `text` is no JSON, or not that of a schema, naming what is wrong.
         """
-        try:
-            plain = json.loads(text)
-        except RecursionError:
-            raise ValueError("a schema must be JSON that isn't nested without end") from None
-        return cls.from_dict(plain)
+        return cls.from_dict(parsed(text))
 
 
 def check_schema(schema: Any) -> None:
@@ -315,4 +314,7 @@ def check_schema(schema: Any) -> None:
       TypeError: naming the argument.
     """
     if not isinstance(schema, Schema):
-        raise TypeError(f"`schema` must be a tfpfd.Schema, received {schema!r}")
+        raise TypeError(
+            f"`schema` must be a tfpfd.Schema, received {shown(schema)}; is it in another "
+            "argument's place?"
+        )

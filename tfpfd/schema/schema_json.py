@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tfpfd._arguments import shown
 from tfpfd.schema.feature import Feature
 from tfpfd.schema.kinds import feature_of
 
@@ -54,6 +56,24 @@ def fields_of(plain: Any) -> dict[str, Any]:
         "list_key": plain["list_key"],
         "stripped": tuple(plain.get("stripped", ())),
     }
+
+
+def parsed(text: Any) -> Any:
+    """What JSON holds.
+
+    Raises:
+      TypeError: `text` is no string.
+      ValueError: it is no JSON.
+    """
+    expected = "`text` must be what `Schema.to_json` returns, not the path of a file with it"
+    if not isinstance(text, str):
+        raise TypeError(f"{expected}, received {shown(text)}")
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("a schema must be JSON that isn't nested without end") from None
+    except ValueError as error:
+        raise ValueError(f"{expected}, received {text!r:.80} ({error})") from None
 
 
 def checked_form(plain: Any) -> Mapping[str, Any]:

@@ -12,7 +12,8 @@ import tensorflow as tf
 from tfpfd._keras import keras
 from tfpfd.schema.feature import Tensors
 from tfpfd.schema.id_feature import IdFeature
-from tfpfd.schema.kind_arguments import check_positive
+from tfpfd.schema.kind_arguments import check_positive, check_rate
+from tfpfd.schema.kind_json import TRAINING
 from tfpfd.schema.kinds import register_kind
 from tfpfd.schema.table_requests import Embedded
 
@@ -22,10 +23,14 @@ from tfpfd.schema.table_requests import Embedded
 class Sequence(IdFeature):
     """A user's behaviour: ids of another feature's vocabulary in order, the oldest first.
 
+    The short form of a `Behaviour`, whose steps have more than an id.
+
     Args:
       name: the column; each row holds any number of values, also none.
       of: name of the `Categorical` whose vocabulary and table the values belong to.
       length: how many values are used. Of longer rows the last, most recent, are kept.
+      oov_rate: how often, in training, a value is taken for one outside the vocabulary: see
+        `Categorical`.
     """
 
     name: str
@@ -34,6 +39,8 @@ class Sequence(IdFeature):
 
     optional: bool = field(default=True, init=False, repr=False)
 
+    oov_rate: float = field(default=0.0, metadata=TRAINING)
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if not isinstance(self.of, str) or not self.of:
@@ -41,6 +48,7 @@ class Sequence(IdFeature):
                 f"`of` of sequence '{self.name}' must name a Categorical, received {self.of!r}"
             )
         check_positive(self.name, "length", self.length)
+        check_rate(self.name, self.oov_rate)
 
     @property
     def table(self) -> str:
@@ -58,7 +66,10 @@ class Sequence(IdFeature):
         return self.of
 
     def layer(
-        self, behaviour: Callable[[str, int], keras.layers.Layer], dims: Mapping[str, int]
+        self,
+        behaviour: Callable[[str, int], keras.layers.Layer],
+        dims: Mapping[str, int],
+        policy: str,
     ) -> keras.layers.Layer:
         """One like the encoder's, of its own."""
         return behaviour(self.name, dims[self.of])

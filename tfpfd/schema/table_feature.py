@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfpfd.schema.feature import Columns, Feature, Known, Tensors
+from tfpfd.schema.feature import Feature, Known, Tensors
 from tfpfd.schema.table_requests import Asked, Embedded
 
 # Every table starts with one row for padding and missing values, so that a mask is `ids > 0`.
@@ -52,10 +52,6 @@ class TableFeature(Feature):
     def inputs_are(self) -> str:
         """Table rows."""
         return "table rows, int32"
-
-    def teaches(self, columns: Columns) -> dict[str, np.ndarray]:
-        """The values, to the owner of the table."""
-        return {self.table: columns[self.name]}
 
     def inputs(self) -> dict[str, tf.TensorSpec]:
         """Rows of the table."""

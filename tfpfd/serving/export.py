@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfpfd._arguments import names_in
+from tfpfd._files import path_in
 from tfpfd.distillation import Ranker
 from tfpfd.schema import Side
 from tfpfd.schema.batches import Source
@@ -65,7 +66,8 @@ def export(
     ('1', TensorShape([1, 2]))
 
     It takes raw strings and numbers, with missing values as "", negative integers or NaN, and
-    several values a row as `[batch, width]` padded with them. Signatures of a student with items:
+    several values a row as `[batch, width]` padded with them, all columns of a behaviour to one
+    width; a vector as `[batch, dim]`. Signatures of a student with items:
 
     - `serving_default`: user features → `item_ids`, `scores` `[batch, k]`;
     - `top_k`: user features and `k`, one number or one a row, of which the largest counts → the
@@ -130,6 +132,7 @@ def export(
       OSError: `path` can't be written.
       RuntimeError: something privileged was found in the files written; nothing is published.
     """
+    base = path_in("path", path)
     operations = names_in("operations", operations)
     if side is not None:
         if items is not None:
@@ -147,7 +150,7 @@ def export(
     functions = plan.functions()
     check_reads(functions)
     # Now, as embedding a large catalogue takes long; what can be written only writing shows.
-    check_writable(Path(path))
+    check_writable(base)
     # Their names stand in the manifest alone, so that every other file can be searched for them.
     served = dataclasses.replace(plan.schema.served(), stripped=())
     rankers: list[Any] = list(student.values()) if isinstance(student, Mapping) else [student]
@@ -163,7 +166,7 @@ def export(
             embed = functions["item_embedding"]
             return write_items(directory, embed, served, items, parts, facts, verbose)
 
-    version = publish(Path(path), write, served, details, requests, operations)
+    version = publish(base, write, served, details, requests, operations)
     if verbose and not requests and warmup_requests is None:
         print('No warm-up requests for TF Serving were written: pip install "tfpfd[serving]"')
     return version

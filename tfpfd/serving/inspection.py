@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tfpfd._arguments import names_in
+from tfpfd._files import path_in
 from tfpfd._html import html_of, html_table
 from tfpfd.schema import Schema
 from tfpfd.schema.feature import raw_columns
@@ -128,7 +129,7 @@ def inspect_export(
       ValueError: it can't be read: it was damaged, or is no export's.
     """
     privileged, operations = names_in("privileged", privileged), names_in("operations", operations)
-    directory = latest(Path(path))
+    directory = latest(path_in("path", path))
     if not (directory / "saved_model.pb").is_file():
         raise FileNotFoundError(
             f"'{directory}' holds no saved_model.pb: expected an export, not a version of a line, "

@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfpfd._arguments import names_in
+from tfpfd._files import path_in
 from tfpfd.schema.batches import Source
 from tfpfd.serving.checkpoint import check_weights, write_emptied
 from tfpfd.serving.inspection import inspect_export
@@ -65,7 +66,7 @@ def refresh(
       RuntimeError: the newest version isn't what was exported, or something privileged was found
         in the files written; nothing is published.
     """
-    base = Path(path)
+    base = path_in("path", path)
     if (base / "saved_model.pb").is_file():
         raise ValueError(
             f"`path` must be the directory of a model, which holds versions, received '{base}', "

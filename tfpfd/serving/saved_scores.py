@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tfpfd._files import path_in
 from tfpfd.schema import raw_batches
 from tfpfd.schema.batches import Source, rows_of
 from tfpfd.schema.feature import raw_columns
@@ -18,7 +19,7 @@ BATCH = 4096
 
 def unchanged(path: str | Path) -> Path:
     """The version at `path`, or the newest of those in it; refuses one that isn't as written."""
-    directory = latest(Path(path))
+    directory = latest(path_in("path", path))
     manifest = read_manifest(directory) or {}
     # Versions from before there were hashes have none to go by.
     if changed := changes(directory, manifest) if manifest.get("files") else []:

@@ -1,7 +1,6 @@
 """Real lists: the learning-to-rank example of LightGBM, against NumPy and TF-Ranking."""
 
 import gzip
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,16 +10,13 @@ import sklearn.datasets
 from tfpfd._keras import KERAS_3
 from tfpfd.distillation.losses import ListwiseSoftmax, PairwiseLogistic, SoftListwiseSoftmax
 
-DATA = Path(__file__).resolve().parents[3] / "../shared/data/lightgbm-lambdarank"
-
 
 @pytest.fixture(scope="module")
-def rows():
+def rows(outside_data):
     """Labels 0 to 4, made-up scores and weights, and the query of each row."""
-    if not DATA.exists():
-        pytest.skip("needs LightGBM's learning-to-rank example in ../shared/data")
-    features, labels = sklearn.datasets.load_svmlight_file(str(DATA / "rank.train.gz"))
-    with gzip.open(DATA / "rank.train.query.gz", "rt") as file:
+    folder = outside_data("lightgbm-lambdarank")
+    features, labels = sklearn.datasets.load_svmlight_file(str(folder / "rank.train.gz"))
+    with gzip.open(folder / "rank.train.query.gz", "rt") as file:
         sizes = np.loadtxt(file, dtype=int)
     random = np.random.default_rng(0)
     scores = features @ random.normal(size=features.shape[1])

@@ -53,7 +53,9 @@ class TestConfidence:
             ConfidenceWeighted("mse")
         with pytest.raises(TypeError, match="must have a value a row, received SoftListwiseSoftma"):
             ConfidenceWeighted(SoftListwiseSoftmax())
-        with pytest.raises(ValueError, match="`power` must be at least 0, received -1"):
+        with pytest.raises(
+            ValueError, match="`power` must be a finite number from 0 on, received -1"
+        ):
             ConfidenceWeighted(SquaredLogits(), -1)
 
 
@@ -130,7 +132,9 @@ class TestCorrected:
     def test_errors(self):
         with pytest.raises(TypeError, match=r"`loss` must be a keras.losses.Loss .*received None"):
             Corrected(None)
-        with pytest.raises(ValueError, match=r"`strength` must be at least 0, received -0\.1"):
+        with pytest.raises(
+            ValueError, match=r"`strength` must be a finite number from 0 on, received -0\.1"
+        ):
             Corrected(SquaredLogits(), -0.1)
         for floor in (0, 0.3):
             with pytest.raises(

@@ -64,6 +64,7 @@ def test_a_student_learns(make, data, loss):
     np.testing.assert_array_equal(teacher.kernel.numpy(), before)
 
 
+@pytest.mark.slow
 def test_lists_of_both_losses(make, data):
     model = make(distillation_loss=losses.CalibratedListwise())
     model.compile(keras.optimizers.Adam(0.05), loss=losses.ListwiseSoftmax())
@@ -108,6 +109,7 @@ def test_no_gradient_of_a_listwise_distillation_reaches_the_teacher(make, data):
     assert gradients[1] is None or not np.any(gradients[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("soft", "hard", "named"),
     [
@@ -135,6 +137,7 @@ def test_lists_are_not_compiled_by_xla(make):
     make().compile("sgd", jit_compile=True)
 
 
+@pytest.mark.slow
 def test_a_loaded_model_goes_on_in_the_same_way(make, data, assert_same, tmp_path):
     soft = SOFT[-1]
     model = make(distillation_loss=soft)

@@ -6,9 +6,21 @@ import pytest
 from experiments.finished_cells import FinishedCells
 from experiments.markdown_report import write_report
 from experiments.objectives.boost import BETAS, Boost, read_off
-from experiments.objectives.methods import RATE
+from experiments.objectives.methods import METHODS, RATE
 from experiments.objectives.multi_objective import MultiObjective
 from experiments.objectives.seed_models import BOUND, TRIALS
+
+
+def test_no_color_is_that_of_two_methods(tmp_path):
+    pytest.importorskip("matplotlib")
+    experiment = MultiObjective()
+    results = FinishedCells(tmp_path, experiment, 2)
+    for cell in results.cells:
+        found = {name: np.full(4, 0.1) for name in ("ndcg", "cancelled", "rated_well")}
+        results.append(cell, found, 1.0)
+    (figure,) = [s.figure for s in experiment.report(results) if s.heading == "Trade-offs"]
+    lines = figure.axes[0].get_legend_handles_labels()[0]
+    assert len({line.get_color() for line in lines}) == len(lines) == len(METHODS)
 
 
 def test_what_the_paper_claims_stands_beside_what_was_found(tmp_path):
@@ -93,6 +105,7 @@ def test_what_serving_does_not_reach_is_said(tmp_path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_eager")
 def test_cells_are_trained_and_measured(tiny):
     experiment = MultiObjective("marketplace")
@@ -109,6 +122,7 @@ def test_cells_are_trained_and_measured(tiny):
     assert found["training_seconds"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_eager")
 def test_a_boost_that_is_added_raises_exposure(tiny):
     """And β = 0 is the student without a boost."""

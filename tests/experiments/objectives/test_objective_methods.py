@@ -79,6 +79,7 @@ def test_teachers_without_a_search_are_fused_by_the_given_weights(untrained):
     np.testing.assert_allclose(found.scores, scores, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_eager")
 def test_bounds_lie_between_two_rankers(untrained, monkeypatch):
     """From the primary ranker's loss to that of the objective's own, where that is the lower."""
@@ -104,6 +105,7 @@ def test_bounds_lie_between_two_rankers(untrained, monkeypatch):
         assert half[name] == pytest.approx((primary + min(primary, own)) / 2, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_eager")
 def test_constrained_training_takes_as_many_epochs_as_the_primary_ranker(untrained, monkeypatch):
     """One here, and its time is beside that of three rankers, a second each."""

@@ -30,6 +30,7 @@ def test_weights_of_a_trade_off(tiny):
     }
 
 
+@pytest.mark.slow
 def test_metrics_on_the_test_set_itself(tiny):
     """The first value by hand, without resamples; a list is a visit, so its user is one."""
     scores = np.random.default_rng(0).normal(size=len(tiny.test.labels)).astype(np.float32)
@@ -49,6 +50,7 @@ def test_metrics_on_the_test_set_itself(tiny):
     np.testing.assert_array_equal(np.unique(first)[tiny.users], first)
 
 
+@pytest.mark.slow
 def test_the_truth_ranks_best(tiny):
     by_truth, reverse = (tiny.evaluate(sign * tiny.rates["purchased"]) for sign in (1, -1))
     assert (by_truth["purchase_rate"] > reverse["purchase_rate"]).all()

@@ -125,6 +125,7 @@ def test_who_teaches_whom(monkeypatch):
     assert run(SELF, 0, seed=2) == taught("w0", 12, ("train_teachers", "w0", 12))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_eager")
 def test_a_version_is_trained_and_measured(task):
     """From the version before it, which learned from teachers."""
@@ -192,6 +193,7 @@ def test_report_of_retrainings_that_agree_or_not(tmp_path):
     assert "(+.0000 ± .0000)" in text
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_eager")
 def test_retrainings_keep_their_predictions(task, monkeypatch):
     """Probabilities of the lists, which differ by seed; what teaches them scores the rows once."""

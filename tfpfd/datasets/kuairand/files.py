@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tfpfd._files import path_in
 from tfpfd.datasets.checks import positions, require_columns
 
 TERMS = (
@@ -103,7 +104,7 @@ def read(path: str | Path) -> KuaiRandTables:
       ValueError: a file without a column, cut short, with something else than numbers in it, a
         signal other than 0 or 1 or a negative time; no rows.
     """
-    path = Path(path)
+    path = path_in("path", path)
     if not path.is_dir():
         raise FileNotFoundError(
             f"`path` must be a folder with KuaiRand-Pure, received {path}. {TERMS}"

@@ -12,6 +12,7 @@ import pandas as pd
 import tensorflow as tf
 
 from tfpfd._arguments import check_ids, check_integer
+from tfpfd._files import path_in
 from tfpfd.data.catalogue import CatalogueSplits
 from tfpfd.datasets.marketplace.rows import OBJECTIVES, MarketplaceRows, Task
 from tfpfd.datasets.marketplace.schema import make_schema
@@ -266,7 +267,7 @@ class Marketplace:
           The folder.
         """
         check_integer("rows_per_chunk", rows_per_chunk, least=1)
-        folder = Path(folder)
+        folder = path_in("folder", folder)
         folder.mkdir(parents=True, exist_ok=True)
         self._rows.write(folder, rows_per_chunk, verbose)
         return folder

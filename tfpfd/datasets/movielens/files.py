@@ -21,6 +21,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
+from tfpfd._files import path_in
+
 TERMS = (
     "MovieLens-100K belongs to GroupLens (University of Minnesota): free for research, not to be "
     "passed on to others, nor used for commercial purposes without GroupLens' permission, and to "
@@ -37,6 +39,7 @@ GENRES = (
 
 PUBLISHER_FILES = ("u.data", "u.item", "u.user")
 RECBOLE_FILES = ("ml-100k.inter", "ml-100k.item", "ml-100k.user")
+
 
 PUBLISHER_URL = "https://files.grouplens.org/datasets/movielens/ml-100k.zip"
 RECBOLE_REQUIREMENT = "recbole==1.2.1"
@@ -72,7 +75,7 @@ RECBOLE = Archive(
 def cache_folder(cache: str | Path | None = None) -> Path:
     """Returns `cache`, or else $TFPFD_CACHE, $XDG_CACHE_HOME/tfpfd or ~/.cache/tfpfd."""
     if cache is not None:
-        return Path(cache)
+        return path_in("cache", cache)
     if os.environ.get("TFPFD_CACHE"):
         return Path(os.environ["TFPFD_CACHE"])
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tfpfd"
@@ -89,7 +92,7 @@ def fetch(path: str | Path | None, cache: str | Path | None) -> tuple[dict[str, 
       The contents of the three files by their names, and a few words on where they came from.
     """
     if path is not None:
-        return read_files(Path(path)), f"read from {path} (checksums not compared)"
+        return read_files(path_in("path", path)), f"read from {path} (checksums not compared)"
     folder = cache_folder(cache) / "movielens-100k"
     for archive in (PUBLISHER, RECBOLE):
         if (folder / archive.name).exists():

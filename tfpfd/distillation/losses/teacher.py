@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfpfd._arguments import check_number
 from tfpfd._keras import keras, register
 from tfpfd.distillation.losses.reduction import SOFT_LABELS, BatchLoss, Term, term_of
 from tfpfd.distillation.targets import Targets
@@ -61,8 +62,7 @@ class ConfidenceWeighted(keras.losses.Loss):
         _check_loss(loss)
         if isinstance(loss, BatchLoss):
             raise TypeError(f"`loss` must have a value a row, received {type(loss).__name__}")
-        if power < 0:
-            raise ValueError(f"`power` must be at least 0, received {power}")
+        check_number("power", power)
         self.loss = loss
         self.power = power
 
@@ -136,8 +136,7 @@ class Corrected(BatchLoss):
     ) -> None:
         super().__init__(name=name, **kwargs)
         _check_loss(loss)
-        if strength < 0:
-            raise ValueError(f"`strength` must be at least 0, received {strength}")
+        check_number("strength", strength)
         if not 0 < floor <= 0.25:
             raise ValueError(f"`floor` must be in (0, 0.25], received {floor}")
         self.loss = loss
