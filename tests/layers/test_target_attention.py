@@ -8,7 +8,18 @@ import tensorflow as tf
 from tensorflow.python.framework import op_callbacks
 
 import tfpfd
-from tfpfd import MLP, Categorical, FeatureEncoder, Numeric, Ranker, Schema, Sequence, TwoTower
+from tfpfd import (
+    MLP,
+    Behaviour,
+    Categorical,
+    FeatureEncoder,
+    Numeric,
+    Ranker,
+    Schema,
+    Sequence,
+    Transformer,
+    TwoTower,
+)
 from tfpfd._keras import keras
 from tfpfd.layers import TargetAttention, target_attention
 from tfpfd.layers.benches import Benches
@@ -316,3 +327,43 @@ def test_steps_of_no_feature_of_the_item():
     message = r"`behaviour` TargetAttention attends .* received feature 'visited', whose are of"
     with pytest.raises(ValueError, match=message):
         FeatureEncoder(schema, behaviour=TargetAttention())
+
+
+def test_steps_that_say_their_time():
+    """A step is of film, genre and hours; the candidate has the first two of them."""
+    seen = Behaviour(
+        "seen",
+        length=2,
+        steps=[
+            Categorical("seen", of="film"),
+            Categorical("seen_genre", of="genre"),
+            Numeric("hours_ago", form="value"),
+        ],
+    )
+    item = [Categorical("film"), Categorical("genre")]
+    schema = Schema([seen], item, list_key="request")
+    rows = {
+        "request": [0, 0, 1],
+        "seen": [["alien", "cube"], ["alien", "cube"], []],
+        "seen_genre": [["horror", "puzzle"], ["horror", "puzzle"], []],
+        "hours_ago": [[5.0, 2.0], [5.0, 2.0], []],
+        "film": ["cube", "alien", "cube"],
+        "genre": ["puzzle", "horror", "puzzle"],
+        "label": [1.0, 0.0, 1.0],
+    }
+    schema = schema.adapt(rows, verbose=0)
+    changed = {**rows, "hours_ago": [[1.0, 9.0], [1.0, 9.0], []]}
+    for behaviour in (TargetAttention([4]), Transformer(1, 2, 4, positions=0, candidate=True)):
+        encoder = FeatureEncoder(schema, dim=3, behaviour=behaviour)
+        assert encoder.candidates("seen") == ["film", "genre"]
+
+        def vectors(of, by_list=False, encoder=encoder):
+            ((inputs, _),) = tfpfd.data.from_rows(of, schema, 9, shuffle=False, by_list=by_list)
+            order = np.lexsort([inputs["film"], inputs["seen"][:, 0]])
+            return np.asarray(encoder(inputs)["seen"])[order]
+
+        found = vectors(rows)
+        np.testing.assert_allclose(vectors(rows, by_list=True), found, rtol=1e-4, atol=1e-6)
+        # Their time is in their vectors; a row without steps has none.
+        differs = np.abs(vectors(changed) - found).max(axis=1) > 1e-6
+        assert differs.tolist() == [False, True, True]
