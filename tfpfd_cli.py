@@ -129,7 +129,7 @@ def refresh_export(
 @app.command()
 def demo(
     quick: Annotated[
-        bool, typer.Option(help="one seed, a fifth of the rows: about a minute")
+        bool, typer.Option(help="the last tenth of the log alone, one seed: about a minute")
     ] = False,
     out: Annotated[Path, typer.Option(help="where export and figure go")] = Path("saved_models"),
     data: Annotated[Path | None, typer.Option(help="a local copy of MovieLens-100K")] = None,

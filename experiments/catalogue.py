@@ -14,7 +14,7 @@ from experiments.method_task import Measures, MethodTask, exchanged
 from tfpfd.data.chosen_lists import ChosenLists
 from tfpfd.demo.catalogue import METRICS, CatalogueRecipe, LikesTask
 from tfpfd.distillation import Ranker
-from tfpfd.evaluation.titles import METRICS as TITLES
+from tfpfd.evaluation.titles import title_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +23,7 @@ class CatalogueTask(LikesTask, MethodTask):
 
     privileged_in = ("train", "test")  # Teachers are measured on the lists of the test.
     measures = Measures(
-        {name: TITLES[name] for name in METRICS},
+        {name: title_of(name) for name in METRICS},
         {"teacher_ndcg": "teacher's NDCG in lists"},
         drawn=METRICS,
         rivals="Rivals learn from the likes that students learn from.",

@@ -13,6 +13,7 @@ import pandas as pd
 from experiments.finished_cells import FinishedCells
 from experiments.grid import Cell, Metrics
 from tfpfd.datasets.registry import path_of
+from tfpfd.evaluation.intervals import RESAMPLES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -87,7 +88,8 @@ class Experiment(ABC):
 
     def settings(self) -> dict[str, Any]:
         """What the metrics depend on beside the cell, as JSON; results of others are refused."""
-        found = {"data": self.source, "path": self.path and str(self.path.resolve())}
+        path = self.path and str(self.path.resolve())
+        found = {"data": self.source, "path": path, "resamples": RESAMPLES}
         return {key: value for key, value in found.items() if value is not None}
 
     def prepare(self) -> None:  # noqa: B027 (an experiment that makes its own data needs nothing)

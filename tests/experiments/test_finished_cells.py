@@ -258,6 +258,6 @@ def test_the_manifest_is_plain_json(toy, tmp_path):
     finish(FinishedCells(tmp_path, toy(rows=5), 1), toy())
     assert json.loads((tmp_path / "experiment.json").read_text()) == {
         "experiment": "toy",
-        "settings": {"data": "made", "rows": 5},
+        "settings": {"data": "made", "resamples": 200, "rows": 5},
         "columns": ["arm", "seed", "score", "size", "seconds"],
     }

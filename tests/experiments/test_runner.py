@@ -63,7 +63,7 @@ def test_the_report_says_what_was_asked_claimed_found_and_how(toy, tmp_path):
         "| b\\|a | 0.100 |",
         "![Found, by arm](found-by-arm.png)",
         "- 4 of 4 cells, 2 seeds, ",
-        "- settings: data made, rows 5",
+        "- settings: data made, resamples 200, rows 5",
         "Python 3.",
         "TensorFlow 2.",
     ):
