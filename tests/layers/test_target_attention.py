@@ -22,7 +22,7 @@ from tfpfd import (
 )
 from tfpfd._keras import keras
 from tfpfd.layers import TargetAttention, target_attention
-from tfpfd.layers.benches import Benches
+from tfpfd.layers.row_blocks import RowBlocks
 
 LENGTH, WIDTH = 4, 3
 
@@ -113,17 +113,17 @@ def test_rows_of_a_group_are_as_rows_alone(place):
 
 
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
-def test_benches(place):
+def test_rows_in_blocks(place):
     place = np.array(place, np.int32)
     groups = max(place, default=-1) + 1
-    benches = Benches(tf.constant(place), tf.constant(int(groups)))
+    found = RowBlocks(tf.constant(place), tf.constant(int(groups)))
     values = np.arange(1.0, len(place) + 1)[:, None]
-    seated = benches.seat(tf.constant(values)).numpy()
-    np.testing.assert_array_equal(benches.rows(seated), values)
-    assert sorted(seated[seated > 0]) == values[:, 0].tolist()
-    for bench, group in zip(seated, benches.group.numpy(), strict=True):
-        assert {place[int(x) - 1] for x in bench[bench > 0]} == {group}
-    assert len(seated) <= 2 * groups
+    blocks = found.blocks(tf.constant(values)).numpy()
+    np.testing.assert_array_equal(found.rows(blocks), values)
+    assert sorted(blocks[blocks > 0]) == values[:, 0].tolist()
+    for block, group in zip(blocks, found.of.numpy(), strict=True):
+        assert {place[int(x) - 1] for x in block[block > 0]} == {group}
+    assert len(blocks) <= 2 * groups
 
 
 def test_a_history_is_not_repeated_for_the_rows_of_a_list():
@@ -143,7 +143,7 @@ def test_a_history_is_not_repeated_for_the_rows_of_a_list():
         layer(steps, valid=valid, candidate=candidate, place=place)
     finally:
         op_callbacks.remove_op_callback(note)
-    # The hidden layer has a number a row, step and unit, on up to twice as many seats.
+    # The hidden layer has a number a row, step and unit, on up to twice as many places.
     assert largest and max(largest) < rows * length * width / 3
 
 

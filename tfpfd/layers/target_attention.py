@@ -8,8 +8,8 @@ from typing import Any
 import tensorflow as tf
 
 from tfpfd._keras import keras, register, tf_variable
-from tfpfd.layers.benches import Benches
 from tfpfd.layers.dense import check_units
+from tfpfd.layers.row_blocks import RowBlocks
 
 
 @register
@@ -112,16 +112,16 @@ class TargetAttention(keras.layers.Layer):
             product = tf.matmul(steps * candidate[:, None], kernel)
             first = (of_step + of_candidate[:, None] + product)[:, None]
             return tf.matmul(self._weights(first, valid), steps)[:, 0]
-        benches = Benches(place, tf.shape(steps)[0])
-        steps, of_step, valid = (tf.gather(x, benches.group) for x in (steps, of_step, valid))
-        # Multiplied with the candidates, not with the steps, which all seats of a bench share.
-        kernels = benches.seat(candidate)[..., None] * kernel
+        groups = RowBlocks(place, tf.shape(steps)[0])
+        steps, of_step, valid = (tf.gather(x, groups.of) for x in (steps, of_step, valid))
+        # Multiplied with the candidates, not with the steps, which all rows of a block share.
+        kernels = groups.blocks(candidate)[..., None] * kernel
         product = tf.einsum("bsdh,bld->bslh", kernels, steps)
-        first = of_step[:, None] + benches.seat(of_candidate)[:, :, None] + product
-        return benches.rows(tf.matmul(self._weights(first, valid), steps))
+        first = of_step[:, None] + groups.blocks(of_candidate)[:, :, None] + product
+        return groups.rows(tf.matmul(self._weights(first, valid), steps))
 
     def _weights(self, first: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
-        """a, `[rows, seats, length]`, of the first hidden layer `[rows, seats, length, units]`."""
+        """a, `[rows, places, length]`, of the first layer `[rows, places, length, units]`."""
         hidden = self.activations[0](first)
         for dense, activation in zip(self.hidden, self.activations[1:], strict=True):
             hidden = activation(dense(hidden))
