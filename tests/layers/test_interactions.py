@@ -141,7 +141,7 @@ def test_pairs_by_hand():
     np.testing.assert_allclose(network(x), [11.0])
     dots = DotInteraction([1], batch_norm=False)
     dots.build(shapes)
-    dots.hidden.set_weights([[[0.0]] * 4 + [[2.0]], [0.0]])
+    dots.hidden.set_weights([np.array([[0.0]] * 4 + [[2.0]]), np.array([0.0])])
     np.testing.assert_allclose(dots.represent(x), [[22.0]])
 
 
@@ -241,8 +241,8 @@ class _of:
 
 
 def test_towers_have_networks_of_their_own():
-    shared = DCN(1, [3])
-    network = built(TwoTower([2], user_network=shared, item_network=shared))
+    shared = DCN(1, [3], batch_norm=False)
+    network = built(TwoTower([2], user_network=shared, item_network=shared, batch_norm=False))
     assert not shared.built
     assert network.user_tower.network is not network.item_tower.network
     assert not network.takes_repeated
