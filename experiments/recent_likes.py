@@ -92,13 +92,13 @@ class RecentLikes(MethodExperiment):
         self._rivals = lru_cache(len(SIZES))(lambda size: self._of(size).rivals())
 
     def bases(self) -> dict[str, Cell]:
-        """The baseline of each size."""
-        return {f"baseline, {size}": {"size": size, "method": "baseline"} for size in SIZES}
+        """The baseline that learns from the likes that these rivals learn from."""
+        return {"baseline, all": {"size": "all", "method": "baseline"}}
 
     @property
     def about_rivals(self) -> str:
         """As of `Experiment`."""
-        return "Here they learn from all likes before the test; those of each size are below."
+        return "These learn from all likes before the test; those of fewer likes are below."
 
     def rivals(self) -> MeasuredRivals:
         """Those that learn from all likes before the test, whatever students learn from."""

@@ -77,10 +77,9 @@ def test_the_report_says_by_size_how_the_base_stands_and_what_is_gained(tmp_path
     experiment._rivals = lambda size: FakeTask(SIZES[size]).rivals()
     base_rivals.keep(experiment, tmp_path)
     text = write_report(experiment, results).read_text()
-    for size, value in zip(SIZES, (".1000", ".2000", ".3000"), strict=True):
-        assert (
-            f"The baseline, {size} is below popularity: fix that first (recall@50 {value} < .4000;"
-        ) in text
+    assert text.count("fix that first") == 1
+    assert "The baseline, all is below popularity: fix that first (recall@50 .3000 < .4000;" in text
+    for size in SIZES:
         for control in ("baseline", *(() if size == "all" else ("self", "shuffled"))):
             table = text[text.index(f"## Minus {control}, {size}") :]
             row = next(line for line in table.splitlines() if line.startswith("| PFD"))

@@ -65,9 +65,9 @@ class Setting:
 OF_RECENT = Setting(
     "The last tenth of the log to learn from",
     "Students and rivals learn from what each user liked in the last tenth of their ratings before "
-    "the test, about 6 likes a user, and see nothing older, as where events aren't kept for long. "
-    "The teacher sees besides what tables of the older log say of a pair: item-kNN and EASE scores "
-    "and co-counts.",
+    "the test, about 6 likes a user, and no older like is served (docs/evidence/demo.md says what "
+    "they know of the older log after all). The teacher sees besides what tables of the older log "
+    "say of a pair: item-kNN and EASE scores and co-counts.",
     RECENT,
     ARMS,
     seeds=5,

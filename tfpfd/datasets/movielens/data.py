@@ -163,7 +163,8 @@ class MovieLens:
 
         The `history` that is served holds what was liked before a row's moment or before its part,
         but nothing that lies before `since`: what students may not learn from isn't in what they
-        see either, where a student could learn from each step of it.
+        see either, where a student could learn from each step of it. Films that a user rated
+        before `since` aren't drawn nor recommended all the same.
 
         Args:
           since: in [0, until), the share of a user's ratings, in the order of time, with which
