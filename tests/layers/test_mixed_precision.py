@@ -79,7 +79,7 @@ def test_logits_are_those_of_float32_but_for_rounding(
     expected = in_float32(lambda: exact(inputs).numpy())
     found = student(inputs)
     assert found.dtype == tf.float32
-    np.testing.assert_allclose(found, expected, atol=8 * POLICIES[policy])  # of logits up to 5
+    np.testing.assert_allclose(found, expected, atol=12 * POLICIES[policy])  # of logits up to 5
     assert np.abs(found - expected).max() > 0
     predicted = student.predict(inputs, verbose=0)
     assert predicted.dtype == np.float32
