@@ -173,7 +173,7 @@ class TestErrors:
         [
             ({"rate": None}, "missing column 'rate'"),
             ({"item": 3}, "column 'item': expected strings, received integer"),
-            ({"w": -1.0}, "column 'w': expected finite values of at least 0, received 11 negative"),
+            ({"w": -1.0}, "column 'w': expected finite values of at least 0, received 11 outside"),
             ({"w": np.nan}, "column 'w': .*received all 11 values NaN"),
             ({"liked": 2}, r"column 'liked': expected values in \[0, 1\]"),
             (
