@@ -322,15 +322,15 @@ def test_losses_shown_are_means_over_the_rows_they_count(make, inputs_of):
 @pytest.mark.parametrize("kind", ["shared", "independent"])
 def test_each_encoder_runs_once_a_batch(make, batches_of, monkeypatch, kind):
     calls = []
-    gather = FeatureEncoder._gather
+    penalties = FeatureEncoder._l2_of
 
-    def counted(self, ids):
-        calls.append((id(self), tuple(ids)))
-        return gather(self, ids)
+    def counted(self, embedded):
+        calls.append((id(self), tuple(embedded)))
+        return penalties(self, embedded)
 
     model = make(kind)
     model.compile("sgd")
-    monkeypatch.setattr(FeatureEncoder, "_gather", counted)
+    monkeypatch.setattr(FeatureEncoder, "_l2_of", counted)
     model.evaluate(batches_of(8, 4), verbose=0)
     assert calls
     # A generation may trace more than once; each trace runs every encoder once.
