@@ -163,7 +163,7 @@ def test_a_line_of_three_versions(taught, log, monday, tuesday, two_tower, tmp_p
     assert frame["rows"].tolist()[1:] == [60, 60]
     assert frame.loc[2, "until"] == "2022-04-27"
     assert frame.loc[2, "teachers"] == ["all"]
-    assert frame.loc[2, "distillation_weight"] == {"distillation_weight": 0.8, "steps": 2}
+    assert frame.loc[2, "weight"] == {"distillation_weight": 0.8, "steps": 2}
     assert frame.loc[1, "new_ids"]["film_id"] == 2
     # The metrics are the student's on the rows given; its scorer's stand beside them.
     scores = score_rows(last.load(), tuesday)
@@ -294,7 +294,7 @@ def test_refusals(first, monday, tuesday, linear, tmp_path):
     refused(ValueError, "leave `schema` out", schema=first.schema, warm_start=True)
     refused(ValueError, "missing column 'age'", data=monday.drop(columns="age"))
     refused(ValueError, "of another schema", make=lambda schema: first.load())
-    refused(TypeError, "`student` must be a Ranker", make=lambda schema: keras.layers.Dense(1))
+    refused(TypeError, "must return a tfpfd.Ranker", make=lambda schema: keras.layers.Dense(1))
     refused(ValueError, r"name \['rows'\]: expected names used once", details={"rows": 1})
     refused(ValueError, r"name \['student_auc'\]", details={"student_auc": 1})
     swapped = lambda schema: Ranker(schema, MLP([2]), sees="all")  # noqa: E731
@@ -325,4 +325,4 @@ def test_the_weight_may_be_a_number_of_numpy(first, monday, linear):
     version = retrain(
         first, monday, linear, distillation_weight=np.float32(0.25), compile=eagerly(), verbose=0
     )
-    assert version.details["distillation_weight"] == 0.25
+    assert version.details["weight"] == 0.25

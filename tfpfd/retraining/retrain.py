@@ -154,7 +154,8 @@ def retrain(
     training = {
         "rows": len(data),
         "labelled": int(data[schema.label].notna().sum()),
-        "distillation_weight": _remembered(distillation_weight),
+        # λ as it was given; the metric of its name is what it was at the end.
+        "weight": _remembered(distillation_weight),
         "scorer": PREVIOUS if scorer is None else type(scorer).__name__,
         "teachers": list(teachers),
         "warm_start": warm_start,

@@ -65,7 +65,9 @@ def test_the_student_learns_from_the_rankers_that_others_fuse(untrained):
     assert isinstance(model.teacher, FusedTeachers)
     assert model.teacher.parts == [*untrained.teachers.values()]
     assert model.teacher.weights_of == untrained.task.omega(0.5)
-    assert model.distillation_weight.distillation_weight == untrained.task.recipe.weight
+    assert (
+        model.distillation_weight.distillation_weight == untrained.task.recipe.distillation_weight
+    )
     assert not model.teacher.trainable
     METHODS["distilled, gated"](untrained, 0.5)
     assert untrained.made[-1].teacher.trainable
