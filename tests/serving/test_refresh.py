@@ -180,7 +180,7 @@ import os, signal, sys
 import pandas as pd
 from tfpfd import refresh
 from tfpfd.serving import item_embeddings
-items.BATCH = 4
+item_embeddings.BATCH = 4
 def batches():
     rows = pd.read_parquet(sys.argv[2])
     for start in range(0, len(rows), 4):
