@@ -193,8 +193,8 @@ class LikesTask:
 def splits_of(data: Any, last: float, drawn: int) -> tuple[CatalogueSplits, CatalogueSplits]:
     """The likes as settings are chosen by them, and as students then learn from them.
 
-    Settings are chosen by the validation, for students of as many likes before it; these then learn
-    from the validation too.
+    Settings are chosen by the validation, for students of what lies before it from the same place
+    on, of a tenth at least; these then learn from the validation too.
 
     Args:
       data: a dataset with `catalogue`, such as MovieLens.
